@@ -1,0 +1,49 @@
+# The commands people use. `make demo` and `make test` work from a fresh clone on a bare
+# Debian 12 or Ubuntu 24.04 with make, git and sudo.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.PHONY: setup setup-clang build all demo test check bench soak fmt vectors clean
+
+BUILD := build/release
+
+setup:            ## install whatever is missing; instant when nothing is
+	@tools/setup/setup.sh build test
+
+setup-clang:
+	@tools/setup/setup.sh clang
+
+$(BUILD)/build.ninja: | setup
+	@cmake --preset release > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
+	@mkdir -p build && mv build-configure.log build/configure.log
+
+build: setup $(BUILD)/build.ninja   ## release binary at build/assay
+	@cmake --build $(BUILD) --target assay
+	@cmp -s $(BUILD)/src/assay build/assay || install -m 755 $(BUILD)/src/assay build/assay
+
+all: build        ## binary and every unit test
+	@cmake --build $(BUILD)
+
+demo: build       ## a whole market on this machine, with a cheat that is caught
+	@build/assay demo --models models
+
+test: all         ## every test; ends with "N passed, N failed"
+	@/usr/bin/python3 tools/check/run_tests.py --build $(BUILD)
+
+check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer builds
+	@tools/check/check.sh
+
+bench: all        ## benchmarks; numbers and commands in bench/README.md
+	@cmake --build $(BUILD) --target assay_engine_bench
+	@$(BUILD)/bench/assay_engine_bench
+
+soak: setup-clang all   ## long fuzz, crash and differential runs
+	@tools/check/soak.sh
+
+fmt: setup-clang
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 -i
+
+vectors: all      ## rewrite spec/vectors from the code; review the diff
+	@ASSAY_WRITE_VECTORS=1 ctest --test-dir $(BUILD) --output-on-failure
+
+clean:
+	rm -rf build
