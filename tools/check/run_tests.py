@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Runs every test of the project and ends with one plain line: "N passed, N failed[, N skipped]".
+
+Unit tests are the *_test programs of the build folder, end-to-end tests the tests/e2e/*_test.py
+scripts (each prints "ok NAME" / "FAIL NAME: why" / "skip NAME: why" lines), house checks the scripts
+beside this file. A test program that dies counts as a failure; a skip is printed with its reason."""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PYTHON = "/usr/bin/python3"
+
+
+class Tally:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+
+
+def unit(program, tally):
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        start = time.monotonic()
+        run = subprocess.run([program, f"--gtest_output=json:{report.name}", "--gtest_brief=1"], cwd=ROOT,
+                             capture_output=True, text=True, errors="replace", timeout=900)
+        try:
+            suites = json.load(open(report.name)).get("testsuites", [])
+        except ValueError:
+            suites = []
+    before = tally.passed, len(tally.failed)
+    for suite in suites:
+        for case in suite["testsuite"]:
+            name = f"{program.name}: {suite['name']}.{case['name']}"
+            if case.get("result") == "SKIPPED":
+                reason = " ".join(s.get("message", "") for s in case.get("skipped", [])) or "no reason given"
+                tally.skipped.append(f"{name}: {' '.join(reason.split())}")
+            elif case.get("failures"):
+                tally.failed.append(name)
+            else:
+                tally.passed += 1
+    if run.returncode != 0:
+        print(run.stdout[-6000:] + run.stderr[-3000:])
+        if len(tally.failed) == before[1]:
+            tally.failed.append(f"{program.name}: exit status {run.returncode}")
+    elif not suites:
+        tally.failed.append(f"{program.name}: reported no tests")
+    print(f"  {program.name}: {tally.passed - before[0]} passed, {time.monotonic() - start:.1f} s", flush=True)
+
+
+def script(path, arguments, tally):
+    start = time.monotonic()
+    env = dict(os.environ, PYTHONUNBUFFERED="1")
+    try:
+        run = subprocess.run([PYTHON, str(path), *arguments], cwd=ROOT, capture_output=True, text=True,
+                             errors="replace", timeout=1200, env=env)
+    except subprocess.TimeoutExpired as e:
+        print((e.stdout or b"").decode(errors="replace")[-4000:])
+        tally.failed.append(f"{path.name}: timed out")
+        return
+    passed = failed = 0
+    for line in run.stdout.splitlines():
+        if line.startswith("ok "):
+            passed += 1
+        elif line.startswith("FAIL "):
+            failed += 1
+            tally.failed.append(f"{path.name}: {line[5:]}")
+        elif line.startswith("skip "):
+            tally.skipped.append(f"{path.name}: {line[5:]}")
+    if run.returncode != 0 or failed:
+        print(run.stdout[-6000:] + run.stderr[-3000:])
+        if not failed:
+            tally.failed.append(f"{path.name}: exit status {run.returncode}")
+    elif passed == 0:
+        tally.failed.append(f"{path.name}: reported no tests")
+    tally.passed += passed
+    print(f"  {path.name}: {passed} passed, {time.monotonic() - start:.1f} s", flush=True)
+
+
+def house(name, tally):
+    run = subprocess.run([PYTHON, str(ROOT / "tools/check" / name)], cwd=ROOT, capture_output=True, text=True)
+    print("  " + run.stdout.strip().replace("\n", "\n  "), flush=True)
+    if run.returncode == 0:
+        tally.passed += 1
+    else:
+        tally.failed.append(name)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build/release")
+    parser.add_argument("--only", default="", help="substring of the test program or script")
+    options = parser.parse_args()
+    build = (ROOT / options.build).resolve()
+    tally = Tally()
+    for name in ("layers.py", "style.py"):
+        if options.only in name:
+            house(name, tally)
+    for program in sorted(p for p in (build / "src").glob("assay_*_test") if os.access(p, os.X_OK)):
+        if options.only in program.name:
+            unit(program, tally)
+    for path in sorted((ROOT / "tests/e2e").glob("*_test.py")):
+        if options.only in path.name:
+            script(path, ["--assay", str(build / "src/assay")], tally)
+    for failure in tally.failed:
+        print("failed:", failure)
+    if tally.skipped:
+        print(f"{len(tally.skipped)} skipped:")
+        for reason in tally.skipped:
+            print("  ", reason)
+    tail = f", {len(tally.skipped)} skipped" if tally.skipped else ""
+    print(f"{tally.passed} passed, {len(tally.failed)} failed{tail}")
+    return 1 if tally.failed or tally.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what is missing for the named groups: build, test, clang. Idempotent; when everything is
+# there it takes well under a second and needs neither network nor root.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+have() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
+first_known() {  # the first of these package names this distribution has
+  for name in "$@"; do
+    if have "$name" || apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; return; fi
+  done
+  echo "$1"
+}
+boost() {  # Debian 12's default Boost is 1.74; 1.81 is beside it. Ubuntu 24.04's default is 1.83.
+  if have "libboost-$1" && dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "libboost-$1")" ge 1.81; then
+    echo "libboost-$1"; return
+  fi
+  if have "libboost-${1%-dev}1.81-dev" || have "libboost1.81-dev"; then :; fi
+  local versioned="libboost-${1%-dev}1.81-dev"; [ "$1" = dev ] && versioned=libboost1.81-dev
+  first_known "$versioned" "libboost-$1"
+}
+
+packages=()
+npm_folders=()
+for group in "$@"; do
+  case "$group" in
+    build)
+      packages+=(g++ cmake ninja-build ccache pkg-config git
+        libssl-dev libcurl4-openssl-dev libsqlite3-dev libsecp256k1-dev
+        libfmt-dev libspdlog-dev libcli11-dev)
+      packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
+    test)
+      packages+=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy curl ca-certificates)
+      npm_folders+=(tests/peers) ;;
+    clang)
+      packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19) ;;
+    *) echo "setup: unknown group '$group'" >&2; exit 2 ;;
+  esac
+done
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+missing=()
+for p in "${packages[@]}"; do have "$p" || missing+=("$p"); done
+# npm is only an installer here: tests run the Node pinned in tests/peers.
+[ ${#npm_folders[@]} -gt 0 ] && ! command -v npm >/dev/null && missing+=(npm)
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing ${missing[*]}"
+  as_root apt-get update -qq
+  # Names may differ once the lists are there (a bare image has none).
+  retry=()
+  for p in "${missing[@]}"; do
+    case "$p" in
+      libboost1.81-dev) p=$(boost dev) ;;
+      libboost-*1.81-dev) q=${p#libboost-}; p=$(boost "${q%1.81-dev}-dev") ;;
+    esac
+    retry+=("$p")
+  done
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${retry[@]}" >/dev/null
+fi
+
+for folder in "${npm_folders[@]}"; do
+  [ -f "$folder/package-lock.json" ] || continue
+  stamp="$folder/node_modules/.assay-installed"
+  if ! cmp -s "$folder/package-lock.json" "$stamp"; then
+    echo "setup: npm ci in $folder"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$folder/package-lock.json" "$stamp"
+  fi
+done
