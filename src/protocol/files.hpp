@@ -14,16 +14,16 @@ struct ReceiptFile {
   Signed<Request> request;
   Signed<Receipt> receipt;
 };
-std::string to_text(const ReceiptFile& file);            // pretty JSON, "assay": "receipt/0"
+std::string to_text(const ReceiptFile& file);  // pretty JSON, "assay": "receipt/0"
 Result<ReceiptFile> receipt_file_from_text(std::string_view text);
 
 // One position's leaf hashes as the provider served them on demand.
 struct TracePosition {
   std::uint32_t position = 0;
-  std::vector<Hash> leaves;                              // cells in layer order, then the head
+  std::vector<Hash> leaves;  // cells in layer order, then the head
 };
 struct Opening {
-  Hash request{};                                        // digest
+  Hash request{};  // digest
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, answer, stop_ids;
   // Provider's trace, where it was asked for after a mismatch: one root per position, and the
@@ -31,7 +31,7 @@ struct Opening {
   std::vector<Hash> position_roots;
   std::vector<TracePosition> positions;
 };
-std::string to_text(const Opening& opening);             // "assay": "opening/0"
+std::string to_text(const Opening& opening);  // "assay": "opening/0"
 Result<Opening> opening_from_text(std::string_view text);
 
 }  // namespace assay::protocol

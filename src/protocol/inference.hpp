@@ -28,18 +28,21 @@ struct TokenEvent {
   std::vector<std::uint32_t> tokens;  // next answer tokens, in order
 };
 struct ErrorEvent {
-  std::string code, message;          // ends the stream without a receipt
+  std::string code, message;  // ends the stream without a receipt
 };
 // {"type":"token","tokens":["12"]}, {"type":"progress",…}, {"type":"receipt",…}, {"type":"error",…}
 using InferenceEvent = std::variant<TokenEvent, Signed<Progress>, Signed<Receipt>, ErrorEvent>;
 std::string to_line(const InferenceEvent& event);  // ends in '\n'
 Result<InferenceEvent> event_from_line(std::string_view line);
 
+inline constexpr std::size_t kTracePositionsMax = 64;
+
 // Knowing the salt secret of a request proves being its buyer or somebody the buyer told.
 struct Recall {
   Hash request{};
   Hash salt_secret{};
-  std::vector<std::uint32_t> positions;  // trace only: whose leaves to open, at most 64
+  std::vector<std::uint32_t>
+      positions;  // trace only: whose leaves to open, at most kTracePositionsMax
 };
 json::object to_json(const Recall& recall);
 Result<Recall> recall_from_json(const json::object& o);
@@ -61,8 +64,13 @@ Result<TraceReply> trace_reply_from_json(const json::object& o);
 // What a provider checks before working and what a gateway checks after: one function each, so that
 // both sides judge alike. `now` in Unix seconds.
 Status check_call(const Domain& domain, const InferenceCall& call, std::uint64_t now);
+// Whoever knows the stop ids calls check_finish (rules.hpp) too.
 Status check_receipt(const Domain& domain, const Lease& lease, const Request& request,
                      const Hash& salt_secret, std::span<const std::uint32_t> answer,
                      const Signed<Receipt>& receipt);
+// `answer`: the tokens received so far.
+Status check_progress(const Domain& domain, const Lease& lease, const Request& request,
+                      const Hash& salt_secret, std::span<const std::uint32_t> answer,
+                      const Signed<Progress>& progress);
 
 }  // namespace assay::protocol

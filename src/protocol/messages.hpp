@@ -42,11 +42,11 @@ struct ExecutionId {
 
 struct OfferModel {
   static constexpr std::string_view kName = "OfferModel";
-  std::string name;                // what buyers ask for; the execution id is what they get
+  std::string name;  // what buyers ask for; the execution id is what they get
   Hash weights_root{}, program_hash{};
   std::uint32_t canon = kCanon;
-  Hash file_alias{};               // GGUF file SHA-256 as claimed by the provider
-  std::string quantization;        // "Q8_0", claimed
+  Hash file_alias{};                   // GGUF file SHA-256 as claimed by the provider
+  std::string quantization;            // "Q8_0", claimed
   Micros price_in = 0, price_out = 0;  // per million tokens
   std::uint32_t context = 0;
   template <class S, class V>
@@ -67,17 +67,17 @@ struct OfferModel {
 // lease refers to.
 struct Offer {
   static constexpr std::string_view kName = "Offer";
-  Address provider{};              // operating key: signs offers, progress, receipts, claims
-  Address payout{};                // cold key: where money goes
+  Address provider{};  // operating key: signs offers, progress, receipts, claims
+  Address payout{};    // cold key: where money goes
   std::uint64_t sequence = 0;
-  std::string endpoint;            // http(s)://host:port
-  std::string region;              // claimed
-  std::string hardware;            // claimed
-  std::uint32_t vram_mib = 0;      // claimed; 0: no GPU
-  std::uint32_t slots = 1;         // requests at a time
+  std::string endpoint;                                // http(s)://host:port
+  std::string region;                                  // claimed
+  std::string hardware;                                // claimed
+  std::uint32_t vram_mib = 0;                          // claimed; 0: no GPU
+  std::uint32_t slots = 1;                             // requests at a time
   std::uint32_t first_token_ms = 0, per_token_ms = 0;  // claimed
-  Hash tls_key{};                  // SHA-256 of the endpoint's public key; zero: plain HTTP
-  Hash evidence{};                 // hash of hardware evidence; zero: none
+  Hash tls_key{};   // SHA-256 of the endpoint's public key; zero: plain HTTP
+  Hash evidence{};  // hash of hardware evidence; zero: none
   std::uint64_t expires = 0;
   std::vector<OfferModel> models;
   template <class S, class V>
@@ -106,14 +106,14 @@ enum class Disclosure : std::uint32_t { self = 0, referee = 1, everyone = 2 };
 struct Lease {
   static constexpr std::string_view kName = "Lease";
   Address buyer{}, provider{}, payout{};
-  Hash offer{};                    // digest of the offer agreed to
-  Hash execution{};                // struct hash of the ExecutionId
+  Hash offer{};                        // digest of the offer agreed to
+  Hash execution{};                    // struct hash of the ExecutionId
   Micros price_in = 0, price_out = 0;  // per million tokens
-  Micros escrow = 0;               // moved from the buyer's account at opening
-  Hash audit_chain{};              // tip of the buyer's audit hash chain (audit.hpp)
+  Micros escrow = 0;                   // moved from the buyer's account at opening
+  Hash audit_chain{};                  // tip of the buyer's audit hash chain (audit_draw.hpp)
   std::uint32_t disclosure = 0;
-  std::uint64_t window = 0;        // challenge window, seconds
-  std::uint64_t expires = 0;       // no request may expire later
+  std::uint64_t window = 0;   // challenge window, seconds
+  std::uint64_t expires = 0;  // no request may expire later
   std::uint64_t nonce = 0;
   template <class S, class V>
   static void fields(S& s, V&& v) {
@@ -136,8 +136,8 @@ struct Lease {
 // Buyer-signed. Token roots are salted with the secret the salt commitment binds (tokens.hpp).
 struct Request {
   static constexpr std::string_view kName = "Request";
-  Hash lease{};                    // digest of the lease
-  std::uint64_t sequence = 0;      // gap-free from 1 within a lease
+  Hash lease{};                // digest of the lease
+  std::uint64_t sequence = 0;  // gap-free from 1 within a lease
   Hash execution{};
   Hash prompt_root{};
   std::uint32_t prompt_count = 0;
@@ -145,9 +145,9 @@ struct Request {
   std::uint32_t temperature_bits = 0, top_p_bits = 0x3f800000;  // IEEE binary32
   std::uint64_t seed = 0;
   std::uint32_t max_tokens = 0;
-  Hash stop_root{};                // over the ascending stop ids, unsalted
+  Hash stop_root{};  // over the ascending stop ids, unsalted
   Hash salt_commitment{};
-  Micros cap = 0;                  // the most this request may cost
+  Micros cap = 0;  // the most this request may cost
   std::uint64_t expires = 0;
   template <class S, class V>
   static void fields(S& s, V&& v) {
@@ -173,8 +173,8 @@ enum class Finish : std::uint32_t { stop = 0, length = 1, fault = 2, cancelled =
 // Provider-signed, every few tokens: what would be owed if the provider died now.
 struct Progress {
   static constexpr std::string_view kName = "Progress";
-  Hash request{};                  // digest of the request
-  std::uint32_t count = 0;         // answer tokens so far
+  Hash request{};           // digest of the request
+  std::uint32_t count = 0;  // answer tokens so far
   Hash tape_root{}, trace_root{};
   Micros amount = 0;
   template <class S, class V>
@@ -192,7 +192,7 @@ struct Receipt {
   static constexpr std::string_view kName = "Receipt";
   Hash request{};
   std::uint32_t count = 0;
-  std::uint32_t finish = 0;        // Finish
+  std::uint32_t finish = 0;  // Finish
   Hash tape_root{}, trace_root{};
   Micros amount = 0;
   std::uint64_t key_sequence = 0;  // gap-free from 1 per provider key
@@ -228,7 +228,7 @@ struct Claim {
   static constexpr std::string_view kName = "Claim";
   Hash lease{};
   Hash root{};
-  Micros total = 0;                // cumulative over the lease, like a settlement
+  Micros total = 0;  // cumulative over the lease, like a settlement
   std::uint32_t count = 0;
   template <class S, class V>
   static void fields(S& s, V&& v) {

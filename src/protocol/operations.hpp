@@ -108,7 +108,7 @@ struct TopUp {
 struct Finalize {
   static constexpr std::string_view kName = "Finalize";
   Address account{};
-  Hash claim{};                    // digest of the claim
+  Hash claim{};  // digest of the claim
   template <class S, class V>
   static void fields(S& s, V&& v) {
     v("account", s.account);
@@ -167,9 +167,9 @@ enum class Outcome : std::uint32_t { provider_right = 0, provider_wrong = 1, not
 // trace and is trusted for it; bisection replaces that.
 struct Verdict {
   static constexpr std::string_view kName = "Verdict";
-  Hash dispute{};                  // digest of the dispute
-  std::uint32_t outcome = 0;       // Outcome
-  std::string reason;              // one line, names the first differing position if any
+  Hash dispute{};             // digest of the dispute
+  std::uint32_t outcome = 0;  // Outcome
+  std::string reason;         // one line, names the first differing position if any
   template <class S, class V>
   static void fields(S& s, V&& v) {
     v("dispute", s.dispute);

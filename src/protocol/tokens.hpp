@@ -6,7 +6,7 @@ namespace assay::protocol {
 
 // Per-request secret of the buyer, known to the provider, revealed only in an opening.
 using SaltSecret = Hash;
-Hash salt_commitment(const SaltSecret& secret);          // sha256("assay/salt/v0" ‖ secret)
+Hash salt_commitment(const SaltSecret& secret);  // sha256("assay/salt/v0" ‖ secret)
 
 // RFC 6962 root over chunks of 256 token ids; each leaf is
 // HMAC-SHA256(secret, label ‖ le64 chunk) ‖ le32 ids…: a public root lets nobody test a guess.

@@ -10,8 +10,8 @@ namespace assay::protocol {
 
 // The ledger instance every signature is bound to. Exactly one of the two forms.
 struct Domain {
-  Hash ledger{};                 // embedded: random id made when the ledger was created
-  std::uint64_t chain_id = 0;    // EVM: chain and contract (ledger zero)
+  Hash ledger{};               // embedded: random id made when the ledger was created
+  std::uint64_t chain_id = 0;  // EVM: chain and contract (ledger zero)
   Address contract{};
   Hash separator() const;
   json::object to_json() const;
@@ -20,11 +20,11 @@ struct Domain {
 };
 
 template <class M>
-std::string type_string();                                   // "Request(bytes32 lease,…)"
+std::string type_string();  // "Request(bytes32 lease,…)"
 template <class M>
 Hash struct_hash(const M& message);
 template <class M>
-Hash digest(const Domain& domain, const M& message);         // what is signed; a message's id
+Hash digest(const Domain& domain, const M& message);  // what is signed; a message's id
 
 template <class M>
 Signed<M> sign(const Domain& domain, M message, const crypto::SecretKey& key);

@@ -1,0 +1,17 @@
+// Every signed message once, for whoever must treat all alike: tests, fuzzers, tools.
+#pragma once
+#include "protocol/messages.hpp"
+#include "protocol/operations.hpp"
+
+namespace assay::protocol {
+
+// Calls f.template operator()<M>() for each message type M.
+template <class F>
+void for_each_message(F&& f) {
+  const auto call = [&]<class... M>() { (f.template operator()<M>(), ...); };
+  call.template operator()<Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit,
+                           Withdraw, Transfer, Stake, Unbond, Release, TopUp, Finalize, Close,
+                           Dispute, Verdict, Equivocation>();
+}
+
+}  // namespace assay::protocol

@@ -1,0 +1,89 @@
+#include "protocol/rules.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+
+#include "protocol/tokens.hpp"
+
+namespace assay::protocol {
+namespace {
+
+bool stops(std::span<const std::uint32_t> stop_ids, std::uint32_t token) {
+  return std::ranges::binary_search(stop_ids, token);
+}
+
+}  // namespace
+
+Status check_secrets(const Request& request, const Hash& salt_secret,
+                     std::span<const std::uint32_t> prompt,
+                     std::span<const std::uint32_t> stop_ids) {
+  if (salt_commitment(salt_secret) != request.salt_commitment)
+    return fail(Errc::mismatch, "the salt secret is not the one the request commits to");
+  if (prompt.size() != request.prompt_count ||
+      prompt_root(salt_secret, prompt) != request.prompt_root)
+    return fail(Errc::mismatch, "the prompt tokens are not those the request commits to");
+  if (std::ranges::adjacent_find(stop_ids, std::greater_equal()) != stop_ids.end())
+    return fail(Errc::invalid, "stop ids must be strictly ascending");
+  if (stop_root(stop_ids) != request.stop_root)
+    return fail(Errc::mismatch, "the stop ids are not those the request commits to");
+  return {};
+}
+
+Status check_runnable(const Request& request) {
+  if (request.prompt_count == 0) return fail(Errc::invalid, "request: the prompt is empty");
+  if (request.continuation >= request.prompt_count)
+    return fail(Errc::invalid, "request: a continuation of {} tokens leaves no prompt before it",
+                request.continuation);
+  const auto temperature = std::bit_cast<float>(request.temperature_bits);
+  if (!std::isfinite(temperature) || std::signbit(temperature))
+    return fail(Errc::invalid, "request: the temperature must be finite and not negative");
+  const auto top_p = std::bit_cast<float>(request.top_p_bits);
+  if (!(top_p > 0.0f && top_p <= 1.0f))
+    return fail(Errc::invalid, "request: top_p must be above 0 and at most 1");
+  if (request.max_tokens == 0) return fail(Errc::invalid, "request: max_tokens must be at least 1");
+  return {};
+}
+
+Status check_stops(const Request& request, std::span<const std::uint32_t> stop_ids,
+                   std::span<const std::uint32_t> answer) {
+  if (answer.size() > request.max_tokens)
+    return fail(Errc::mismatch, "{} answer tokens, the request allows {}", answer.size(),
+                request.max_tokens);
+  for (std::size_t i = 0; i + 1 < answer.size(); ++i)
+    if (stops(stop_ids, answer[i]))
+      return fail(Errc::mismatch, "the answer goes on after stop id {} at answer token {}",
+                  answer[i], i + 1);
+  return {};
+}
+
+Status check_finish(const Request& request, std::span<const std::uint32_t> stop_ids,
+                    std::span<const std::uint32_t> answer, std::uint32_t finish) {
+  CHECK_OK(check_stops(request, stop_ids, answer));
+  const bool stopped = !answer.empty() && stops(stop_ids, answer.back());
+  const bool full = answer.size() == request.max_tokens;
+  switch (static_cast<Finish>(finish)) {
+    case Finish::stop:
+      if (!stopped) return fail(Errc::mismatch, "finish is 'stop', but no stop id ends the answer");
+      return {};
+    case Finish::length:
+      if (stopped) return fail(Errc::mismatch, "finish is 'length', but a stop id ends the answer");
+      if (!full)
+        return fail(Errc::mismatch, "finish is 'length' after {} of {} tokens", answer.size(),
+                    request.max_tokens);
+      return {};
+    case Finish::fault:
+      if (stopped || full)
+        return fail(Errc::mismatch, "finish is 'fault', but the answer was complete");
+      return {};
+    case Finish::cancelled:
+      if (stopped || full)
+        return fail(Errc::mismatch, "finish is 'cancelled', but the answer was complete");
+      if (answer.empty()) return fail(Errc::mismatch, "finish is 'cancelled' without a token");
+      return {};
+  }
+  return fail(Errc::unsupported, "finish {} is not known", finish);
+}
+
+}  // namespace assay::protocol

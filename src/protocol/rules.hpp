@@ -1,0 +1,28 @@
+// What makes a request and an answer well-formed, apart from signatures and money: asked by
+// providers before they work, and by auditors and `assay verify` about what others signed.
+#pragma once
+#include <span>
+
+#include "protocol/messages.hpp"
+
+namespace assay::protocol {
+
+// The secrets beside a request are the ones it commits to: salt, prompt, stop ids (strictly
+// ascending).
+Status check_secrets(const Request& request, const Hash& salt_secret,
+                     std::span<const std::uint32_t> prompt,
+                     std::span<const std::uint32_t> stop_ids);
+
+// An execution of it exists: continuation < prompt count, sampling parameters in range, max_tokens
+// at least 1. Nobody honest signs a receipt for a request that fails this.
+Status check_runnable(const Request& request);
+
+// At most max_tokens tokens, none after a stop id.
+Status check_stops(const Request& request, std::span<const std::uint32_t> stop_ids,
+                   std::span<const std::uint32_t> answer);
+// And `finish` is the one that fits: stop before length before fault and cancelled; a cancelled
+// answer has at least one token.
+Status check_finish(const Request& request, std::span<const std::uint32_t> stop_ids,
+                    std::span<const std::uint32_t> answer, std::uint32_t finish);
+
+}  // namespace assay::protocol

@@ -1,0 +1,82 @@
+#include "protocol/tokens.hpp"
+
+#include "crypto/merkle.hpp"
+#include "crypto/sha256.hpp"
+
+namespace assay::protocol {
+namespace {
+
+constexpr std::size_t kChunk = 256;
+
+// The leaf of each chunk starts with `salt(chunk)`.
+template <class Salt>
+Hash token_root(std::span<const std::uint32_t> tokens, const Salt& salt) {
+  crypto::MerkleBuilder builder;
+  for (std::uint64_t chunk = 0; chunk * kChunk < tokens.size(); ++chunk) {
+    Bytes leaf = salt(chunk);
+    const auto rest = tokens.subspan(chunk * kChunk);
+    for (const std::uint32_t id : rest.first(std::min(kChunk, rest.size()))) append_le(leaf, id);
+    builder.append(crypto::leaf_hash(leaf));
+  }
+  return builder.root();
+}
+
+Hash salted_root(const SaltSecret& secret, std::string_view label,
+                 std::span<const std::uint32_t> tokens) {
+  return token_root(tokens, [&](std::uint64_t chunk) {
+    Bytes message(label.begin(), label.end());
+    append_le(message, chunk);
+    const Hash salt = crypto::hmac_sha256(secret, message);
+    return Bytes(salt.begin(), salt.end());
+  });
+}
+
+__extension__ using Wide = unsigned __int128;
+
+// ceil(tokens × price / 1e6); the product of two 64-bit numbers always fits.
+Wide cost(Micros price_per_million, std::uint64_t tokens) {
+  constexpr std::uint64_t million = 1'000'000;
+  return (static_cast<Wide>(tokens) * static_cast<std::uint64_t>(price_per_million) + million - 1) /
+         million;
+}
+
+}  // namespace
+
+Hash salt_commitment(const SaltSecret& secret) {
+  crypto::Sha256 h;
+  h.update(view("assay/salt/v0"));
+  h.update(secret);
+  return h.finish();
+}
+
+Hash prompt_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) {
+  return salted_root(secret, "assay/prompt/v0", tokens);
+}
+
+Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) {
+  return salted_root(secret, "assay/tape/v0", tokens);
+}
+
+Hash stop_root(std::span<const std::uint32_t> stop_ids) {
+  return token_root(stop_ids, [](std::uint64_t) { return Bytes(); });
+}
+
+Result<Micros> price(Micros price_in, Micros price_out, std::uint64_t prompt,
+                     std::uint64_t answer) {
+  if (price_in < 0 || price_out < 0) return fail(Errc::refused, "a price cannot be negative");
+  const Wide total = cost(price_in, prompt) + cost(price_out, answer);
+  if (total > static_cast<Wide>(INT64_MAX))
+    return fail(Errc::refused, "the amount for {} + {} tokens exceeds 2^63-1 micro-units", prompt,
+                answer);
+  return static_cast<Micros>(total);
+}
+
+Result<Micros> amount_of(const Lease& lease, const Request& request, std::uint32_t answer_count) {
+  return price(lease.price_in, lease.price_out, request.prompt_count, answer_count);
+}
+
+Result<Micros> cap_for(const Lease& lease, std::uint64_t prompt, std::uint32_t max_tokens) {
+  return price(lease.price_in, lease.price_out, prompt, max_tokens);
+}
+
+}  // namespace assay::protocol
