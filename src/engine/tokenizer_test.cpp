@@ -1,0 +1,214 @@
+#include "engine/tokenizer.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <sstream>
+
+#include "engine/gguf_testutil.hpp"
+
+namespace assay::engine {
+namespace {
+
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Vocabulary {
+  std::vector<std::string> tokens{"<unk>", "<s>", "</s>"};
+  std::vector<float> scores{0, 0, 0};
+  std::vector<std::int32_t> kinds{2, 3, 3};
+  bool space_prefix = false;
+
+  Vocabulary& add(std::string text, float score, std::int32_t kind = 1) {
+    tokens.push_back(std::move(text));
+    scores.push_back(score);
+    kinds.push_back(kind);
+    return *this;
+  }
+  Vocabulary& add_bytes() {
+    for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), 0, 6);
+    return *this;
+  }
+  Bytes file() const {
+    GgufBuilder b;
+    b.string("tokenizer.ggml.model", "llama")
+        .strings("tokenizer.ggml.tokens", tokens)
+        .f32s("tokenizer.ggml.scores", scores)
+        .i32s("tokenizer.ggml.token_type", kinds)
+        .boolean("tokenizer.ggml.add_space_prefix", space_prefix);
+    return b.build();
+  }
+};
+
+Result<Tokenizer> load(const Bytes& file) {
+  TRY(const Gguf gguf, Gguf::parse(file));
+  return Tokenizer::from(gguf);
+}
+
+std::vector<std::string> texts(const Tokenizer& t, std::string_view text,
+                               Tokenizer::Options options) {
+  std::vector<std::string> out;
+  for (const Token id : t.encode(text, options)) out.emplace_back(t.text(id));
+  return out;
+}
+
+using Texts = std::vector<std::string>;
+constexpr Tokenizer::Options kPlain{.add_bos = false, .parse_special = false};
+constexpr Tokenizer::Options kSpecial{.add_bos = false, .parse_special = true};
+
+TEST(Tokenizer, LlamaCppVectors) {
+  const std::string base = ASSAY_SOURCE_DIR "/../shared/vectors/vocab/ggml-vocab-llama-spm.gguf";
+  const std::string bytes = read(base);
+  if (bytes.empty()) GTEST_SKIP() << "llama.cpp's vocabulary is not here: " << base;
+  const auto gguf = Gguf::parse(view(bytes));
+  ASSERT_TRUE(gguf) << gguf.error().message;
+  const auto tokenizer = Tokenizer::from(*gguf);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ(tokenizer->size(), 32000u);
+
+  const std::string inputs = read(base + ".inp");
+  std::istringstream outputs(read(base + ".out"));
+  constexpr std::string_view separator = "\n__ggml_vocab_test__\n";
+  std::size_t cases = 0;
+  for (std::size_t at = 0; at < inputs.size(); ++cases) {
+    const auto end = std::min(inputs.find(separator, at), inputs.size());
+    const std::string input = inputs.substr(at, end - at);
+    at = end + separator.size();
+    std::string line;
+    ASSERT_TRUE(std::getline(outputs, line));
+    std::istringstream ids(line);
+    const std::vector<Token> want{std::istream_iterator<Token>(ids), {}};
+    EXPECT_EQ(tokenizer->encode(input, kPlain), want) << '"' << input << '"';
+    EXPECT_EQ(tokenizer->decode(want), input);
+
+    auto with_bos = want;
+    with_bos.insert(with_bos.begin(), 1);
+    EXPECT_EQ(tokenizer->encode(input), with_bos);
+    Detokenizer stream(*tokenizer);
+    std::string streamed;
+    for (const Token id : want) streamed += stream.push(id);
+    streamed += stream.finish();
+    EXPECT_EQ(streamed, want.empty() ? "" : " " + input);
+  }
+  EXPECT_GE(cases, 40u);
+}
+
+TEST(Tokenizer, HighestScoreMergesFirstTiesLeftmost) {
+  const auto t = *load(
+      Vocabulary().add("a", -9).add("b", -9).add("ab", -2).add("ba", -1).add("aa", -3).file());
+  EXPECT_EQ(texts(t, "aba", kPlain), (Texts{"a", "ba"}));
+  EXPECT_EQ(texts(t, "aaa", kPlain), (Texts{"aa", "a"}));
+  EXPECT_EQ(texts(t, "aaaa", kPlain), (Texts{"aa", "aa"}));
+  EXPECT_EQ(texts(t, "abab", kPlain), (Texts{"a", "ba", "b"}));
+}
+
+TEST(Tokenizer, BytesWhereTheVocabularyHasNoCharacter) {
+  const auto t = *load(Vocabulary().add_bytes().add("a", -1).file());
+  EXPECT_EQ(texts(t, "a\xc3\xa9\xff", kPlain), (Texts{"a", "<0xC3>", "<0xA9>", "<0xFF>"}));
+  EXPECT_EQ(t.decode(t.encode("a\xc3\xa9", kPlain)), "a\xc3\xa9");
+  const auto poor = *load(Vocabulary().add("a", -1).file());
+  EXPECT_EQ(texts(poor, "ab", kPlain), (Texts{"a", "<unk>"}));
+}
+
+TEST(Tokenizer, SpecialTokensAreCutOutLongestFirst) {
+  const auto t = *load(Vocabulary()
+                           .add_bytes()
+                           .add("<|a|>", 0, 3)
+                           .add("<|a|><|b|>", 0, 3)
+                           .add("own", 0, 4)
+                           .add("x", -1)
+                           .file());
+  EXPECT_EQ(texts(t, "x<|a|>x", kSpecial), (Texts{"x", "<|a|>", "x"}));
+  EXPECT_EQ(texts(t, "<|a|><|a|><|b|>", kSpecial), (Texts{"<|a|>", "<|a|><|b|>"}));
+  EXPECT_EQ(t.encode("<|a|>", kPlain).size(), 5u);  // bytes, not the control token
+  EXPECT_EQ(texts(t, "xownx", kPlain), (Texts{"x", "own", "x"}));
+}
+
+// Merges must not reassemble a control token out of its characters.
+TEST(Tokenizer, PlainTextNeverBecomesControlUnknownOrByteTokens) {
+  Vocabulary v;
+  v.add_bytes();
+  for (const char* s : {"<", "s", ">", "<s", "u", "n", "k", "un", "unk", "<unk", "0", "x", "4", "1",
+                        "<0", "<0x", "<0x4", "<0x41"})
+    v.add(s, -1);
+  const auto t = *load(v.file());
+  EXPECT_EQ(texts(t, "<s>", kPlain), (Texts{"<s", ">"}));
+  EXPECT_EQ(texts(t, "<unk>", kPlain), (Texts{"<unk", ">"}));
+  EXPECT_EQ(texts(t, "<0x41>", kPlain), (Texts{"<0x41", ">"}));
+  EXPECT_EQ(texts(t, "<s>", kSpecial), (Texts{"<s>"}));
+}
+
+TEST(Tokenizer, SpacePrefixAtTheStartAndAfterSpecialTokens) {
+  Vocabulary v;
+  v.add_bytes().add("\xe2\x96\x81", -1).add("x", -1);
+  v.space_prefix = true;
+  const auto t = *load(v.file());
+  EXPECT_EQ(texts(t, "x</s>x", kSpecial),
+            (Texts{"\xe2\x96\x81", "x", "</s>", "\xe2\x96\x81", "x"}));
+  EXPECT_EQ(t.encode(""), (std::vector<Token>{1}));
+  EXPECT_EQ(t.decode(t.encode(" x")), " x");
+}
+
+TEST(Tokenizer, StopTokensAreEosAndTurnEnds) {
+  const auto t = *load(Vocabulary().add("<|end|>", 0).add("a", -1).file());
+  EXPECT_EQ(t.stop_tokens(), (std::vector<Token>{2, 3}));
+  EXPECT_EQ(texts(t, "<|end|>", kSpecial), (Texts{"<|end|>"}));  // control, whatever its type says
+  EXPECT_EQ(t.piece(3), "");
+  EXPECT_EQ(t.piece(3, true), "<|end|>");
+}
+
+TEST(Tokenizer, CanonicalBytesCoverEveryRule) {
+  Vocabulary v;
+  v.add("a", -1).add("b", -2);
+  const Bytes base = load(v.file())->canonical();
+  EXPECT_EQ(base, load(v.file())->canonical());
+  Vocabulary score = v, kind = v, prefix = v, text = v;
+  score.scores[4] = -2.5f;
+  kind.kinds[4] = 4;
+  prefix.space_prefix = true;
+  text.tokens[4] = "c";
+  for (const Vocabulary& changed : {score, kind, prefix, text})
+    EXPECT_NE(load(changed.file())->canonical(), base);
+}
+
+TEST(Detokenizer, NeverEmitsHalfACharacter) {
+  const auto t = *load(Vocabulary().add_bytes().add("a", -1).file());
+  const auto byte = [&](int b) { return *t.find(fmt::format("<0x{:02X}>", b)); };
+  Detokenizer d(t);
+  EXPECT_EQ(d.push(byte(0xf0)), "");
+  EXPECT_EQ(d.push(byte(0x9f)), "");
+  EXPECT_EQ(d.push(byte(0xa6)), "");
+  EXPECT_EQ(d.push(byte(0x99)), "\xf0\x9f\xa6\x99");
+  EXPECT_EQ(d.push(byte(0xc3)), "");
+  EXPECT_EQ(d.push(*t.find("a")),
+            "\xef\xbf\xbd"
+            "a");
+  EXPECT_EQ(d.push(byte(0x80)), "\xef\xbf\xbd");
+  EXPECT_EQ(d.push(byte(0xe2)), "");
+  EXPECT_EQ(d.finish(), "\xef\xbf\xbd");
+  EXPECT_EQ(d.finish(), "");
+}
+
+TEST(Tokenizer, RefusesByName) {
+  const auto error = [](const GgufBuilder& b) {
+    const auto t = load(b.build());
+    return t ? std::string("accepted") : t.error().message;
+  };
+  EXPECT_EQ(error(GgufBuilder().string("tokenizer.ggml.model", "gpt2")),
+            "tokenizer 'gpt2' is not supported; canon 0 supports 'llama' (SentencePiece)");
+  EXPECT_EQ(error(GgufBuilder()),
+            "the GGUF has no metadata 'tokenizer.ggml.model', which is needed");
+  EXPECT_EQ(load(Vocabulary().add("a", 0).add("a", 0).file()).error().message,
+            "tokens 3 and 4 have the same text 'a'");
+  EXPECT_EQ(load(Vocabulary().add("a", 0, 7).file()).error().message, "token 3 has unknown type 7");
+  EXPECT_EQ(load(Vocabulary().add("0x4a", 0, 6).file()).error().message,
+            "byte token 3 is written '0x4a', not like <0x4A>");
+  Vocabulary infinite;
+  infinite.add("a", std::numeric_limits<float>::infinity());
+  EXPECT_EQ(load(infinite.file()).error().message, "token 3 has a score that is not finite");
+}
+
+}  // namespace
+}  // namespace assay::engine

@@ -1,0 +1,156 @@
+#include "verify/identity.hpp"
+
+#include <bit>
+
+#include "base/assert.hpp"
+#include "crypto/merkle.hpp"
+#include "crypto/sha256.hpp"
+
+namespace assay::verify {
+namespace {
+
+constexpr std::uint64_t kChunkValues = 256;
+constexpr std::size_t kFileBlock = 8u << 20;
+constexpr std::size_t kLeavesPerTask = 1024;
+
+void append_string(Bytes& out, std::string_view s) {
+  append_le(out, static_cast<std::uint32_t>(s.size()));
+  append(out, view(s));
+}
+
+std::uint64_t chunks_per_row(const engine::Tensor& tensor) {
+  return (tensor.row_length() + kChunkValues - 1) / kChunkValues;
+}
+
+// A tensor as a leaf of the root over tensors.
+Hash tensor_leaf(const engine::Tensor& tensor, const Hash& root) {
+  Bytes leaf;
+  append_string(leaf, tensor.name);
+  append_le(leaf, static_cast<std::uint32_t>(tensor.type));
+  append_le(leaf, static_cast<std::uint32_t>(tensor.shape.size()));
+  for (const std::uint64_t extent : tensor.shape) append_le(leaf, extent);
+  append(leaf, root);
+  return crypto::leaf_hash(leaf);
+}
+
+std::uint64_t weight_bytes(const engine::Model& model) {
+  std::uint64_t total = 0;
+  for (const engine::Tensor* tensor : model.weights()) total += tensor->data.size();
+  return total;
+}
+
+}  // namespace
+
+Hash chunk_leaf(const engine::Tensor& tensor, std::uint32_t index, std::uint64_t row,
+                std::uint32_t chunk) {
+  const std::uint64_t first = chunk * kChunkValues;
+  ASSAY_ASSERT(row < tensor.rows() && first < tensor.row_length());
+  const engine::BlockShape block = engine::block_shape(tensor.type);
+  const std::uint64_t values = std::min(kChunkValues, tensor.row_length() - first);
+  const std::size_t bytes = values / block.values * block.bytes;
+  const std::uint8_t* data =
+      &tensor.data[row * tensor.row_bytes() + first / block.values * block.bytes];
+
+  // index, row, chunk, then the GGUF bytes: at most 256 floats.
+  std::array<std::uint8_t, 16 + kChunkValues * 4> leaf;
+  const auto put = [&](std::size_t at, std::uint64_t value, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i)
+      leaf[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  };
+  put(0, index, 4);
+  put(4, row, 8);
+  put(12, chunk, 4);
+  std::memcpy(&leaf[16], data, bytes);
+  return crypto::leaf_hash({leaf.data(), 16 + bytes});
+}
+
+Hash tensor_root(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool) {
+  const std::uint64_t chunks = chunks_per_row(tensor);
+  std::vector<Hash> leaves(tensor.rows() * chunks);
+  pool.parallel_for(leaves.size(), kLeavesPerTask, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      leaves[i] = chunk_leaf(tensor, index, i / chunks, static_cast<std::uint32_t>(i % chunks));
+  });
+  return crypto::merkle_root(leaves);
+}
+
+Hash weights_root(const engine::Model& model, ThreadPool& pool, const HashProgress& progress) {
+  const auto weights = model.weights();
+  const std::uint64_t total = weight_bytes(model);
+  std::uint64_t done = 0;
+  std::vector<Hash> leaves;
+  for (std::uint32_t i = 0; i < weights.size(); ++i) {
+    leaves.push_back(tensor_leaf(*weights[i], tensor_root(*weights[i], i, pool)));
+    done += weights[i]->data.size();
+    if (progress) progress(done, total);
+  }
+  return crypto::merkle_root(leaves);
+}
+
+Hash rope_root(std::span<const float> table) {
+  std::vector<Hash> leaves;
+  for (std::size_t at = 0; at < table.size(); at += kChunkValues) {
+    Bytes chunk;
+    for (const float value :
+         table.subspan(at, std::min<std::size_t>(kChunkValues, table.size() - at)))
+      append_le(chunk, std::bit_cast<std::uint32_t>(value));
+    leaves.push_back(crypto::leaf_hash(chunk));
+  }
+  return crypto::merkle_root(leaves);
+}
+
+Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokenizer,
+                    const engine::ChatTemplate* chat) {
+  const engine::Hyper& h = model.hyper();
+  Bytes out;
+  append_string(out, "assay/program/0");
+  append_string(out, h.architecture);
+  for (const std::uint32_t n :
+       {h.vocab, h.dim, h.layers, h.heads, h.kv_heads, h.head_dim, h.ffn, h.context})
+    append_le(out, n);
+  append_le(out, std::bit_cast<std::uint32_t>(h.rms_epsilon));
+  append_le(out, std::bit_cast<std::uint32_t>(h.rope_base));
+  out.push_back(model.tied() ? 1 : 0);
+  append(out, rope_root(model.rope_table()));
+  append(out, crypto::sha256(tokenizer.canonical()));
+  out.push_back(chat != nullptr ? 1 : 0);
+  if (chat != nullptr) append_string(out, chat->source());
+  return out;
+}
+
+Result<ModelIdentity> identify(const engine::Model& model, const engine::Tokenizer& tokenizer,
+                               const engine::ChatTemplate* chat, ByteView file, ThreadPool& pool,
+                               const HashProgress& progress) {
+  if (tokenizer.size() != model.hyper().vocab)
+    return fail(Errc::mismatch, "the tokenizer has {} tokens, but the model {}", tokenizer.size(),
+                model.hyper().vocab);
+  const std::uint64_t total = weight_bytes(model) + file.size();
+  const auto report = [&](std::uint64_t done) {
+    if (progress) progress(done, total);
+  };
+  ModelIdentity out;
+  out.canon = protocol::kCanon;
+  out.program_hash = crypto::sha256(program_bytes(model, tokenizer, chat));
+  out.weights_root =
+      weights_root(model, pool, [&](std::uint64_t done, std::uint64_t) { report(done); });
+  crypto::Sha256 hash;
+  for (std::size_t at = 0; at < file.size(); at += kFileBlock) {
+    hash.update(file.subspan(at, std::min(kFileBlock, file.size() - at)));
+    report(weight_bytes(model) + std::min(at + kFileBlock, file.size()));
+  }
+  out.file_sha256 = hash.finish();
+  return out;
+}
+
+protocol::ExecutionId execution_id(const ModelIdentity& identity) {
+  return {identity.weights_root, identity.program_hash, identity.canon};
+}
+
+Result<protocol::ExecutionId> execution_id(const engine::Model& model, ThreadPool& pool) {
+  TRY(const auto tokenizer, engine::Tokenizer::from(model.gguf()));
+  const auto chat = engine::ChatTemplate::from(model.gguf());
+  TRY(const auto identity, identify(model, tokenizer, chat ? &*chat : nullptr, {}, pool));
+  return execution_id(identity);
+}
+
+}  // namespace assay::verify

@@ -1,0 +1,49 @@
+// What a receipt proves was run: weights root and program hash (spec/model.md).
+//
+//   program hash   SHA-256 of program_bytes(): architecture, hyper-parameters as exact bits, RoPE
+//                  table root, tokenizer, chat template
+//   weights root   RFC 6962 tree over tensors; each tensor a tree over its 256-value chunks, whose
+//                  leaves bind tensor, row and chunk
+// The GGUF file's own SHA-256 is an alias: it also covers names, padding and unused metadata.
+#pragma once
+#include <functional>
+
+#include "base/thread_pool.hpp"
+#include "engine/chat_template.hpp"
+#include "engine/model.hpp"
+#include "engine/tokenizer.hpp"
+#include "protocol/messages.hpp"
+
+namespace assay::verify {
+
+struct ModelIdentity {
+  Hash weights_root{}, program_hash{};
+  Hash file_sha256{};
+  std::uint32_t canon = 0;
+};
+
+// Told from the calling thread, between tensors and file blocks; may be empty.
+using HashProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
+
+// chat: null where the file has no template or one that canon 0 does not know. `file` is the
+// mapped GGUF the model was loaded from. Fails only where tokenizer and model do not belong
+// together.
+Result<ModelIdentity> identify(const engine::Model& model, const engine::Tokenizer& tokenizer,
+                               const engine::ChatTemplate* chat, ByteView file, ThreadPool& pool,
+                               const HashProgress& progress = {});
+
+protocol::ExecutionId execution_id(const ModelIdentity& identity);
+// The same from a loaded model alone, reading tokenizer and template from its GGUF.
+Result<protocol::ExecutionId> execution_id(const engine::Model& model, ThreadPool& pool);
+
+// The parts, for proofs and vectors.
+Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokenizer,
+                    const engine::ChatTemplate* chat);
+Hash rope_root(std::span<const float> table);
+Hash weights_root(const engine::Model& model, ThreadPool& pool, const HashProgress& progress = {});
+// index: the tensor's place in Model::weights().
+Hash tensor_root(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool);
+Hash chunk_leaf(const engine::Tensor& tensor, std::uint32_t index, std::uint64_t row,
+                std::uint32_t chunk);
+
+}  // namespace assay::verify
