@@ -19,6 +19,18 @@ bool same_word(std::string_view a, std::string_view b) {
   return !less(a, b) && !less(b, a);
 }
 
+bool is_letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+
+// Behind the first empty line, whichever way lines end: Beast then refuses bare line feeds.
+std::size_t header_end(std::string_view text) {
+  for (std::size_t at = text.find('\n'); at != std::string_view::npos;
+       at = text.find('\n', at + 1)) {
+    if (text.substr(at + 1, 1) == "\n") return at + 2;
+    if (text.substr(at + 1, 2) == "\r\n") return at + 3;
+  }
+  return std::string_view::npos;
+}
+
 Status parse_query(std::string_view text, HttpRequest& request) {
   while (!text.empty()) {
     const std::string_view pair = text.substr(0, text.find('&'));
@@ -59,7 +71,7 @@ struct HttpParser::Impl {
 
   void start(const HttpParserLimits& limits) {
     beast.emplace();
-    beast->header_limit(UINT32_MAX);  // parse() keeps the limit
+    beast->header_limit(UINT32_MAX);  // parse_header keeps the limit
     beast->body_limit(limits.max_body_bytes);
     request.reset();
     expects_continue = false;
@@ -113,39 +125,54 @@ HttpParser::State HttpParser::feed(std::string_view bytes) {
   return state_ == State::done ? state_ : parse();
 }
 
+// Gives Beast the header only when it is whole and within its limit, so that what is accepted does
+// not depend on how the bytes were cut on their way.
+HttpParser::State HttpParser::parse_header() {
+  // RFC 9112, 2.2: empty lines before a request are skipped.
+  buffer_.erase(0, std::min(buffer_.find_first_not_of("\r\n"), buffer_.size()));
+  if (buffer_.empty()) return state_ = State::more;
+  // TLS, or another protocol: it would never send the end of a header.
+  if (!is_letter(buffer_.front())) return fail_with(400, "not an HTTP request");
+  const std::size_t end = header_end(buffer_);
+  if (std::min(end, buffer_.size()) > limits_.max_header_bytes)
+    return fail_with(431, fmt::format("request headers exceed {} bytes", limits_.max_header_bytes));
+  if (end == std::string::npos) return state_ = State::more;
+  boost::system::error_code error;
+  impl_->beast->put(boost::asio::buffer(buffer_.data(), end), error);
+  if (error == http::error::body_limit)
+    return fail_with(413, fmt::format("request body exceeds {} bytes", limits_.max_body_bytes));
+  if (error || !impl_->beast->is_header_done())
+    return fail_with(400, fmt::format("malformed HTTP request: {}",
+                                      error ? error.message() : "bad line ending"));
+  buffer_.erase(0, end);
+  auto [status, message] = impl_->take_header();
+  if (status != 0) return fail_with(status, std::move(message));
+  impl_->beast->eager(true);
+  return state_;
+}
+
 HttpParser::State HttpParser::parse() {
   auto& beast = *impl_->beast;
-  while (!beast.is_done()) {
-    // RFC 9112, 2.2: empty lines before a request are skipped.
-    if (!beast.got_some())
-      buffer_.erase(0, std::min(buffer_.find_first_not_of("\r\n"), buffer_.size()));
-    if (buffer_.empty()) return state_ = State::more;
-    // Header first and alone; the body only once the header has been accepted.
-    beast.eager(impl_->request.has_value());
-    boost::system::error_code error;
-    // What must be seen whole (header, chunk line, trailers) must fit this window, however the
-    // bytes were cut on their way.
+  state_ = State::more;
+  if (!impl_->request) parse_header();
+  while (impl_->request && state_ == State::more && !beast.is_done()) {
+    if (buffer_.empty()) return state_;
+    // What must be seen whole (a chunk's line, trailers) must fit this window.
     const std::size_t window = std::min(buffer_.size(), limits_.max_header_bytes);
+    boost::system::error_code error;
     const std::size_t used = beast.put(boost::asio::buffer(buffer_.data(), window), error);
     buffer_.erase(0, used);
-    if (error == http::error::need_more) {
-      if (used > 0) continue;
-      if (window < limits_.max_header_bytes) return state_ = State::more;
-      if (impl_->request) return fail_with(400, "a line between chunks is too long");
-      return fail_with(431,
-                       fmt::format("request headers exceed {} bytes", limits_.max_header_bytes));
-    }
     if (error == http::error::body_limit)
       return fail_with(413, fmt::format("request body exceeds {} bytes", limits_.max_body_bytes));
-    if (error) return fail_with(400, fmt::format("malformed HTTP request: {}", error.message()));
-    if (beast.is_header_done() && !impl_->request) {
-      auto [status, message] = impl_->take_header();
-      if (status != 0) return fail_with(status, std::move(message));
-    } else if (used == 0) {
-      return state_ = State::more;
-    }
+    if (error && error != http::error::need_more)
+      return fail_with(400, fmt::format("malformed HTTP request: {}", error.message()));
+    if (used > 0) continue;
+    if (window == limits_.max_header_bytes)
+      return fail_with(400, "a line between chunks is too long");
+    return state_;
   }
-  return state_ = State::done;
+  if (state_ == State::more && impl_->request) state_ = State::done;
+  return state_;
 }
 
 HttpRequest HttpParser::take() {
@@ -159,7 +186,7 @@ HttpRequest HttpParser::take() {
 }
 
 bool HttpParser::idle() const {
-  return state_ == State::more && !impl_->beast->got_some() && buffer_.empty();
+  return state_ == State::more && !impl_->request && buffer_.empty();
 }
 
 bool HttpParser::take_expect_continue() {

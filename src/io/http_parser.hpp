@@ -11,7 +11,7 @@
 namespace assay::io {
 
 struct HttpParserLimits {
-  std::size_t max_header_bytes = 16u << 10;  // of the request line, and again of all fields
+  std::size_t max_header_bytes = 16u << 10;
   std::size_t max_body_bytes = 8u << 20;
 };
 
@@ -42,6 +42,7 @@ class HttpParser {
  private:
   struct Impl;
   State parse();
+  State parse_header();
   State fail_with(int status, std::string message);
 
   HttpParserLimits limits_;

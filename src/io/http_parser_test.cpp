@@ -91,13 +91,20 @@ TEST(HttpParser, RefusesWhatTwoParsersMayReadDifferently) {
   EXPECT_EQ(refusal("GET /\xc3\xa9 HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(refusal("CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(refusal("\x16\x03\x01\x02"), 400);
+  EXPECT_EQ(refusal("GET / HTTP/1.1\nHost: h\n\n"), 400);
+  EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: h\n\r\n"), 400);
   EXPECT_EQ(refusal("GET / HTTP/1.0\r\n\r\n"), 0);
   EXPECT_EQ(refusal("\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
   EXPECT_EQ(refusal("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n"), 0);
 }
 
 TEST(HttpParser, Limits) {
-  EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(1024, 'x') + "\r\n\r\n"), 431);
+  const auto header_of = [](std::size_t size) {
+    const std::string start = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
+    return start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n";
+  };
+  EXPECT_EQ(refusal(header_of(1024)), 0);
+  EXPECT_EQ(refusal(header_of(1025)), 431);
   EXPECT_EQ(refusal("GET /" + std::string(2000, 'x')), 431);
   EXPECT_EQ(refusal("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n"), 1);
   EXPECT_EQ(refusal("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"), 413);

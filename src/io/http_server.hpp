@@ -23,7 +23,7 @@ struct HttpServerOptions {
   std::uint16_t port = 0;  // 0: any free port, see HttpServer::port
   unsigned threads = 64;   // requests running at once
   std::size_t max_body_bytes = 8u << 20;
-  std::size_t max_header_bytes = 16u << 10;  // of the request line, and again of all fields
+  std::size_t max_header_bytes = 16u << 10;
   std::int64_t idle_timeout_ms = 60'000;     // a kept-alive connection without a request
   std::int64_t request_timeout_ms = 15'000;  // from connect or first byte to the whole request
   std::int64_t write_timeout_ms = 30'000;    // a client that does not read
