@@ -1,0 +1,292 @@
+#include "verify/receipt.hpp"
+
+#include <fmt/format.h>
+
+#include "base/hex.hpp"
+#include "protocol/rules.hpp"
+#include "protocol/tokens.hpp"
+
+namespace assay::verify {
+namespace {
+
+using protocol::ReceiptFile;
+
+// "12.345678": micro-units as people read them.
+std::string money(protocol::Micros micros) {
+  return fmt::format("{}.{:06}", micros / 1'000'000, micros % 1'000'000);
+}
+
+class Judge {
+ public:
+  explicit Judge(const ReceiptFile& file) : file_(file) {}
+
+  void proven_if(std::string code, const Status& status, std::string text) {
+    if (status)
+      add(std::move(code), Standing::proven, std::move(text));
+    else
+      add(std::move(code), Standing::failed, status.error().message);
+  }
+  void add(std::string code, Standing standing, std::string text) {
+    report.findings.push_back({std::move(code), standing, std::move(text)});
+  }
+
+  void signatures();
+  void ties();
+  void terms();
+  void outcome();
+  void secrets(const protocol::Opening* opening);
+  void model(const ModelIdentity* identity);
+  void claims();
+  void open_questions(const protocol::Opening* opening);
+
+  VerifyReport report;
+
+ private:
+  // The entry of the offer that the execution id names, at the lease's prices if there is one.
+  const protocol::OfferModel* offered() const {
+    const protocol::OfferModel* found = nullptr;
+    for (const auto& m : file_.offer.message.models) {
+      if (m.weights_root != file_.execution.weights_root ||
+          m.program_hash != file_.execution.program_hash || m.canon != file_.execution.canon)
+        continue;
+      if (found == nullptr || (m.price_in == file_.lease.message.price_in &&
+                               m.price_out == file_.lease.message.price_out))
+        found = &m;
+    }
+    return found;
+  }
+
+  const ReceiptFile& file_;
+};
+
+void Judge::signatures() {
+  const auto& f = file_;
+  const auto& lease = f.lease.message;
+  const auto provider = f.offer.message.provider.to_string(), buyer = lease.buyer.to_string();
+  proven_if("offer.signature", check_signature(f.domain, f.offer, f.offer.message.provider),
+            fmt::format("provider {} signed the offer", provider));
+  proven_if("lease.signature", check_signature(f.domain, f.lease, lease.buyer),
+            fmt::format("buyer {} signed the lease", buyer));
+  proven_if("request.signature", check_signature(f.domain, f.request, lease.buyer),
+            "the same buyer signed the request");
+  proven_if("receipt.signature", check_signature(f.domain, f.receipt, lease.provider),
+            fmt::format("the lease's provider {} signed the receipt", lease.provider.to_string()));
+}
+
+// Each message names the one before it; all name one execution.
+void Judge::ties() {
+  const auto& f = file_;
+  const auto& offer = f.offer.message;
+  const auto& lease = f.lease.message;
+  const auto& request = f.request.message;
+  const auto tied = [&]() -> Status {
+    if (lease.offer != digest(f.domain, offer))
+      return fail(Errc::mismatch, "the lease was made under another offer");
+    if (lease.provider != offer.provider || lease.payout != offer.payout)
+      return fail(Errc::mismatch, "the lease names another provider or payout than its offer");
+    if (request.lease != digest(f.domain, lease))
+      return fail(Errc::mismatch, "the request belongs to another lease");
+    if (f.receipt.message.request != digest(f.domain, request))
+      return fail(Errc::mismatch, "the receipt answers another request");
+    return {};
+  };
+  proven_if("chain", tied(), "receipt → request → lease → offer: each names the one before it");
+
+  const Hash execution = struct_hash(f.execution);
+  const auto same = [&]() -> Status {
+    if (lease.execution != execution || request.execution != execution)
+      return fail(Errc::mismatch, "lease, request and receipt file do not name one execution id");
+    if (offered() == nullptr)
+      return fail(Errc::mismatch, "the offer does not list this execution id");
+    return {};
+  };
+  proven_if("execution", same(),
+            fmt::format("offer, lease and request name one execution id: weights {}…, program {}…, "
+                        "canon {}",
+                        to_hex(f.execution.weights_root).substr(0, 14),
+                        to_hex(f.execution.program_hash).substr(0, 14), f.execution.canon));
+}
+
+void Judge::terms() {
+  const auto& f = file_;
+  const auto& lease = f.lease.message;
+  const auto& request = f.request.message;
+  const auto* offered_model = offered();
+  const auto priced = [&]() -> Status {
+    if (offered_model != nullptr &&
+        (lease.price_in != offered_model->price_in || lease.price_out != offered_model->price_out))
+      return fail(Errc::mismatch, "the lease's prices are not the offer's");
+    if (request.cap > lease.escrow)
+      return fail(Errc::mismatch, "the request's cap {} is more than the lease's first escrow {}",
+                  money(request.cap), money(lease.escrow));
+    return {};
+  };
+  proven_if("terms", priced(),
+            fmt::format("prices are the offer's: {} in, {} out per million tokens",
+                        money(lease.price_in), money(lease.price_out)));
+  const auto in_time = [&]() -> Status {
+    if (request.expires > lease.expires)
+      return fail(Errc::mismatch, "the request expires after its lease");
+    return {};
+  };
+  proven_if("expiry", in_time(), "the request expires no later than its lease");
+  proven_if("request.form", protocol::check_runnable(request),
+            "the request describes an execution that exists");
+}
+
+void Judge::outcome() {
+  const auto& request = file_.request.message;
+  const auto& r = file_.receipt.message;
+  const auto billed = [&]() -> Status {
+    TRY(const protocol::Micros amount, protocol::amount_of(file_.lease.message, request, r.count));
+    if (r.amount != amount)
+      return fail(Errc::mismatch, "the receipt asks {}, price × tokens is {}", money(r.amount),
+                  money(amount));
+    if (r.amount > request.cap)
+      return fail(Errc::mismatch, "the receipt asks {}, the cap is {}", money(r.amount),
+                  money(request.cap));
+    return {};
+  };
+  proven_if("amount", billed(),
+            fmt::format("{} is price × tokens ({} in, {} out) and within the cap of {}",
+                        money(r.amount), request.prompt_count, r.count, money(request.cap)));
+  const auto counted = [&]() -> Status {
+    if (r.count > request.max_tokens)
+      return fail(Errc::mismatch, "{} tokens are billed, the request allows {}", r.count,
+                  request.max_tokens);
+    if (r.finish > static_cast<std::uint32_t>(protocol::Finish::cancelled))
+      return fail(Errc::unsupported, "finish {} is not known", r.finish);
+    if (request.sequence == 0 || r.key_sequence == 0)
+      return fail(Errc::invalid, "sequences start at 1");
+    return {};
+  };
+  proven_if("count", counted(),
+            fmt::format("{} tokens, at most the {} asked for", r.count, request.max_tokens));
+}
+
+void Judge::secrets(const protocol::Opening* opening) {
+  if (opening == nullptr) {
+    add("prompt", Standing::unchecked,
+        "which prompt was asked: the request commits to it, --opening FILE checks it");
+    add("answer", Standing::unchecked,
+        "which answer was given: the receipt commits to it, --opening FILE checks it");
+    return;
+  }
+  const auto& request = file_.request.message;
+  const auto& r = file_.receipt.message;
+  const auto belongs = [&]() -> Status {
+    if (opening->request != digest(file_.domain, request))
+      return fail(Errc::mismatch, "the opening belongs to another request");
+    return protocol::check_secrets(request, opening->salt_secret, opening->prompt,
+                                   opening->stop_ids);
+  };
+  proven_if("prompt", belongs(),
+            fmt::format("the opening's {} prompt tokens are what the buyer signed",
+                        opening->prompt.size()));
+  const auto answered = [&]() -> Status {
+    if (opening->answer.size() != r.count ||
+        protocol::tape_root(opening->salt_secret, opening->answer) != r.tape_root)
+      return fail(Errc::mismatch, "the opening's answer is not the one the receipt commits to");
+    return protocol::check_finish(request, opening->stop_ids, opening->answer, r.finish);
+  };
+  proven_if("answer", answered(),
+            fmt::format("the opening's {} answer tokens are what the provider signed, and end as "
+                        "the receipt says",
+                        opening->answer.size()));
+}
+
+void Judge::model(const ModelIdentity* identity) {
+  const auto* offered_model = offered();
+  const auto alias = [&] { return to_hex(offered_model->file_alias).substr(0, 14); };
+  if (identity == nullptr) {
+    add("model", Standing::unchecked,
+        "which file the execution id stands for: --model FILE checks it");
+    if (offered_model != nullptr)
+      add("file", Standing::claimed,
+          fmt::format("the provider says that it is '{}', GGUF file SHA-256 {}…, {}",
+                      offered_model->name, alias(), offered_model->quantization));
+    return;
+  }
+  const auto same = [&]() -> Status {
+    if (struct_hash(execution_id(*identity)) != struct_hash(file_.execution))
+      return fail(Errc::mismatch,
+                  "the model file given is not the one this receipt is about (`assay model id` "
+                  "shows a file's execution id)");
+    return {};
+  };
+  proven_if("model", same(), "the model file given has this execution id");
+  if (offered_model == nullptr) return;
+  if (identity->file_sha256 == offered_model->file_alias)
+    add("file", Standing::proven,
+        fmt::format("its SHA-256 is the one the offer names: {}…", alias()));
+  else
+    add("file", Standing::claimed,
+        fmt::format("the offer names a file with SHA-256 {}…, the one given has another: names or "
+                    "metadata differ where execution does not look",
+                    alias()));
+}
+
+void Judge::claims() {
+  const auto& offer = file_.offer.message;
+  const auto vram = offer.vram_mib == 0 ? std::string("no GPU memory")
+                                        : fmt::format("{} MiB of GPU memory", offer.vram_mib);
+  add("hardware", offer.evidence == Hash{} ? Standing::claimed : Standing::unchecked,
+      fmt::format("hardware: \"{}\", {}{}", offer.hardware, vram,
+                  offer.evidence == Hash{} ? "; the provider's word, no evidence"
+                                           : "; the offer refers to evidence, which was not read"));
+  add("region", Standing::claimed,
+      fmt::format("region: \"{}\"; the provider's word", offer.region));
+  add("latency", Standing::claimed,
+      fmt::format("first token in {} ms, then {} ms each; the provider's word",
+                  offer.first_token_ms, offer.per_token_ms));
+}
+
+void Judge::open_questions(const protocol::Opening* opening) {
+  add("execution.audit", Standing::unchecked,
+      opening == nullptr
+          ? "that this model gave this answer: whoever has the opening can run `assay audit`"
+          : "that this model gave this answer: `assay audit` re-executes it, bit for bit");
+  add("ledger", Standing::unchecked,
+      "that the lease was opened on the ledger and the amount paid: ask the ledger");
+  const auto who = [&] {
+    switch (static_cast<protocol::Disclosure>(file_.lease.message.disclosure)) {
+      case protocol::Disclosure::self:
+        return "nobody but buyer and provider";
+      case protocol::Disclosure::referee:
+        return "the referee of a dispute";
+      case protocol::Disclosure::everyone:
+        return "everyone";
+    }
+    return "an unknown party";
+  };
+  add("disclosure", Standing::unchecked,
+      fmt::format("that only those allowed saw the prompt: the lease allows {}, which nothing "
+                  "here can check",
+                  who()));
+  add("meaning", Standing::unchecked,
+      "that the answer is true or good: a verified receipt says who promised what for which price, "
+      "not that the model is right");
+}
+
+}  // namespace
+
+bool VerifyReport::ok() const {
+  return std::ranges::none_of(findings,
+                              [](const Finding& f) { return f.standing == Standing::failed; });
+}
+
+VerifyReport verify_receipt(const ReceiptFile& file, const protocol::Opening* opening,
+                            const ModelIdentity* identity) {
+  Judge judge(file);
+  judge.signatures();
+  judge.ties();
+  judge.terms();
+  judge.outcome();
+  judge.secrets(opening);
+  judge.model(identity);
+  judge.claims();
+  judge.open_questions(opening);
+  return std::move(judge.report);
+}
+
+}  // namespace assay::verify

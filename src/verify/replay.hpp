@@ -1,0 +1,41 @@
+// Re-execution of a request's tokens as one prefill: what an audit compares, and what a provider
+// recomputes when it is asked for a trace.
+#pragma once
+#include <functional>
+
+#include "base/thread_pool.hpp"
+#include "engine/session.hpp"
+#include "protocol/messages.hpp"
+#include "verify/trace.hpp"
+
+namespace assay::verify {
+
+// Prompt of n tokens, c of them a continuation, answer of m: positions 0 … n+m-2 are evaluated and
+// sampled from n-c-1 on; after a numeric fault position n+m-1, where it was met, too.
+struct Execution {
+  engine::Sampling sampling;
+  Hash salt_secret{};
+  std::span<const std::uint32_t> prompt, answer;
+  std::uint32_t continuation = 0;
+  bool ends_in_fault = false;
+  // How many positions that is. Requires a prompt, and an answer unless it ends in a fault.
+  std::size_t positions() const { return prompt.size() + answer.size() - (ends_in_fault ? 0 : 1); }
+  std::size_t first_sampled() const { return prompt.size() - continuation - 1; }
+};
+
+engine::Sampling sampling_of(const protocol::Request& request);
+
+struct Replay {
+  TraceBuilder trace;
+  std::vector<engine::Token> sampled;  // at positions first_sampled() …; ends before a fault
+  std::optional<engine::NumericFault> fault;
+};
+
+// false cancels. May be empty.
+using ReplayProgress = std::function<bool(double fraction)>;
+
+// Errors: invalid when the tokens do not fit the model (vocabulary, context), cancelled.
+Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
+                      ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress);
+
+}  // namespace assay::verify

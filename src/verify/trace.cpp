@@ -1,0 +1,184 @@
+#include "verify/trace.hpp"
+
+#include <bit>
+
+#include "base/assert.hpp"
+
+namespace assay::verify {
+namespace {
+
+// States are hashed where they lie.
+static_assert(std::endian::native == std::endian::little && sizeof(float) == 4);
+
+constexpr std::size_t kChunkValues = 256;
+
+template <class T>
+Hash root_of_chunks(std::span<const T> values) {
+  const ByteView bytes{reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+  constexpr std::size_t chunk_bytes = kChunkValues * sizeof(T);
+  if (bytes.size() <= chunk_bytes && !bytes.empty()) return crypto::leaf_hash(bytes);
+  crypto::MerkleBuilder tree;
+  for (std::size_t i = 0; i < bytes.size(); i += chunk_bytes)
+    tree.append(crypto::leaf_hash(bytes.subspan(i, std::min(chunk_bytes, bytes.size() - i))));
+  return tree.root();
+}
+
+// The fixed-size preimages of leaves, built on the stack.
+class Preimage {
+ public:
+  Preimage& tag(std::string_view s) { return bytes(view(s)); }
+  Preimage& le32(std::uint32_t n) {
+    for (int i = 0; i < 4; ++i) data_[size_++] = static_cast<std::uint8_t>(n >> (8 * i));
+    return *this;
+  }
+  Preimage& bytes(ByteView b) {
+    std::copy(b.begin(), b.end(), data_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += b.size();
+    return *this;
+  }
+  ByteView done() const { return {data_.data(), size_}; }
+
+ private:
+  std::array<std::uint8_t, 160> data_;
+  std::size_t size_ = 0;
+};
+
+crypto::Sha256 keyed_state(const Hash& secret, std::uint8_t pad) {
+  std::array<std::uint8_t, 64> block;
+  block.fill(pad);
+  for (std::size_t i = 0; i < secret.size(); ++i) block[i] ^= secret[i];
+  crypto::Sha256 state;
+  state.update(block);
+  return state;
+}
+
+Hash finish_root(const Hash& tree, std::uint32_t positions, std::uint32_t layers) {
+  Preimage p;
+  return crypto::sha256(p.tag("assay/trace/v0").le32(positions).le32(layers).bytes(tree).done());
+}
+
+}  // namespace
+
+Hash vector_root(std::span<const float> values) { return root_of_chunks(values); }
+Hash vector_root(std::span<const std::uint16_t> values) { return root_of_chunks(values); }
+
+Hash position_root(std::span<const Hash> leaves) { return crypto::merkle_root(leaves); }
+
+namespace {
+
+Hash tree_of_positions(std::span<const Hash> position_roots) {
+  crypto::MerkleBuilder tree;
+  for (const Hash& root : position_roots) tree.append(crypto::leaf_hash(root));
+  return tree.root();
+}
+
+}  // namespace
+
+Hash trace_root(std::span<const Hash> position_roots, std::uint32_t layers) {
+  return finish_root(tree_of_positions(position_roots),
+                     static_cast<std::uint32_t>(position_roots.size()), layers);
+}
+
+std::optional<std::uint32_t> layers_behind(std::span<const Hash> position_roots,
+                                           const Hash& signed_root) {
+  constexpr std::uint32_t kLayersMax = 1024;
+  const Hash tree = tree_of_positions(position_roots);
+  for (std::uint32_t layers = 1; layers <= kLayersMax; ++layers)
+    if (finish_root(tree, static_cast<std::uint32_t>(position_roots.size()), layers) == signed_root)
+      return layers;
+  return std::nullopt;
+}
+
+TraceBuilder::TraceBuilder(const Hash& salt_secret, std::uint32_t layers)
+    : inner_(keyed_state(salt_secret, 0x36)),
+      outer_(keyed_state(salt_secret, 0x5c)),
+      layers_(layers) {}
+
+Hash TraceBuilder::salt(std::uint32_t position, std::uint32_t layer) const {
+  Preimage p;
+  crypto::Sha256 inner = inner_, outer = outer_;
+  inner.update(p.tag("assay/leaf/v0").le32(position).le32(layer).done());
+  outer.update(inner.finish());
+  return outer.finish();
+}
+
+TraceBuilder::Position& TraceBuilder::at(std::uint32_t position) {
+  if (position >= positions_.size()) positions_.resize(std::size_t{position} + 1);
+  Position& p = positions_[position];
+  if (p.leaves.empty()) p.leaves.resize(std::size_t{layers_} + 1);
+  if (position < folded_) {
+    tree_ = {};
+    folded_ = 0;
+  }
+  return p;
+}
+
+void TraceBuilder::cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
+                        std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) {
+  ASSAY_ASSERT(layer < layers_ && !ended_);
+  Preimage p;
+  p.tag("cell").le32(position).le32(layer).bytes(salt(position, layer));
+  p.bytes(vector_root(x)).bytes(vector_root(k)).bytes(vector_root(v));
+  Position& into = at(position);
+  if (into.leaves[layer] == Hash{}) ++into.cells;
+  into.leaves[layer] = crypto::leaf_hash(p.done());
+}
+
+void TraceBuilder::head(std::uint32_t position, std::span<const float> x,
+                        std::span<const float> logits, engine::Token token) {
+  ASSAY_ASSERT(!ended_);
+  Preimage p;
+  p.tag("head").le32(position).bytes(salt(position, layers_));
+  p.bytes(vector_root(x)).bytes(vector_root(logits)).le32(token);
+  Position& into = at(position);
+  into.leaves[layers_] = crypto::leaf_hash(p.done());
+  into.head = true;
+}
+
+void TraceBuilder::fault(engine::NumericFault fault) {
+  ASSAY_ASSERT(fault.layer <= layers_ && !ended_);
+  ended_ = true;
+  // A batch may have carried later positions through earlier layers: not part of the trace.
+  at(fault.position);
+  positions_.resize(std::size_t{fault.position} + 1);
+  Preimage p;
+  p.tag("falt").le32(fault.position).le32(fault.layer).bytes(salt(fault.position, fault.layer));
+  Position& into = positions_.back();
+  into.leaves.resize(std::size_t{fault.layer} + 1);
+  into.leaves[fault.layer] = crypto::leaf_hash(p.done());
+  into.fault = true;
+}
+
+std::span<const Hash> TraceBuilder::leaves_of(const Position& p) const {
+  if (p.fault) return p.leaves;
+  return std::span<const Hash>(p.leaves).first(std::size_t{layers_} + (p.head ? 1 : 0));
+}
+
+std::uint32_t TraceBuilder::positions() const {
+  auto n = folded_;
+  while (n < positions_.size() && complete(positions_[n])) ++n;
+  return n;
+}
+
+Hash TraceBuilder::root() const {
+  const auto count = positions();
+  for (; folded_ < count; ++folded_)
+    tree_.append(crypto::leaf_hash(position_root(leaves_of(positions_[folded_]))));
+  return finish_root(tree_.root(), count, layers_);
+}
+
+std::vector<Hash> TraceBuilder::position_roots() const {
+  std::vector<Hash> out;
+  const auto count = positions();
+  out.reserve(count);
+  for (std::uint32_t t = 0; t < count; ++t) out.push_back(position_root(leaves_of(positions_[t])));
+  return out;
+}
+
+std::vector<Hash> TraceBuilder::leaves(std::uint32_t position) const {
+  if (position >= positions_.size() || !complete(positions_[position])) return {};
+  const auto leaves = leaves_of(positions_[position]);
+  return {leaves.begin(), leaves.end()};
+}
+
+}  // namespace assay::verify

@@ -1,0 +1,76 @@
+// The trace: salted commitments to every state of an execution (spec/trace.md).
+//
+//   chunk      ≤ 256 values: leaf_hash(LE bytes of f32 or fp16)
+//   vector     merkle_root of its chunks
+//   cell(t,l)  leaf_hash("cell" ‖ le32 t ‖ le32 l ‖ salt(t,l) ‖ root x ‖ root k ‖ root v)
+//   head(t)    leaf_hash("head" ‖ le32 t ‖ salt(t,L) ‖ root x ‖ root logits ‖ le32 token)
+//   fault      leaf_hash("falt" ‖ le32 t ‖ le32 l ‖ salt(t, l)) in the place of leaf l (l == L: the
+//              head) of position t; ends the trace, whatever was emitted beyond it
+//   position   merkle_root(cells 0…L-1, then head where a token was sampled)
+//   trace root sha256("assay/trace/v0" ‖ le32 positions ‖ le32 L ‖
+//   merkle_root(leaf_hash(position))) salt(t,l)  HMAC-SHA256(secret, "assay/leaf/v0" ‖ le32 t ‖
+//   le32 l)
+#pragma once
+#include <optional>
+#include "base/bytes.hpp"
+#include "crypto/merkle.hpp"
+#include "crypto/sha256.hpp"
+#include "engine/types.hpp"
+
+namespace assay::verify {
+
+// Collects leaf hashes only (32 bytes a leaf); cells may come in any order of position and layer.
+class TraceBuilder : public engine::StateSink {
+ public:
+  TraceBuilder(const Hash& salt_secret, std::uint32_t layers);
+
+  void cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
+            std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) override;
+  void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
+            engine::Token token) override;
+  void fault(engine::NumericFault fault) override;
+
+  // Positions whose leaves are complete, counted from 0 without a gap.
+  std::uint32_t positions() const;
+  // Root over those positions. Costs O(new positions) since the last call: asked for at every
+  // progress message.
+  Hash root() const;
+  std::vector<Hash> position_roots() const;
+  // Of a complete position; empty for any other.
+  std::vector<Hash> leaves(std::uint32_t position) const;
+
+ private:
+  struct Position {
+    std::vector<Hash> leaves;  // L cells, then the head; all zero where it has not come
+    std::uint32_t cells = 0;   // how many cells have come
+    bool head = false;
+    bool fault = false;  // leaves end with the fault
+  };
+  Position& at(std::uint32_t position);
+  Hash salt(std::uint32_t position, std::uint32_t layer) const;
+  bool complete(const Position& p) const { return p.fault || p.cells == layers_; }
+  std::span<const Hash> leaves_of(const Position& p) const;
+
+  // HMAC's two keyed states: a salt then costs two compressions instead of four.
+  crypto::Sha256 inner_, outer_;
+  std::uint32_t layers_;
+  std::vector<Position> positions_;
+  bool ended_ = false;  // a fault has come
+
+  // Positions [0, folded_) are in tree_; whatever changes one of them starts it again.
+  mutable crypto::MerkleBuilder tree_;
+  mutable std::uint32_t folded_ = 0;
+};
+
+// Over ≤ 256-value chunks, little-endian.
+Hash vector_root(std::span<const float> values);
+Hash vector_root(std::span<const std::uint16_t> values);
+Hash position_root(std::span<const Hash> leaves);
+Hash trace_root(std::span<const Hash> position_roots, std::uint32_t layers);
+
+// How many layers the signed root says these positions have: a provider that ran another model may
+// have run one of another depth. Tried up to 1024; nullopt: the roots are not what was signed.
+std::optional<std::uint32_t> layers_behind(std::span<const Hash> position_roots,
+                                           const Hash& signed_root);
+
+}  // namespace assay::verify
