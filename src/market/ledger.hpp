@@ -1,0 +1,90 @@
+// The ledger state machine: pure. apply() is the only way a state changes; time comes in as an
+// argument, nothing is read or written elsewhere. Normative text: spec/ledger.md.
+//
+// Invariants, in every reachable state:
+//   available + stake + unbonding + escrow + bonds + burned == deposited − withdrawn
+//   no amount is negative
+//   an operation that is refused changes nothing; one that was applied is never applied again
+//   exposure of a provider == escrow of the open leases that name it
+// Errors: invalid (malformed), mismatch (signature, digest), refused (a rule), not_found,
+// conflict (stale or already decided).
+#pragma once
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "market/settlement.hpp"
+
+namespace assay::market {
+
+struct Account {
+  Micros available = 0, stake = 0;
+  std::vector<Unbonding> unbonding;
+  Micros exposure = 0;
+  std::uint32_t convictions = 0;
+  Micros slashed = 0;
+};
+
+struct LeaseRecord {
+  LeaseView view;            // disputable_until is derived when asked
+  Micros made_whole = 0;     // paid money that slashes gave back to the buyer
+  std::set<Hash> convicted;  // subjects that need no second conviction
+};
+
+struct HashOfHash {
+  std::size_t operator()(const Hash& h) const { return load_le<std::size_t>(h.data()); }
+};
+
+// A lease whose provider may still be convicted: it holds unbonding back. Oldest first.
+struct LiveLease {
+  Address provider{};
+  std::uint64_t opened = 0;
+  Hash lease{};
+  auto operator<=>(const LiveLease&) const = default;
+};
+
+struct State {
+  LedgerInfo info;
+  Totals totals;  // operations, time and state hash included
+  std::map<Address, Account> accounts;
+  std::map<Hash, LeaseRecord> leases;
+  std::map<Hash, DisputeView> disputes;
+  std::map<Hash, Hash> claims;  // pending claim → lease
+  std::set<LiveLease> live_leases;
+  std::unordered_map<Hash, std::uint64_t, HashOfHash> applied;  // operation id → place in the log
+};
+
+// An empty ledger. invalid when the parameters break a rule.
+Result<State> genesis(const LedgerInfo& info);
+
+// What one operation changed, as it was before; nullopt: there was no such record.
+struct Undo {
+  Hash id{};
+  Totals totals;
+  std::map<Address, std::optional<Account>> accounts;
+  std::map<Hash, std::optional<LeaseRecord>> leases;
+  std::map<Hash, std::optional<DisputeView>> disputes;
+  std::map<Hash, std::optional<Hash>> claims;
+  std::map<LiveLease, bool> live_leases;
+};
+
+// Applies one operation at `time` (Unix seconds, never before the last operation's). `undo`, where
+// given, is filled when something changed.
+Result<Applied> apply(State& state, const Operation& operation, std::uint64_t time,
+                      Undo* undo = nullptr);
+// Takes the last applied operation back, for a host whose disk refused it. Latest first.
+void revert(State& state, Undo undo);
+
+AccountView account_view(const State& state, const Address& address);
+Result<LeaseView> lease_view(const State& state, const Hash& id);
+Result<DisputeView> dispute_view(const State& state, const Hash& id);
+
+// Most unpaid escrow this stake carries.
+Micros exposure_limit(const Parameters& parameters, Micros stake);
+
+// Adds everything up again from the records; equals state.totals unless the program is wrong.
+Totals recount(const State& state);
+// SHA-256 over every record: two states are equal when these are.
+Hash snapshot_hash(const State& state);
+
+}  // namespace assay::market

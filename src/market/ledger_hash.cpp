@@ -1,0 +1,124 @@
+#include "market/ledger_hash.hpp"
+
+#include "crypto/sha256.hpp"
+
+namespace assay::market {
+namespace {
+
+// Fixed widths, little-endian; a list is its le32 length and its items.
+struct Encoder {
+  Bytes& out;
+  Encoder& tag(std::string_view t) { return append(out, view(t)), *this; }
+  Encoder& hash(const Hash& h) { return append(out, h), *this; }
+  Encoder& address(const Address& a) { return append(out, a.bytes), *this; }
+  Encoder& u8(bool b) { return out.push_back(b ? 1 : 0), *this; }
+  Encoder& u32(std::uint32_t v) { return append_le(out, v), *this; }
+  Encoder& u64(std::uint64_t v) { return append_le(out, v), *this; }
+  Encoder& money(Micros v) { return append_le(out, v), *this; }
+  template <class Hashes>
+  Encoder& hashes(const Hashes& list) {
+    u32(static_cast<std::uint32_t>(list.size()));
+    for (const auto& h : list) hash(h);
+    return *this;
+  }
+};
+
+}  // namespace
+
+Hash genesis_hash(const LedgerInfo& info) {
+  Bytes bytes;
+  const auto& p = info.parameters;
+  Encoder{bytes}
+      .tag("assay/ledger/v0")
+      .hash(info.domain.separator())
+      .address(info.host)
+      .u32(p.exposure_factor)
+      .u64(p.unbonding_s)
+      .u64(p.window_min_s)
+      .u64(p.window_max_s)
+      .u64(p.lease_max_s)
+      .money(p.stake_min)
+      .money(p.dispute_bond)
+      .money(p.reward_max)
+      .u32(p.burned_bps);
+  return crypto::sha256(bytes);
+}
+
+StateHasher::StateHasher(const Totals& t, const Hash& operation) {
+  Encoder{bytes_}
+      .tag("assay/state/v0")
+      .hash(t.state)
+      .hash(operation)
+      .u64(t.operations)
+      .u64(t.time)
+      .money(t.deposited)
+      .money(t.withdrawn)
+      .money(t.available)
+      .money(t.stake)
+      .money(t.unbonding)
+      .money(t.escrow)
+      .money(t.bonds)
+      .money(t.burned);
+}
+
+void StateHasher::account(const Address& address, const Account& a) {
+  Encoder e{bytes_};
+  e.tag("acct")
+      .address(address)
+      .money(a.available)
+      .money(a.stake)
+      .money(a.exposure)
+      .u32(a.convictions)
+      .money(a.slashed)
+      .u32(static_cast<std::uint32_t>(a.unbonding.size()));
+  for (const auto& u : a.unbonding) e.money(u.amount).u64(u.requested).u64(u.due);
+}
+
+void StateHasher::lease(const LeaseRecord& l) {
+  const auto& v = l.view;
+  Encoder e{bytes_};
+  e.tag("leas")
+      .hash(v.id)
+      .u32(static_cast<std::uint32_t>(v.state))
+      .money(v.escrow)
+      .money(v.paid)
+      .money(l.made_whole)
+      .u64(v.opened)
+      .u64(v.closed)
+      .u8(v.may_claim)
+      .u8(v.claim.has_value());
+  if (v.claim)
+    e.hash(v.claim->id)
+        .money(v.claim->total)
+        .u32(v.claim->count)
+        .hash(v.claim->root)
+        .u64(v.claim->due)
+        .hash(v.claim->contest)
+        .u8(v.claim->opened);
+  e.hashes(v.open_disputes).hashes(l.convicted);
+}
+
+void StateHasher::dispute(const DisputeView& d) {
+  Encoder{bytes_}
+      .tag("disp")
+      .hash(d.id)
+      .hash(d.lease)
+      .hash(d.subject)
+      .address(d.challenger)
+      .money(d.bond)
+      .u8(d.about_claim)
+      .money(d.amount)
+      .u64(d.filed)
+      .u32(static_cast<std::uint32_t>(d.state))
+      .u32(static_cast<std::uint32_t>(d.outcome))
+      .hash(crypto::sha256(view(d.reason)))
+      .money(d.slashed)
+      .money(d.burned)
+      .money(d.made_whole)
+      .money(d.reward)
+      .money(d.escrow_refunded);
+}
+
+Hash StateHasher::finish() const { return crypto::sha256(bytes_); }
+
+}  // namespace assay::market

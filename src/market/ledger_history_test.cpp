@@ -1,0 +1,319 @@
+// Random histories: whatever is asked in whatever order, money is conserved and nothing that was
+// refused leaves a mark. World::run checks that after every operation; here we only stir.
+//
+// ASSAY_SEED=N replays one history (the seed of a failing one is printed).
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <random>
+
+#include "market/ledger_testutil.hpp"
+
+namespace assay::market::test {
+namespace {
+
+using namespace protocol;
+
+// What must have happened somewhere in the thousand.
+const std::vector<std::string> kTransitions = {"deposit",
+                                               "withdraw",
+                                               "transfer",
+                                               "stake",
+                                               "unbond",
+                                               "release",
+                                               "open_lease",
+                                               "top_up",
+                                               "settle",
+                                               "settle/moots-claim",
+                                               "claim",
+                                               "contest_claim",
+                                               "open_claim",
+                                               "finalize/paid",
+                                               "finalize/voided",
+                                               "close/provider",
+                                               "close/buyer",
+                                               "file_dispute",
+                                               "file_dispute/arithmetic",
+                                               "verdict/right",
+                                               "verdict/wrong",
+                                               "verdict/not_judged",
+                                               "report_equivocation",
+                                               "dispute-after-close"};
+
+struct Counts {
+  std::map<std::string, int> reached;
+  int accepted = 0, refused = 0;
+};
+
+class History {
+ public:
+  History(std::uint64_t seed, Counts& counts) : random_(seed), counts_(counts), world_(rules()) {
+    for (std::uint8_t i = 0; i < 3; ++i) {
+      buyers_.push_back(party(static_cast<std::uint8_t>(20 + i)));
+      providers_.push_back(party(static_cast<std::uint8_t>(30 + i)));
+    }
+    for (const auto& b : buyers_)
+      run(world_.sign(Deposit{b.address, 50'000'000, world_.nonce()}, world_.host), "deposit");
+    for (const auto& p : providers_) {
+      run(world_.sign(Deposit{p.address, 20'000'000, world_.nonce()}, world_.host), "deposit");
+      run(world_.sign(protocol::Stake{p.address, 10'000'000, world_.nonce()}, p), "stake");
+    }
+  }
+
+  void step() {
+    if (below(3) == 0) world_.time += below(8) == 0 ? 150 + below(450) : below(20);
+    switch (below(19)) {
+      case 0:
+        return account_operation();
+      case 1:
+        return stake_operation();
+      case 2:
+      case 3:
+      case 4:
+        return open();
+      case 5:
+        return top_up();
+      case 6:
+      case 7:
+        return settle();
+      case 8:
+      case 9:
+        return claim();
+      case 10:
+        return contest();
+      case 11:
+        return answer();
+      case 12:
+      case 13:
+        return finalize();
+      case 14:
+        return close();
+      case 15:
+      case 16:
+        return dispute();
+      case 17:
+        return verdict();
+      default:
+        return equivocate();
+    }
+  }
+
+  const World& world() const { return world_; }
+
+ private:
+  struct Deal {
+    Hash id;
+    Party buyer, provider;
+    std::vector<ClaimLeaf> leaves, claimed;
+  };
+
+  Parameters rules() {
+    auto p = small_parameters();
+    p.burned_bps = 5000 + below(5001);
+    p.exposure_factor = 1 + below(4);
+    p.reward_max = below(2'000'000);
+    return p;
+  }
+  std::uint32_t below(std::uint32_t n) {
+    return static_cast<std::uint32_t>(random_() % n);  // the same on every machine
+  }
+  const Party& any(const std::vector<Party>& list) {
+    return list[below(static_cast<std::uint32_t>(list.size()))];
+  }
+  Deal* any_deal() {
+    return deals_.empty() ? nullptr : &deals_[below(static_cast<std::uint32_t>(deals_.size()))];
+  }
+  const LeaseRecord& record(const Deal& deal) { return world_.state.leases.at(deal.id); }
+
+  bool run(const Operation& operation, std::string_view name) {
+    const auto result = world_.run(operation);
+    // A late or repeated copy of anything that ever worked.
+    if (result) sent_.push_back(operation);
+    ++(result ? counts_.accepted : counts_.refused);
+    if (result) ++counts_.reached[std::string(name)];
+    if (!sent_.empty() && below(10) == 0) {
+      const auto again =
+          apply(world_.state, sent_[below(static_cast<std::uint32_t>(sent_.size()))], world_.time);
+      EXPECT_TRUE(again.has_value() && again->already);
+    }
+    return result.has_value();
+  }
+
+  void account_operation() {
+    const auto& who = any(below(2) ? buyers_ : providers_);
+    const Micros amount = 1 + below(8'000'000);
+    switch (below(3)) {
+      case 0:
+        run(world_.sign(Deposit{who.address, amount, world_.nonce()}, world_.host), "deposit");
+        return;
+      case 1:
+        run(world_.sign(Withdraw{who.address, amount, world_.nonce()}, who), "withdraw");
+        return;
+      default:
+        run(world_.sign(Transfer{who.address, any(buyers_).address, amount, world_.nonce()}, who),
+            "transfer");
+    }
+  }
+  void stake_operation() {
+    const auto& who = any(providers_);
+    const Micros amount = 1 + below(5'000'000);
+    switch (below(3)) {
+      case 0:
+        run(world_.sign(protocol::Stake{who.address, amount, world_.nonce()}, who), "stake");
+        return;
+      case 1:
+        run(world_.sign(Unbond{who.address, amount, world_.nonce()}, who), "unbond");
+        return;
+      default:
+        run(world_.sign(Release{who.address, world_.nonce()}, who), "release");
+    }
+  }
+  void open() {
+    Deal deal{
+        .id = {}, .buyer = any(buyers_), .provider = any(providers_), .leaves = {}, .claimed = {}};
+    const auto op =
+        world_.open_lease(1 + below(6'000'000), deal.buyer, deal.provider, world_.payout);
+    if (!run(op, "open_lease")) return;
+    deal.id = operation_id(world_.domain(), op);
+    std::uint64_t sequence = 0;
+    for (auto n = 1 + below(3); n > 0; --n) {
+      const auto request = world_.request(deal.id, sequence += 1 + below(2), deal.buyer);
+      deal.leaves.push_back({request, world_.receipt(request, 1 + below(500'000), deal.provider)});
+    }
+    deals_.push_back(std::move(deal));
+  }
+  void top_up() {
+    if (auto* d = any_deal())
+      run(world_.sign(TopUp{d->buyer.address, d->id, 1 + below(2'000'000), world_.nonce()},
+                      d->buyer),
+          "top_up");
+  }
+  void settle() {
+    auto* d = any_deal();
+    if (d == nullptr) return;
+    const auto& v = record(*d).view;
+    const bool had_claim = v.claim.has_value();
+    const Micros room = v.escrow + (below(10) == 0 ? 2 : 0);
+    const Micros more = 1 + static_cast<Micros>(random_() % static_cast<std::uint64_t>(room + 1));
+    const bool done =
+        run(world_.sign(protocol::Settlement{d->id, v.paid + more}, d->buyer), "settle");
+    if (done && had_claim && !v.claim) ++counts_.reached["settle/moots-claim"];
+  }
+  void claim() {
+    auto* d = any_deal();
+    if (d == nullptr) return;
+    std::vector<ClaimLeaf> leaves = d->leaves;
+    if (leaves.size() > 1 && below(2) == 0) leaves.pop_back();
+    const auto op = below(6) == 0  // a phantom
+                        ? world_.sign(Claim{d->id, {}, record(*d).view.paid + 1, 3}, d->provider)
+                        : world_.claim(d->id, leaves, d->provider);
+    if (run(op, "claim")) d->claimed = leaves;
+  }
+  void contest() {
+    for (auto& d : deals_) {
+      const auto& v = record(d).view;
+      if (!v.claim || v.claim->contest != Hash{}) continue;
+      run(ContestClaim{world_.sign(
+              Dispute{d.buyer.address, d.id, v.claim->id, 100'000, world_.nonce()}, d.buyer)},
+          "contest_claim");
+      return;
+    }
+  }
+  void answer() {
+    for (auto& d : deals_) {
+      const auto& v = record(d).view;
+      if (!v.claim || v.claim->contest == Hash{} || v.claim->opened) continue;
+      run(OpenClaim{world_.sign(Answer{d.provider.address, v.claim->contest}, d.provider),
+                    d.claimed},
+          "open_claim");
+      return;
+    }
+  }
+  void finalize() {
+    for (auto& d : deals_) {
+      const auto& v = record(d).view;
+      if (!v.claim || (world_.time < v.claim->due && below(4) != 0)) continue;
+      const bool unanswered = v.claim->contest != Hash{} && !v.claim->opened;
+      const auto& who = any(buyers_);
+      run(world_.sign(Finalize{who.address, v.claim->id}, who),
+          unanswered ? "finalize/voided" : "finalize/paid");
+      return;
+    }
+  }
+  void close() {
+    auto* d = any_deal();
+    if (d == nullptr) return;
+    const auto& terms = record(*d).view.terms;
+    const bool expired = world_.time > terms.expires + terms.window;
+    if (expired || below(10) == 0)
+      run(world_.sign(Close{d->buyer.address, d->id}, d->buyer), "close/buyer");
+    else
+      run(world_.sign(Close{d->provider.address, d->id}, d->provider), "close/provider");
+  }
+  void dispute() {
+    auto* d = any_deal();
+    if (d == nullptr) return;
+    auto leaf = d->leaves[below(static_cast<std::uint32_t>(d->leaves.size()))];
+    const bool closed = record(*d).view.state != LeaseState::open;
+    const bool arithmetic = below(5) == 0;
+    if (arithmetic) {
+      leaf.receipt.message.amount += 1 + below(100);
+      leaf.receipt = world_.sign(leaf.receipt.message, d->provider);
+    }
+    const auto& by = below(2) ? d->buyer : any(buyers_);
+    const auto op = world_.dispute(d->id, leaf, by, 100'000 + below(3));
+    if (!run(op, arithmetic ? "file_dispute/arithmetic" : "file_dispute")) return;
+    if (closed) ++counts_.reached["dispute-after-close"];
+    if (!arithmetic) filed_.push_back(operation_id(world_.domain(), op));
+  }
+  void verdict() {
+    for (const auto& id : filed_) {
+      if (world_.state.disputes.at(id).state != DisputeState::open) continue;
+      const auto outcome = below(3);
+      constexpr const char* kNames[] = {"verdict/right", "verdict/wrong", "verdict/not_judged"};
+      run(world_.verdict(id, static_cast<Outcome>(outcome)), kNames[outcome]);
+      return;
+    }
+  }
+  void equivocate() {
+    auto* d = any_deal();
+    if (d == nullptr || below(3) != 0) return;
+    const auto& leaf = d->leaves[0];
+    auto second = leaf.receipt.message;
+    second.trace_root[0] ^= static_cast<std::uint8_t>(below(3));  // zero: no contradiction
+    run(world_.equivocation(d->id, leaf.request, leaf.receipt, world_.sign(second, d->provider),
+                            any(buyers_)),
+        "report_equivocation");
+  }
+
+  std::mt19937_64 random_;
+  Counts& counts_;
+  World world_;
+  std::vector<Party> buyers_, providers_;
+  std::vector<Deal> deals_;
+  std::vector<Hash> filed_;
+  std::vector<Operation> sent_;
+};
+
+TEST(LedgerHistory, AThousandRandomHistoriesConserveMoney) {
+  const char* one = std::getenv("ASSAY_SEED");
+  const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
+  const std::uint64_t last = one != nullptr ? first : 1'000;
+  Counts counts;
+  for (auto seed = first; seed <= last; ++seed) {
+    History history(seed, counts);
+    for (int i = 0; i < 40; ++i) history.step();
+    EXPECT_TRUE(history.world().state.totals.conserved());
+    ASSERT_FALSE(HasFailure()) << "replay with ASSAY_SEED=" << seed;
+  }
+  fmt::print("operations: {} accepted, {} refused\n", counts.accepted, counts.refused);
+  for (const auto& name : kTransitions) {
+    fmt::print("  {:<26}{}\n", name, counts.reached[name]);
+    if (one == nullptr) {
+      EXPECT_GT(counts.reached[name], 0) << name;
+    }
+  }
+  EXPECT_GE(counts.accepted, counts.refused);
+}
+
+}  // namespace
+}  // namespace assay::market::test

@@ -1,0 +1,90 @@
+// One operation at work: what it may touch, how money moves, what enters the state hash.
+// A transition first checks everything on the const state, then moves; after its first write it
+// cannot fail any more.
+#pragma once
+#include "market/ledger.hpp"
+
+namespace assay::market {
+
+class Step {
+ public:
+  Step(State& state, const Hash& id, std::uint64_t time);
+
+  const Domain& domain() const { return state_.info.domain; }
+  const Parameters& parameters() const { return state_.info.parameters; }
+  const State& state() const { return state_; }
+  const Hash& id() const { return undo_.id; }
+  std::uint64_t time() const { return time_; }
+
+  // Reading. Unknown accounts are empty.
+  const Account& read(const Address& address) const;
+  Result<const LeaseRecord*> read_lease(const Hash& id) const;
+
+  // Writing: what is handed out becomes part of this operation's state hash.
+  Account& account(const Address& address);
+  LeaseRecord& lease(const Hash& id);
+  DisputeView& dispute(const Hash& id);
+  void add_claim(const Hash& claim, const Hash& lease);
+  void remove_claim(const Hash& claim);
+  void add_live(const LiveLease& live);
+  void remove_live(const LiveLease& live);
+
+  // Money. The amounts were checked before: running short here is a programmer's error.
+  void deposit(const Address& to, Micros amount);
+  void withdraw(const Address& from, Micros amount);
+  void move_available(const Address& from, const Address& to, Micros amount);
+  void stake(const Address& who, Micros amount);
+  void unbond(const Address& who, const Unbonding& entry);
+  void release(const Address& who, std::size_t entry);
+  void lock_escrow(const Hash& lease, Micros amount);  // buyer → escrow
+  void pay_escrow(const Hash& lease, Micros amount);   // escrow → payout
+  void refund_escrow(const Hash& lease);               // all of it → buyer
+  void lock_bond(const Address& from, Micros amount);
+  void return_bond(const Address& to, Micros amount);
+  // Empties stake and unbonding of `who` into the three; together they are all of it.
+  void slash(const Address& who, Micros burned, const Address& buyer, Micros made_whole,
+             const Address& challenger, Micros reward);
+
+  // The next state hash over everything touched.
+  Hash finish() const;
+  Undo take_undo() { return std::move(undo_); }
+
+ private:
+  std::uint64_t time_;
+  State& state_;
+  Undo undo_;  // its keys are what was touched
+};
+
+// "1.00 is not more than zero" and the like.
+Status positive(Micros amount, std::string_view what);
+Status check_available(const Step& step, const Address& account, Micros amount);
+// Would `more` unpaid escrow still fit this provider's stake?
+Status check_exposure(const Step& step, const Address& provider, Micros more);
+bool past_dispute(const LeaseRecord& lease, std::uint64_t time);
+// The escrow ends: refund to the buyer, pending claim dropped (its contest's bond goes back).
+void end_lease(Step& step, const Hash& id, LeaseState state);
+void drop_claim(Step& step, const Hash& lease, protocol::Outcome contest, std::string_view reason);
+
+// ledger_accounts.cpp
+Status on(Step& step, const Signed<protocol::Deposit>& op);
+Status on(Step& step, const Signed<protocol::Withdraw>& op);
+Status on(Step& step, const Signed<protocol::Transfer>& op);
+Status on(Step& step, const Signed<protocol::Stake>& op);
+Status on(Step& step, const Signed<protocol::Unbond>& op);
+Status on(Step& step, const Signed<protocol::Release>& op);
+// ledger_leases.cpp
+Status on(Step& step, const OpenLease& op);
+Status on(Step& step, const Signed<protocol::TopUp>& op);
+Status on(Step& step, const Signed<protocol::Settlement>& op);
+Status on(Step& step, const Signed<protocol::Close>& op);
+// ledger_claims.cpp
+Status on(Step& step, const Signed<protocol::Claim>& op);
+Status on(Step& step, const ContestClaim& op);
+Status on(Step& step, const OpenClaim& op);
+Status on(Step& step, const Signed<protocol::Finalize>& op);
+// ledger_disputes.cpp
+Status on(Step& step, const FileDispute& op);
+Status on(Step& step, const Signed<protocol::Verdict>& op);
+Status on(Step& step, const ReportEquivocation& op);
+
+}  // namespace assay::market

@@ -1,0 +1,73 @@
+// A small ledger with a few people on it. run() checks every invariant after every operation.
+#pragma once
+#include "market/ledger.hpp"
+
+namespace assay::market::test {
+
+struct Party {
+  crypto::SecretKey key;
+  Address address{};
+};
+Party party(std::uint8_t number);
+
+// Short times, so that a history reaches every deadline.
+Parameters small_parameters();
+
+// 250 prompt tokens at 2.00 and n answer tokens at 4.00 per million.
+inline constexpr Micros kPriceIn = 2'000'000, kPriceOut = 4'000'000;
+
+class World {
+ public:
+  explicit World(Parameters parameters = small_parameters(), std::uint8_t ledger = 1);
+
+  State state;
+  std::uint64_t time = 1'000;
+  Party host = party(1), buyer = party(2), provider = party(3), payout = party(4), other = party(5);
+
+  const Domain& domain() const { return state.info.domain; }
+  template <class M>
+  Signed<M> sign(M message, const Party& by) const {
+    return protocol::sign(domain(), std::move(message), by.key);
+  }
+  std::uint64_t nonce() { return ++nonce_; }
+
+  // Applies at `time` and checks: refused → nothing changed; applied → everything adds up, undoing
+  // and repeating gives the same state, and a second submission changes nothing.
+  Result<Applied> run(const Operation& operation);
+
+  // Messages.
+  Signed<protocol::Offer> offer(const Party& provider, const Party& payout);
+  OpenLease open_lease(Micros escrow, const Party& buyer, const Party& provider,
+                       const Party& payout);
+  OpenLease open_lease(Micros escrow) { return open_lease(escrow, buyer, provider, payout); }
+  Signed<protocol::Request> request(const Hash& lease, std::uint64_t sequence,
+                                    const Party& buyer) const;
+  // Right in every respect; `tape` tells answers apart.
+  Signed<protocol::Receipt> receipt(const Signed<protocol::Request>& request, std::uint32_t count,
+                                    const Party& provider, std::uint8_t tape = 1) const;
+  ClaimLeaf leaf(const Hash& lease, std::uint64_t sequence, std::uint32_t count) const;
+  Signed<protocol::Claim> claim(const Hash& lease, std::span<const ClaimLeaf> leaves,
+                                const Party& provider) const;
+  FileDispute dispute(const Hash& lease, const ClaimLeaf& leaf, const Party& challenger,
+                      Micros bond);
+  ReportEquivocation equivocation(const Hash& lease, const Signed<protocol::Request>& request,
+                                  Statement first, Statement second, const Party& challenger);
+  Signed<protocol::Verdict> verdict(const Hash& dispute, protocol::Outcome outcome) const;
+
+  // Operations that must succeed.
+  void deposit(const Party& to, Micros amount);
+  void stake(const Party& who, Micros amount);
+  Hash lease(Micros escrow);
+  // Buyer 100.00, provider 10.00 of which all is stake, other 5.00.
+  void fund();
+
+  AccountView account(const Party& who) const { return account_view(state, who.address); }
+  LeaseView lease_of(const Hash& id) const { return *lease_view(state, id); }
+
+ private:
+  std::uint64_t nonce_ = 0;
+};
+
+protocol::ExecutionId execution();
+
+}  // namespace assay::market::test

@@ -1,0 +1,195 @@
+// Writes and reads spec/vectors/ledger/*.json: sequences of operations with the state after each.
+// ASSAY_WRITE_VECTORS=1 writes them anew; otherwise they must be equal to the byte.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+
+#include "base/hex.hpp"
+#include "market/ledger_testutil.hpp"
+
+namespace assay::market::test {
+namespace {
+
+using namespace protocol;
+
+class Recorder {
+ public:
+  World w;
+  json::array steps;
+
+  Hash run(const Operation& operation) {
+    const auto result = w.run(operation);
+    json::object step;
+    step["time"] = std::to_string(w.time);
+    step["operation"] = market::to_json(operation);
+    step["id"] = to_hex(operation_id(w.domain(), operation));
+    step["result"] = result ? std::string("applied") : std::string(to_string(result.error().code));
+    step["state"] = to_hex(w.state.totals.state);
+    steps.push_back(step);
+    return operation_id(w.domain(), operation);
+  }
+  void fund() {
+    for (const auto& [to, amount] :
+         {std::pair(w.buyer, 100'000'000), std::pair(w.provider, 10'000'000),
+          std::pair(w.other, 5'000'000)})
+      run(w.sign(Deposit{to.address, amount, w.nonce()}, w.host));
+    run(w.sign(protocol::Stake{w.provider.address, 10'000'000, w.nonce()}, w.provider));
+  }
+  std::string text(std::string_view about) const {
+    const World fresh;
+    json::object out;
+    out["about"] = about;
+    out["info"] = market::to_json(fresh.state.info);
+    out["genesis"] = to_hex(fresh.state.totals.state);
+    out["steps"] = steps;
+    out["totals"] = market::to_json(w.state.totals);
+    out["snapshot"] = to_hex(snapshot_hash(w.state));
+    return json::dump_pretty(out) + "\n";
+  }
+};
+
+std::string payments() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  r.run(w.sign(Transfer{w.buyer.address, w.other.address, 1'000'000, 1}, w.buyer));
+  r.run(w.sign(Withdraw{w.other.address, 6'000'001, 1}, w.other));  // refused
+  r.run(w.sign(Withdraw{w.other.address, 500'000, 1}, w.other));
+  const auto lease = r.run(w.open_lease(5'000'000));
+  r.run(w.sign(protocol::Settlement{lease, 2'000'000}, w.buyer));
+  r.run(w.sign(protocol::Settlement{lease, 1'000'000}, w.buyer));  // stale
+  r.run(w.sign(TopUp{w.buyer.address, lease, 1'000'000, 2}, w.buyer));
+  w.time += 10;
+  r.run(w.sign(Unbond{w.provider.address, 5'000'000, 1}, w.provider));
+  r.run(w.sign(Close{w.buyer.address, lease}, w.buyer));  // too early
+  r.run(w.sign(Close{w.provider.address, lease}, w.provider));
+  w.time += 600;
+  r.run(w.sign(Release{w.provider.address, 1}, w.provider));
+  return r.text("deposits, a lease, settlements, closing, unbonding");
+}
+
+std::string claims() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  const auto lease = r.run(w.open_lease(5'000'000));
+  const std::vector<ClaimLeaf> leaves{w.leaf(lease, 1, 100'000), w.leaf(lease, 2, 200'000)};
+  const auto claim = r.run(w.claim(lease, leaves, w.provider));
+  const auto contest = r.run(
+      ContestClaim{w.sign(Dispute{w.buyer.address, lease, claim, 100'000, w.nonce()}, w.buyer)});
+  r.run(OpenClaim{w.sign(Answer{w.provider.address, contest}, w.provider), {leaves[0]}});
+  r.run(OpenClaim{w.sign(Answer{w.provider.address, contest}, w.provider), leaves});
+  r.run(w.sign(Finalize{w.provider.address, claim}, w.provider));  // too early
+  w.time += 100;
+  r.run(w.sign(Finalize{w.provider.address, claim}, w.provider));
+  const auto phantom = r.run(w.sign(Claim{lease, {}, 4'000'000, 9}, w.provider));
+  r.run(
+      ContestClaim{w.sign(Dispute{w.buyer.address, lease, phantom, 100'000, w.nonce()}, w.buyer)});
+  w.time += 100;
+  r.run(w.sign(Finalize{w.buyer.address, phantom}, w.buyer));
+  return r.text("a contested claim that is opened and paid, a phantom claim that is voided");
+}
+
+std::string disputes() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  const auto lease = r.run(w.open_lease(5'000'000));
+  const auto leaf = w.leaf(lease, 1, 100'000);
+  r.run(w.sign(protocol::Settlement{lease, 1'000'000}, w.buyer));
+  const auto wrong = r.run(w.dispute(lease, leaf, w.other, 100'000));
+  r.run(w.verdict(wrong, Outcome::provider_right));
+  const auto right = r.run(w.dispute(lease, leaf, w.buyer, 100'000));
+  r.run(w.verdict(right, Outcome::provider_wrong));
+  r.run(w.sign(Deposit{w.provider.address, 10'000'000, 70}, w.host));
+  r.run(w.sign(protocol::Stake{w.provider.address, 9'000'001, 71}, w.provider));
+  const auto second = r.run(w.open_lease(3'000'000));
+  const auto request = w.request(second, 1, w.buyer);
+  r.run(w.equivocation(second, request, w.receipt(request, 7, w.provider, 1),
+                       w.receipt(request, 7, w.provider, 2), w.other));
+  return r.text("a challenger that is wrong, one that is right, an equivocation");
+}
+
+// Whoever has only the file gets the same states.
+void replay(const std::string& text) {
+  const auto document = *json::parse(text);
+  const auto& o = document.as_object();
+  auto state = *genesis(*ledger_info_from_json(**json::get_object(o, "info")));
+  EXPECT_EQ(to_hex(state.totals.state), *json::get_string(o, "genesis"));
+  for (const auto& v : **json::get_array(o, "steps")) {
+    const auto& step = v.as_object();
+    const auto operation = operation_from_json(**json::get_object(step, "operation"));
+    ASSERT_TRUE(operation) << operation.error().message;
+    EXPECT_EQ(json::dump(market::to_json(*operation)),
+              json::dump(**json::get_object(step, "operation")));
+    const auto result = apply(state, *operation, *json::get_u64(step, "time"));
+    EXPECT_EQ(*json::get_string(step, "result"),
+              result ? "applied" : to_string(result.error().code));
+    EXPECT_EQ(to_hex(state.totals.state), *json::get_string(step, "state"));
+  }
+  EXPECT_EQ(to_hex(snapshot_hash(state)), *json::get_string(o, "snapshot"));
+}
+
+void check(const std::string& name, const std::string& text) {
+  const std::filesystem::path folder = std::string(ASSAY_SOURCE_DIR) + "/spec/vectors/ledger";
+  const auto path = folder / (name + ".json");
+  if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) {
+    std::filesystem::create_directories(folder);
+    std::ofstream(path, std::ios::binary) << text;
+  }
+  std::stringstream committed;
+  committed << std::ifstream(path, std::ios::binary).rdbuf();
+  ASSERT_EQ(committed.str(), text) << path << " (ASSAY_WRITE_VECTORS=1 writes it)";
+  replay(committed.str());
+}
+
+TEST(LedgerVectors, Payments) { check("payments", payments()); }
+TEST(LedgerVectors, Claims) { check("claims", claims()); }
+TEST(LedgerVectors, Disputes) { check("disputes", disputes()); }
+
+TEST(OperationJson, RefusesWhatIsNotExactlyOneForm) {
+  World w;
+  const auto good = market::to_json(Operation(w.sign(Deposit{w.buyer.address, 5, 1}, w.host)));
+  EXPECT_TRUE(operation_from_json(good));
+  const auto bad = [&](auto change) {
+    auto o = good;
+    change(o);
+    return !operation_from_json(o).has_value();
+  };
+  EXPECT_TRUE(bad([](json::object& o) { o["kind"] = "mint"; }));
+  EXPECT_TRUE(bad([](json::object& o) { o["kind"] = "withdraw_all"; }));
+  EXPECT_TRUE(bad([](json::object& o) { o.erase("signature"); }));
+  EXPECT_TRUE(bad([](json::object& o) { o["extra"] = 1; }));
+  EXPECT_TRUE(bad([](json::object& o) { o["message"].as_object()["amount"] = 5; }));
+  EXPECT_TRUE(bad([](json::object& o) { o["message"].as_object()["amount"] = "-5"; }));
+  EXPECT_TRUE(bad([](json::object& o) { o["message"].as_object()["amount"] = "05"; }));
+  EXPECT_TRUE(bad([](json::object& o) { o["message"].as_object().erase("nonce"); }));
+}
+
+TEST(ViewJson, ComesBackAsItWas) {
+  World w;
+  w.fund();
+  const auto lease = w.lease(5'000'000);
+  const std::vector<ClaimLeaf> leaves{w.leaf(lease, 1, 1'000)};
+  ASSERT_TRUE(w.run(w.claim(lease, leaves, w.provider)));
+  ASSERT_TRUE(w.run(w.sign(Unbond{w.provider.address, 1'000'000, 7}, w.provider)));
+  const auto dispute = w.run(w.dispute(lease, leaves[0], w.other, 100'000));
+  ASSERT_TRUE(dispute);
+  const auto same = [](const auto& view, auto read) {
+    const auto o = market::to_json(view);
+    const auto back = read(o);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(json::dump(market::to_json(*back)), json::dump(o));
+  };
+  same(w.state.info, ledger_info_from_json);
+  same(w.account(w.provider), account_view_from_json);
+  same(w.lease_of(lease), lease_view_from_json);
+  same(*dispute_view(w.state, dispute->id), dispute_view_from_json);
+  same(w.state.totals, totals_from_json);
+  same(*dispute, applied_from_json);
+}
+
+}  // namespace
+}  // namespace assay::market::test

@@ -1,0 +1,198 @@
+#include "market/operation.hpp"
+
+#include <array>
+
+namespace assay::market {
+namespace {
+
+// In the order of the variant.
+constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = {
+    "deposit",       "withdraw",           "transfer", "stake",  "unbond",
+    "release",       "open_lease",         "top_up",   "settle", "claim",
+    "contest_claim", "open_claim",         "finalize", "close",  "file_dispute",
+    "verdict",       "report_equivocation"};
+
+// A statement says which of the two it is: {"kind": "receipt", "message": …, "signature": …}.
+struct StatementBox {
+  Statement value;
+};
+json::value encode(const StatementBox& box) {
+  json::object out;
+  out["kind"] =
+      std::holds_alternative<Signed<protocol::Receipt>>(box.value) ? "receipt" : "progress";
+  std::visit(
+      [&](const auto& s) {
+        protocol::FieldWriter write{out};
+        write("message", s.message);
+        write("signature", s.signature);
+      },
+      box.value);
+  return out;
+}
+template <class M>
+Status decode_as(const json::object& o, Statement& out) {
+  Signed<M> statement;
+  std::string kind;
+  protocol::FieldReader read(o, M::kName);
+  read("kind", kind);
+  read("message", statement.message);
+  read("signature", statement.signature);
+  CHECK_OK(read.finish());
+  out = std::move(statement);
+  return {};
+}
+Status decode(const json::value& v, StatementBox& out) {
+  TRY(const json::object* o, json::as_object(v, "a statement"));
+  TRY(const std::string kind, json::get_string(*o, "kind"));
+  if (kind == "receipt") return decode_as<protocol::Receipt>(*o, out.value);
+  if (kind == "progress") return decode_as<protocol::Progress>(*o, out.value);
+  return fail(Errc::invalid, "a statement is a 'receipt' or a 'progress', not '{}'", kind);
+}
+
+// One list of members per operation, for both directions.
+template <class V, class M>
+void own(V& v, Signed<M>& message) {
+  v("message", message.message);
+  v("signature", message.signature);
+}
+template <class V>
+void statement(V& v, std::string_view name, Statement& s) {
+  StatementBox box{s};
+  v(name, box);
+  s = std::move(box.value);
+}
+template <class V, class M>
+void members(V& v, Signed<M>& op) {
+  own(v, op);
+}
+template <class V>
+void members(V& v, OpenLease& op) {
+  own(v, op.lease);
+  v("offer", op.offer);
+}
+template <class V>
+void members(V& v, Evidence& e) {
+  v("request", e.request);
+  statement(v, "statement", e.statement);
+}
+template <class V>
+void members(V& v, FileDispute& op) {
+  own(v, op.dispute);
+  members(v, op.evidence);
+  v("execution", op.execution);
+}
+template <class V>
+void members(V& v, ContestClaim& op) {
+  own(v, op.dispute);
+}
+template <class V>
+void members(V& v, OpenClaim& op) {
+  own(v, op.answer);
+  v("leaves", op.leaves);
+}
+template <class V>
+void members(V& v, ReportEquivocation& op) {
+  own(v, op.report);
+  v("request", op.request);
+  statement(v, "first", op.first);
+  statement(v, "second", op.second);
+}
+
+template <std::size_t I = 0>
+Result<Operation> read_kind(const json::object& o, std::string_view kind) {
+  if constexpr (I == std::variant_size_v<Operation>) {
+    return fail(Errc::invalid, "unknown operation '{}'", kind);
+  } else {
+    if (kind != kKinds[I]) return read_kind<I + 1>(o, kind);
+    std::variant_alternative_t<I, Operation> op;
+    std::string own_kind;
+    protocol::FieldReader read(o, kind);
+    read("kind", own_kind);
+    members(read, op);
+    CHECK_OK(read.finish());
+    return Operation(std::move(op));
+  }
+}
+
+// The operation's own message.
+struct Id {
+  const Domain& domain;
+  template <class M>
+  Hash operator()(const Signed<M>& op) const {
+    return protocol::digest(domain, op.message);
+  }
+  Hash operator()(const OpenLease& op) const { return (*this)(op.lease); }
+  Hash operator()(const FileDispute& op) const { return (*this)(op.dispute); }
+  Hash operator()(const ContestClaim& op) const { return (*this)(op.dispute); }
+  Hash operator()(const OpenClaim& op) const { return (*this)(op.answer); }
+  Hash operator()(const ReportEquivocation& op) const { return (*this)(op.report); }
+};
+
+}  // namespace
+
+json::value encode(const ClaimLeaf& leaf) {
+  json::object out;
+  protocol::FieldWriter write{out};
+  write("request", leaf.request);
+  write("receipt", leaf.receipt);
+  return out;
+}
+
+Status decode(const json::value& v, ClaimLeaf& out) {
+  TRY(const json::object* o, json::as_object(v, "a leaf"));
+  protocol::FieldReader read(*o, "a leaf");
+  read("request", out.request);
+  read("receipt", out.receipt);
+  return read.finish();
+}
+
+std::string_view kind_of(const Operation& operation) { return kKinds[operation.index()]; }
+
+Hash operation_id(const Domain& domain, const Operation& operation) {
+  return std::visit(Id{domain}, operation);
+}
+
+json::object to_json(const Operation& operation) {
+  json::object out;
+  out["kind"] = kind_of(operation);
+  protocol::FieldWriter write{out};
+  auto copy = operation;
+  std::visit([&](auto& op) { members(write, op); }, copy);
+  return out;
+}
+
+Result<Operation> operation_from_json(const json::object& o) {
+  TRY(const std::string kind, json::get_string(o, "kind"));
+  return read_kind(o, kind);
+}
+
+json::object to_json(const Evidence& evidence) {
+  json::object out;
+  protocol::FieldWriter write{out};
+  auto copy = evidence;
+  members(write, copy);
+  return out;
+}
+
+Result<Evidence> evidence_from_json(const json::object& o) {
+  Evidence evidence;
+  protocol::FieldReader read(o, "evidence");
+  members(read, evidence);
+  CHECK_OK(read.finish());
+  return evidence;
+}
+
+Hash statement_id(const Domain& domain, const Statement& s) {
+  return std::visit([&](const auto& m) { return protocol::digest(domain, m.message); }, s);
+}
+const Hash& statement_request(const Statement& s) {
+  return std::visit([](const auto& m) -> const Hash& { return m.message.request; }, s);
+}
+Micros statement_amount(const Statement& s) {
+  return std::visit([](const auto& m) { return m.message.amount; }, s);
+}
+std::uint32_t statement_count(const Statement& s) {
+  return std::visit([](const auto& m) { return m.message.count; }, s);
+}
+
+}  // namespace assay::market

@@ -1,0 +1,95 @@
+// Everything a ledger accepts, with what must travel beside the signed message (spec/ledger.md).
+//
+// JSON: {"kind": "open_lease", "message": {…}, "signature": "0x…", attachments…}; one line, keys in
+// the order written here. An operation's id is the digest of its own message (never of an
+// attachment), so submitting the same message again is the same operation.
+#pragma once
+#include <variant>
+
+#include "protocol/typed.hpp"
+
+namespace assay::market {
+
+using protocol::Address;
+using protocol::Domain;
+using protocol::Micros;
+using protocol::Signed;
+
+// The offer is the provider's standing consent: the lease names it by digest.
+struct OpenLease {
+  Signed<protocol::Lease> lease;
+  Signed<protocol::Offer> offer;
+};
+
+// What a provider signed about one request.
+using Statement = std::variant<Signed<protocol::Receipt>, Signed<protocol::Progress>>;
+
+struct Evidence {
+  Signed<protocol::Request> request;
+  Statement statement;
+};
+
+// "This receipt is not what the execution gives." The opening goes to the referee beside this
+// operation (Settlement::file_dispute) and never into the ledger's log.
+struct FileDispute {
+  Signed<protocol::Dispute> dispute;  // subject: digest of the statement
+  Evidence evidence;
+  protocol::ExecutionId execution;  // its struct hash is in lease and request
+};
+
+// "Show the receipts behind this claim": subject is the digest of the pending claim. Buyer only.
+struct ContestClaim {
+  Signed<protocol::Dispute> dispute;
+};
+
+// One leaf of a claim: the request the buyer signed and the receipt it led to.
+struct ClaimLeaf {
+  Signed<protocol::Request> request;
+  Signed<protocol::Receipt> receipt;
+};
+
+// The answer to a contest: every leaf, in sequence order. A wrong or missing leaf is refused; a
+// contest that stays unanswered voids the claim.
+struct OpenClaim {
+  Signed<protocol::Answer> answer;
+  std::vector<ClaimLeaf> leaves;
+};
+
+// Two statements that contradict each other about one (request, count).
+struct ReportEquivocation {
+  Signed<protocol::Equivocation> report;
+  Signed<protocol::Request> request;
+  Statement first, second;
+};
+
+using Operation =
+    std::variant<Signed<protocol::Deposit>, Signed<protocol::Withdraw>, Signed<protocol::Transfer>,
+                 Signed<protocol::Stake>, Signed<protocol::Unbond>, Signed<protocol::Release>,
+                 OpenLease, Signed<protocol::TopUp>, Signed<protocol::Settlement>,
+                 Signed<protocol::Claim>, ContestClaim, OpenClaim, Signed<protocol::Finalize>,
+                 Signed<protocol::Close>, FileDispute, Signed<protocol::Verdict>,
+                 ReportEquivocation>;
+
+// "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation".
+std::string_view kind_of(const Operation& operation);
+// Digest of the operation's own message under this ledger's domain.
+Hash operation_id(const Domain& domain, const Operation& operation);
+
+json::object to_json(const Operation& operation);
+// Errors name the member. Checks shape only; signatures and rules are the ledger's business.
+Result<Operation> operation_from_json(const json::object& o);
+
+json::object to_json(const Evidence& evidence);
+Result<Evidence> evidence_from_json(const json::object& o);
+
+// For lists of leaves inside JSON.
+json::value encode(const ClaimLeaf& leaf);
+Status decode(const json::value& v, ClaimLeaf& out);
+
+// Digest of the signed statement, and the fields both kinds share.
+Hash statement_id(const Domain& domain, const Statement& statement);
+const Hash& statement_request(const Statement& statement);
+Micros statement_amount(const Statement& statement);
+std::uint32_t statement_count(const Statement& statement);
+
+}  // namespace assay::market

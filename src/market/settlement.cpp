@@ -1,0 +1,61 @@
+#include "market/settlement.hpp"
+
+#include "market/money.hpp"
+
+namespace assay::market {
+
+Status check(const Parameters& p) {
+  constexpr std::uint64_t kLong = std::uint64_t{1} << 32;  // over a century
+  if (p.exposure_factor == 0) return fail(Errc::invalid, "the exposure factor must be at least 1");
+  if (p.burned_bps < 5000 || p.burned_bps > 10000)
+    return fail(Errc::invalid, "burned_bps {} is not in [5000, 10000]: at least half of a slash",
+                p.burned_bps);
+  if (p.window_min_s == 0 || p.window_min_s > p.window_max_s)
+    return fail(Errc::invalid, "challenge windows [{}, {}] s are empty", p.window_min_s,
+                p.window_max_s);
+  if (p.unbonding_s < p.window_max_s)
+    return fail(Errc::invalid, "unbonding {} s is shorter than the longest challenge window {} s",
+                p.unbonding_s, p.window_max_s);
+  if (p.lease_max_s == 0 || p.lease_max_s > kLong || p.unbonding_s > kLong)
+    return fail(Errc::invalid, "lease and unbonding times must be in [1, 2^32] s");
+  if (p.stake_min < 0 || p.dispute_bond <= 0 || p.reward_max < 0)
+    return fail(Errc::invalid, "stake_min and reward_max cannot be negative, bonds not zero");
+  return {};
+}
+
+bool Totals::conserved() const {
+  Micros sum = 0;
+  for (const Micros pot : {available, stake, unbonding, escrow, bonds, burned}) {
+    if (pot < 0) return false;
+    const auto next = add(sum, pot);
+    if (!next) return false;
+    sum = *next;
+  }
+  return withdrawn >= 0 && sum == deposited - withdrawn;
+}
+
+std::string_view to_string(LeaseState state) {
+  switch (state) {
+    case LeaseState::open:
+      return "open";
+    case LeaseState::closed:
+      return "closed";
+    case LeaseState::convicted:
+      return "convicted";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(protocol::Outcome outcome) {
+  switch (outcome) {
+    case protocol::Outcome::provider_right:
+      return "provider_right";
+    case protocol::Outcome::provider_wrong:
+      return "provider_wrong";
+    case protocol::Outcome::not_judged:
+      return "not_judged";
+  }
+  return "unknown";
+}
+
+}  // namespace assay::market

@@ -1,0 +1,151 @@
+// What provider, gateway and command line need of a ledger, wherever it is hosted. Declared here,
+// implemented by settle/embedded (in the host's process) and settle/remote (over HTTP).
+//
+// Trust: an embedded ledger's host keeps custody and is trusted for liveness and for verdicts (it
+// re-executes the whole trace in this version). Everything else is signed and can be replayed from
+// the published log (`assay ledger verify`).
+//
+// Errors: refused (a rule said no, with the two numbers), not_found, conflict (stale), mismatch
+// (a signature or hash), unavailable (host not reachable: retry with the same operation), invalid.
+#pragma once
+#include <optional>
+
+#include "market/operation.hpp"
+#include "protocol/files.hpp"
+
+namespace assay::market {
+
+struct Parameters {
+  std::uint32_t exposure_factor = 3;  // unpaid escrow per provider ≤ factor × stake
+  std::uint64_t unbonding_s = 7 * 86400;
+  std::uint64_t window_min_s = 3600;  // challenge window a lease may ask for
+  std::uint64_t window_max_s = 7 * 86400;
+  std::uint64_t lease_max_s = 30 * 86400;  // expiry ≤ opening + this
+  Micros stake_min = 1'000'000;            // to be leased from at all
+  Micros dispute_bond = 100'000;           // smallest bond
+  Micros reward_max = 1'000'000;           // most a challenger gains by one conviction
+  std::uint32_t burned_bps = 5000;         // share of a slash that is burned; at least 5000
+  bool operator==(const Parameters&) const = default;
+};
+// invalid unless every rule above can hold (burn ≥ half, unbonding ≥ window_max, …).
+Status check(const Parameters& parameters);
+
+struct LedgerInfo {
+  Domain domain;
+  Address host{};  // signs deposits and verdicts
+  Parameters parameters;
+};
+
+struct Unbonding {
+  Micros amount = 0;
+  std::uint64_t requested = 0;
+  std::uint64_t due = 0;  // and not before every older lease is past dispute
+  bool operator==(const Unbonding&) const = default;
+};
+
+struct AccountView {
+  Address address{};
+  Micros available = 0, stake = 0;
+  std::vector<Unbonding> unbonding;
+  Micros exposure = 0;        // unpaid escrow of open leases where it is the provider
+  Micros exposure_limit = 0;  // factor × stake; 0 when stake is under stake_min
+  std::uint32_t convictions = 0;
+  Micros slashed = 0;  // over its life
+};
+
+enum class LeaseState : std::uint32_t { open = 0, closed = 1, convicted = 2 };
+
+struct PendingClaim {
+  Hash id{};
+  Micros total = 0;
+  std::uint32_t count = 0;
+  Hash root{};
+  std::uint64_t due = 0;  // finalize from this second on
+  Hash contest{};         // dispute demanding the leaves; zero: none
+  bool opened = false;    // every leaf was shown and checked
+  bool operator==(const PendingClaim&) const = default;
+};
+
+// Open caps are not the ledger's business, payments are.
+struct LeaseView {
+  Hash id{};
+  protocol::Lease terms;
+  LeaseState state = LeaseState::open;
+  Micros escrow = 0;                     // still held
+  Micros paid = 0;                       // to the payout address so far
+  std::uint64_t opened = 0, closed = 0;  // Unix seconds; closed 0 while open
+  std::uint64_t disputable_until = 0;    // 0 while open: no end yet
+  bool may_claim = true;                 // false once a contested claim was not opened in time
+  std::optional<PendingClaim> claim;
+  std::vector<Hash> open_disputes;
+};
+
+enum class DisputeState : std::uint32_t { open = 0, decided = 1 };
+
+struct DisputeView {
+  Hash id{};
+  Hash lease{}, subject{};
+  Address challenger{};
+  Micros bond = 0;
+  bool about_claim = false;  // a contest; otherwise a receipt or progress
+  Micros amount = 0;         // of the disputed statement
+  std::uint64_t filed = 0;
+  DisputeState state = DisputeState::open;
+  protocol::Outcome outcome = protocol::Outcome::not_judged;  // once decided
+  std::string reason;
+  // What a conviction did; slashed = burned + refunded from the slash + reward.
+  Micros slashed = 0, burned = 0, made_whole = 0, reward = 0;
+  Micros escrow_refunded = 0;
+};
+
+struct Totals {
+  Micros deposited = 0, withdrawn = 0;
+  Micros available = 0, stake = 0, unbonding = 0, escrow = 0, bonds = 0, burned = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t time = 0;  // of the last operation
+  Hash state{};            // state hash after it
+  // available + stake + unbonding + escrow + bonds + burned == deposited − withdrawn
+  bool conserved() const;
+};
+
+struct Applied {
+  Hash id{};
+  std::uint64_t sequence = 0;  // place in the log, from 1
+  bool already = false;        // it was there before; nothing changed now
+};
+
+struct Settlement {
+  virtual ~Settlement() = default;
+  virtual Result<LedgerInfo> info() = 0;
+  virtual Result<AccountView> account(const Address& address) = 0;  // unknown: all zero
+  virtual Result<LeaseView> lease(const Hash& id) = 0;
+  virtual Result<DisputeView> dispute(const Hash& id) = 0;
+  virtual Result<Totals> totals() = 0;
+  // Success means durable. Safe to repeat: the first outcome comes back with already = true.
+  virtual Result<Applied> submit(const Operation& operation) = 0;
+  // A FileDispute with what the referee needs. Returns when the dispute is on the ledger; the
+  // verdict is the next operation about it: poll dispute().
+  virtual Result<Applied> file_dispute(const FileDispute& operation,
+                                       const protocol::Opening& opening) = 0;
+};
+
+json::object to_json(const Parameters& v);
+json::object to_json(const LedgerInfo& v);
+json::object to_json(const AccountView& v);
+json::object to_json(const LeaseView& v);
+json::object to_json(const DisputeView& v);
+json::object to_json(const Totals& v);
+json::object to_json(const Applied& v);
+Result<Parameters> parameters_from_json(const json::object& o);
+Result<LedgerInfo> ledger_info_from_json(const json::object& o);
+Result<AccountView> account_view_from_json(const json::object& o);
+Result<LeaseView> lease_view_from_json(const json::object& o);
+Result<DisputeView> dispute_view_from_json(const json::object& o);
+Result<Totals> totals_from_json(const json::object& o);
+Result<Applied> applied_from_json(const json::object& o);
+
+// "open" / "closed" / "convicted"; "provider_right" / "provider_wrong" / "not_judged".
+std::string_view to_string(LeaseState state);
+std::string_view to_string(protocol::Outcome outcome);
+
+}  // namespace assay::market

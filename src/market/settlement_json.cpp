@@ -1,0 +1,237 @@
+// JSON of the views in settlement.hpp: one list of members each, for both directions.
+#include "market/settlement.hpp"
+
+namespace assay::market {
+
+namespace {
+
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, Unbonding>
+{
+  v("amount", s.amount);
+  v("requested", s.requested);
+  v("due", s.due);
+}
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, PendingClaim>
+{
+  v("id", s.id);
+  v("total", s.total);
+  v("count", s.count);
+  v("root", s.root);
+  v("due", s.due);
+  v("contest", s.contest);
+  v("opened", s.opened);
+}
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, Parameters>
+{
+  v("exposure_factor", s.exposure_factor);
+  v("unbonding_s", s.unbonding_s);
+  v("window_min_s", s.window_min_s);
+  v("window_max_s", s.window_max_s);
+  v("lease_max_s", s.lease_max_s);
+  v("stake_min", s.stake_min);
+  v("dispute_bond", s.dispute_bond);
+  v("reward_max", s.reward_max);
+  v("burned_bps", s.burned_bps);
+}
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, AccountView>
+{
+  v("address", s.address);
+  v("available", s.available);
+  v("stake", s.stake);
+  v("unbonding", s.unbonding);
+  v("exposure", s.exposure);
+  v("exposure_limit", s.exposure_limit);
+  v("convictions", s.convictions);
+  v("slashed", s.slashed);
+}
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, Totals>
+{
+  v("deposited", s.deposited);
+  v("withdrawn", s.withdrawn);
+  v("available", s.available);
+  v("stake", s.stake);
+  v("unbonding", s.unbonding);
+  v("escrow", s.escrow);
+  v("bonds", s.bonds);
+  v("burned", s.burned);
+  v("operations", s.operations);
+  v("time", s.time);
+  v("state", s.state);
+}
+template <class V, class T>
+void members(V& v, T& s)
+  requires std::same_as<std::remove_const_t<T>, Applied>
+{
+  v("id", s.id);
+  v("sequence", s.sequence);
+  v("already", s.already);
+}
+// Enumerations are words; `state` and `outcome` are read and written by the caller.
+template <class V, class T>
+void members(V& v, T& s, std::string& state)
+  requires std::same_as<std::remove_const_t<T>, LeaseView>
+{
+  v("id", s.id);
+  v("terms", s.terms);
+  v("state", state);
+  v("escrow", s.escrow);
+  v("paid", s.paid);
+  v("opened", s.opened);
+  v("closed", s.closed);
+  v("disputable_until", s.disputable_until);
+  v("may_claim", s.may_claim);
+  v("claim", s.claim);
+  v("open_disputes", s.open_disputes);
+}
+template <class V, class T>
+void members(V& v, T& s, std::string& state, std::string& outcome)
+  requires std::same_as<std::remove_const_t<T>, DisputeView>
+{
+  v("id", s.id);
+  v("lease", s.lease);
+  v("subject", s.subject);
+  v("challenger", s.challenger);
+  v("bond", s.bond);
+  v("about_claim", s.about_claim);
+  v("amount", s.amount);
+  v("filed", s.filed);
+  v("state", state);
+  v("outcome", outcome);
+  v("reason", s.reason);
+  v("slashed", s.slashed);
+  v("burned", s.burned);
+  v("made_whole", s.made_whole);
+  v("reward", s.reward);
+  v("escrow_refunded", s.escrow_refunded);
+}
+
+template <class T>
+json::object write(const T& s) {
+  json::object out;
+  protocol::FieldWriter writer{out};
+  members(writer, s);
+  return out;
+}
+template <class T>
+Result<T> read(const json::object& o, std::string_view what) {
+  T s;
+  protocol::FieldReader reader(o, what);
+  members(reader, s);
+  CHECK_OK(reader.finish());
+  return s;
+}
+
+}  // namespace
+
+// Found by argument-dependent lookup from the lists above.
+json::value encode(const Unbonding& s) { return write(s); }
+Status decode(const json::value& v, Unbonding& out) {
+  TRY(const json::object* o, json::as_object(v, "an unbonding"));
+  TRY(out, read<Unbonding>(*o, "an unbonding"));
+  return {};
+}
+json::value encode(const std::optional<PendingClaim>& s) {
+  return s ? json::value(write(*s)) : json::value(nullptr);
+}
+Status decode(const json::value& v, std::optional<PendingClaim>& out) {
+  out.reset();
+  if (v.is_null()) return {};
+  TRY(const json::object* o, json::as_object(v, "a claim"));
+  TRY(out, read<PendingClaim>(*o, "a claim"));
+  return {};
+}
+
+json::object to_json(const Parameters& v) { return write(v); }
+json::object to_json(const AccountView& v) { return write(v); }
+json::object to_json(const Totals& v) { return write(v); }
+json::object to_json(const Applied& v) { return write(v); }
+Result<Parameters> parameters_from_json(const json::object& o) {
+  return read<Parameters>(o, "parameters");
+}
+Result<AccountView> account_view_from_json(const json::object& o) {
+  return read<AccountView>(o, "an account");
+}
+Result<Totals> totals_from_json(const json::object& o) { return read<Totals>(o, "totals"); }
+Result<Applied> applied_from_json(const json::object& o) { return read<Applied>(o, "an answer"); }
+
+json::object to_json(const LedgerInfo& v) {
+  json::object out;
+  out["domain"] = v.domain.to_json();
+  protocol::FieldWriter{out}("host", v.host);
+  out["parameters"] = to_json(v.parameters);
+  return out;
+}
+
+Result<LedgerInfo> ledger_info_from_json(const json::object& o) {
+  LedgerInfo info;
+  TRY(const json::object* domain, json::get_object(o, "domain"));
+  TRY(info.domain, Domain::from_json(*domain));
+  TRY(const std::string host, json::get_string(o, "host"));
+  TRY(info.host, Address::parse(host));
+  TRY(const json::object* parameters, json::get_object(o, "parameters"));
+  TRY(info.parameters, parameters_from_json(*parameters));
+  CHECK_OK(check(info.parameters));
+  return info;
+}
+
+json::object to_json(const LeaseView& v) {
+  json::object out;
+  protocol::FieldWriter writer{out};
+  std::string state(to_string(v.state));
+  members(writer, v, state);
+  return out;
+}
+
+Result<LeaseView> lease_view_from_json(const json::object& o) {
+  LeaseView v;
+  std::string state;
+  protocol::FieldReader reader(o, "a lease");
+  members(reader, v, state);
+  CHECK_OK(reader.finish());
+  for (const auto s : {LeaseState::open, LeaseState::closed, LeaseState::convicted})
+    if (to_string(s) == state) {
+      v.state = s;
+      return v;
+    }
+  return fail(Errc::invalid, "unknown lease state '{}'", state);
+}
+
+json::object to_json(const DisputeView& v) {
+  json::object out;
+  protocol::FieldWriter writer{out};
+  std::string state = v.state == DisputeState::open ? "open" : "decided";
+  std::string outcome(to_string(v.outcome));
+  members(writer, v, state, outcome);
+  return out;
+}
+
+Result<DisputeView> dispute_view_from_json(const json::object& o) {
+  using protocol::Outcome;
+  DisputeView v;
+  std::string state, outcome;
+  protocol::FieldReader reader(o, "a dispute");
+  members(reader, v, state, outcome);
+  CHECK_OK(reader.finish());
+  if (state != "open" && state != "decided")
+    return fail(Errc::invalid, "unknown dispute state '{}'", state);
+  v.state = state == "open" ? DisputeState::open : DisputeState::decided;
+  for (const auto candidate :
+       {Outcome::provider_right, Outcome::provider_wrong, Outcome::not_judged})
+    if (to_string(candidate) == outcome) {
+      v.outcome = candidate;
+      return v;
+    }
+  return fail(Errc::invalid, "unknown outcome '{}'", outcome);
+}
+
+}  // namespace assay::market

@@ -1,0 +1,233 @@
+#include "settle/embedded/embedded_ledger.hpp"
+
+#include <algorithm>
+
+namespace assay::settle {
+
+using market::Address;
+using market::Applied;
+using market::Offer;
+using market::Operation;
+using market::Signed;
+
+namespace {
+
+Result<json::value> parse_row(std::string_view text, std::string_view what) {
+  auto v = json::parse(text);
+  if (!v) return fail_in(what, v.error());
+  return v;
+}
+
+Status save_opening(io::Database& database, const Hash& dispute,
+                    const market::FileDispute& operation, const protocol::Opening& opening) {
+  const json::object body{{"operation", market::to_json(Operation(operation))},
+                          {"opening", protocol::to_text(opening)}};
+  TRY(auto insert,
+      database.prepare("INSERT OR REPLACE INTO openings (dispute, body) VALUES (?, ?)"));
+  return insert.bind_all(ByteView(dispute), std::string_view(json::dump(body))).run();
+}
+
+Result<PendingDispute> read_opening(const io::Statement& row) {
+  PendingDispute out;
+  TRY(out.id, row.column_hash(0));
+  TRY(const auto v, parse_row(row.column_text(1), "a stored opening"));
+  TRY(const json::object* o, json::as_object(v, "a stored opening"));
+  TRY(const json::object* operation, json::get_object(*o, "operation"));
+  TRY(auto parsed, market::operation_from_json(*operation));
+  const auto* filed = std::get_if<market::FileDispute>(&parsed);
+  if (filed == nullptr) return fail(Errc::mismatch, "a stored opening without its dispute");
+  out.operation = *filed;
+  TRY(const std::string text, json::get_string(*o, "opening"));
+  TRY(out.opening, protocol::opening_from_text(text));
+  return out;
+}
+
+// Offers that were valid once and have not ended. One that no longer reads is dropped: its provider
+// publishes again within minutes.
+Result<market::OfferBook> load_offers(io::Database& database, const protocol::Domain& domain,
+                                      std::uint64_t now) {
+  market::OfferBook book(domain);
+  TRY(auto select, database.prepare("SELECT body FROM offers"));
+  for (;;) {
+    TRY(const bool more, select.step());
+    if (!more) return book;
+    const auto v = json::parse(select.column_text(0));
+    const auto* o = v ? v->if_object() : nullptr;
+    if (o == nullptr) continue;
+    if (const auto offer = protocol::signed_from_json<Offer>(*o)) (void)book.put(*offer, now);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::string& path,
+                                                             const market::LedgerInfo& fresh,
+                                                             const Clock& clock) {
+  TRY(auto database, io::Database::open(path, io::OpenMode::create));
+  // A forgotten opening is somebody's prompt: its bytes go too.
+  CHECK_OK(database->exec("PRAGMA secure_delete = ON"));
+  auto info = read_info(*database);
+  if (!info && info.error().code == Errc::not_found) {
+    CHECK_OK(market::check(fresh.parameters));
+    CHECK_OK(create_tables(*database, fresh));
+    info = fresh;
+  }
+  if (!info) return std::unexpected(info.error());
+  if (info->host != fresh.host)
+    return fail(Errc::conflict, "{} belongs to host {}, this key is {}: start with the same key",
+                path, info->host.to_string(), fresh.host.to_string());
+  TRY(auto replay, LogReplay::start(*info));
+  CHECK_OK(each_row(*database, 1, [&](const LogRow& row) { return replay.add(row); }));
+  CHECK_OK(replay.finish());
+  TRY(auto book, load_offers(*database, info->domain, static_cast<std::uint64_t>(clock.now_s())));
+
+  const Hash head = replay.head();
+  std::unique_ptr<EmbeddedLedger> out(
+      new EmbeddedLedger(path, replay.take_state(), std::move(book), head, clock));
+  out->writer_ = std::make_unique<GroupWriter>(std::move(database), out->guard_);
+  return out;
+}
+
+std::uint64_t EmbeddedLedger::now() const {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(clock_.now_s(), 0));
+}
+
+Result<market::LedgerInfo> EmbeddedLedger::info() { return state_.info; }
+
+Result<market::AccountView> EmbeddedLedger::account(const Address& address) {
+  const std::shared_lock lock(guard_);
+  return market::account_view(state_, address);
+}
+
+Result<market::LeaseView> EmbeddedLedger::lease(const Hash& id) {
+  const std::shared_lock lock(guard_);
+  return market::lease_view(state_, id);
+}
+
+Result<market::DisputeView> EmbeddedLedger::dispute(const Hash& id) {
+  const std::shared_lock lock(guard_);
+  return market::dispute_view(state_, id);
+}
+
+Result<market::Totals> EmbeddedLedger::totals() {
+  const std::shared_lock lock(guard_);
+  return state_.totals;
+}
+
+Result<Applied> EmbeddedLedger::submit(const Operation& operation) {
+  return append(operation, nullptr);
+}
+
+Result<Applied> EmbeddedLedger::file_dispute(const market::FileDispute& operation,
+                                             const protocol::Opening& opening) {
+  return append(Operation(operation), &opening);
+}
+
+Result<Applied> EmbeddedLedger::append(const Operation& operation,
+                                       const protocol::Opening* opening) {
+  Result<Applied> applied = fail(Errc::internal, "not applied");
+  market::Undo undo;
+  bool changed = false;
+  Hash head_before{};
+  GroupWriter::Job job;
+  job.write = [&](io::Database& database) -> Status {
+    LogRow row;
+    // The log's time never runs backwards, whatever the machine's clock does.
+    row.time = std::max(now(), state_.totals.time);
+    applied = market::apply(state_, operation, row.time, &undo);
+    if (!applied || applied->already) return {};
+    changed = true;
+    head_before = head_;
+    row.sequence = applied->sequence;
+    row.id = applied->id;
+    row.previous = head_;
+    row.state = state_.totals.state;
+    row.body = json::dump(market::to_json(operation));
+    row.hash = row_hash(row);
+    head_ = row.hash;
+    CHECK_OK(insert_row(database, row));
+    if (opening != nullptr) {
+      const auto& dispute = state_.disputes.at(row.id);
+      if (dispute.state == market::DisputeState::open)
+        CHECK_OK(
+            save_opening(database, row.id, std::get<market::FileDispute>(operation), *opening));
+    }
+    if (const auto* verdict = std::get_if<Signed<protocol::Verdict>>(&operation)) {
+      TRY(auto erase, database.prepare("DELETE FROM openings WHERE dispute = ?"));
+      CHECK_OK(erase.bind(1, ByteView(verdict->message.dispute)).run());
+    }
+    return {};
+  };
+  job.undo = [&] {
+    if (!changed) return;
+    market::revert(state_, std::move(undo));
+    head_ = head_before;
+  };
+  CHECK_OK(writer_->run(std::move(job)));
+  return applied;
+}
+
+Result<std::vector<Signed<Offer>>> EmbeddedLedger::offers() {
+  const std::shared_lock lock(guard_);
+  return book_.list(now());
+}
+
+Status EmbeddedLedger::publish(const Signed<Offer>& offer) {
+  Status refused;
+  std::optional<market::OfferBook> before;
+  GroupWriter::Job job;
+  job.write = [&](io::Database& database) -> Status {
+    before = book_;
+    const auto stored = book_.put(offer, now());
+    if (!stored) refused = std::unexpected(stored.error());
+    if (!stored || !*stored) return {};
+    TRY(auto insert,
+        database.prepare("INSERT OR REPLACE INTO offers (provider, body) VALUES (?, ?)"));
+    return insert
+        .bind_all(ByteView(offer.message.provider.bytes),
+                  std::string_view(json::dump(protocol::to_json(offer))))
+        .run();
+  };
+  job.undo = [&] {
+    if (before) book_ = std::move(*before);
+  };
+  CHECK_OK(writer_->run(std::move(job)));
+  return refused;
+}
+
+Status EmbeddedLedger::prune_offers() {
+  std::optional<market::OfferBook> before;
+  GroupWriter::Job job;
+  job.write = [&](io::Database& database) -> Status {
+    before = book_;
+    for (const auto& provider : book_.prune(now())) {
+      TRY(auto erase, database.prepare("DELETE FROM offers WHERE provider = ?"));
+      CHECK_OK(erase.bind(1, ByteView(provider.bytes)).run());
+    }
+    return {};
+  };
+  job.undo = [&] {
+    if (before) book_ = std::move(*before);
+  };
+  return writer_->run(std::move(job));
+}
+
+Result<std::vector<PendingDispute>> EmbeddedLedger::pending_disputes() {
+  TRY(auto database, io::Database::open(path_, io::OpenMode::read_only));
+  std::vector<PendingDispute> out;
+  TRY(auto select, database->prepare("SELECT dispute, body FROM openings ORDER BY dispute"));
+  for (;;) {
+    TRY(const bool more, select.step());
+    if (!more) return out;
+    TRY(auto pending, read_opening(select));
+    out.push_back(std::move(pending));
+  }
+}
+
+Status EmbeddedLedger::read_log(std::uint64_t from,
+                                const std::function<Status(const LogRow&)>& take) {
+  TRY(auto database, io::Database::open(path_, io::OpenMode::read_only));
+  return each_row(*database, from, take);
+}
+
+}  // namespace assay::settle

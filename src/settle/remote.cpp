@@ -1,0 +1,128 @@
+#include "settle/remote.hpp"
+
+#include "base/hex.hpp"
+
+namespace assay::settle {
+
+using market::Address;
+using market::Applied;
+using market::Offer;
+using market::Operation;
+using market::Signed;
+
+namespace {
+
+io::HttpClientOptions client_options() {
+  io::HttpClientOptions options;
+  options.peer_word = "market";
+  options.max_body_bytes = 256u << 20;  // a whole log
+  return options;
+}
+
+Errc errc_of(std::string_view code) {
+  for (const auto e :
+       {Errc::invalid, Errc::unsupported, Errc::not_found, Errc::conflict, Errc::refused,
+        Errc::unavailable, Errc::io, Errc::mismatch, Errc::cancelled, Errc::internal})
+    if (to_string(e) == code) return e;
+  return Errc::unavailable;
+}
+
+// The host's own words where it gave some, else the status.
+std::unexpected<Error> refusal(const std::string& url, const io::HttpReply& reply) {
+  if (const auto v = json::parse(reply.body))
+    if (const auto* o = v->if_object())
+      if (const auto error = json::get_object(*o, "error"))
+        if (const auto message = json::get_string(**error, "message"))
+          return fail(errc_of(json::get_string(**error, "code").value_or("")), "{}", *message);
+  return fail(Errc::unavailable, "market at {} answers with status {}", url, reply.status);
+}
+
+Result<json::object> body_of(const std::string& url, const io::HttpReply& reply) {
+  if (reply.status != 200) return refusal(url, reply);
+  TRY(json::value v, json::parse(reply.body, client_options().max_body_bytes));
+  if (auto* o = v.if_object()) return std::move(*o);
+  return fail(Errc::invalid, "market at {} does not answer with a JSON object", url);
+}
+
+std::string without_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+}  // namespace
+
+RemoteLedger::RemoteLedger(std::string url)
+    : url_(without_slash(std::move(url))), client_(client_options()) {}
+
+Result<json::object> RemoteLedger::get(const std::string& path) {
+  TRY(const auto reply, client_.get(url_ + path));
+  return body_of(url_, reply);
+}
+
+Result<json::object> RemoteLedger::post(const std::string& path, const json::object& body) {
+  TRY(const auto reply, client_.post_json(url_ + path, json::dump(body)));
+  return body_of(url_, reply);
+}
+
+Result<market::LedgerInfo> RemoteLedger::info() {
+  TRY(const auto o, get("/ledger"));
+  return market::ledger_info_from_json(o);
+}
+
+Result<market::AccountView> RemoteLedger::account(const Address& address) {
+  TRY(const auto o, get("/ledger/accounts/" + address.to_string()));
+  return market::account_view_from_json(o);
+}
+
+Result<market::LeaseView> RemoteLedger::lease(const Hash& id) {
+  TRY(const auto o, get("/ledger/leases/" + to_hex(id)));
+  return market::lease_view_from_json(o);
+}
+
+Result<market::DisputeView> RemoteLedger::dispute(const Hash& id) {
+  TRY(const auto o, get("/ledger/disputes/" + to_hex(id)));
+  return market::dispute_view_from_json(o);
+}
+
+Result<market::Totals> RemoteLedger::totals() {
+  TRY(const auto o, get("/ledger/totals"));
+  return market::totals_from_json(o);
+}
+
+Result<Applied> RemoteLedger::submit(const Operation& operation) {
+  TRY(const auto o, post("/ledger/operations", market::to_json(operation)));
+  return market::applied_from_json(o);
+}
+
+Result<Applied> RemoteLedger::file_dispute(const market::FileDispute& operation,
+                                           const protocol::Opening& opening) {
+  TRY(const json::value text, json::parse(protocol::to_text(opening)));
+  TRY(const auto o, post("/ledger/disputes", {{"operation", market::to_json(Operation(operation))},
+                                              {"opening", text}}));
+  return market::applied_from_json(o);
+}
+
+Result<std::vector<Signed<Offer>>> RemoteLedger::offers() {
+  TRY(const auto o, get("/board/offers"));
+  TRY(const json::array* list, json::get_array(o, "offers"));
+  std::vector<Signed<Offer>> out;
+  for (const auto& v : *list) {
+    TRY(const json::object* offer, json::as_object(v, "an offer"));
+    TRY(auto parsed, protocol::signed_from_json<Offer>(*offer));
+    out.push_back(std::move(parsed));
+  }
+  return out;
+}
+
+Status RemoteLedger::publish(const Signed<Offer>& offer) {
+  CHECK_OK(post("/board/offers", protocol::to_json(offer)));
+  return {};
+}
+
+Result<std::string> RemoteLedger::log(std::uint64_t from) {
+  TRY(auto reply, client_.get(fmt::format("{}/ledger/log?from={}", url_, from)));
+  if (reply.status != 200) return refusal(url_, reply);
+  return std::move(reply.body);
+}
+
+}  // namespace assay::settle
