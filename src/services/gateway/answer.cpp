@@ -1,0 +1,159 @@
+#include "services/gateway/answer.hpp"
+
+#include <algorithm>
+
+#include "io/log.hpp"
+
+namespace assay::services {
+
+ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish) {
+  const json::object all = screening_json(screened);
+  std::string message = screened.screening.refused.empty()
+                            ? "no provider fits: the market has no offers; start one with `assay "
+                              "provider`"
+                            : market::explain(screened.screening);
+  const bool nobody_has_it =
+      std::ranges::all_of(screened.screening.refused, [](const market::Refused& refused) {
+        return std::ranges::any_of(refused.reasons, [](const market::Refusal& reason) {
+          return reason.code == market::Reason::model || reason.code == market::Reason::execution;
+        });
+      });
+  if (!screened.relaxation.empty())
+    message += fmt::format("; to get an answer: {}",
+                           std::string_view(screened.relaxation.at("text").get_string()));
+  return {.status = nobody_has_it && !screened.screening.refused.empty() ? 404 : 503,
+          .code = "no_provider_fits",
+          .message = std::move(message),
+          .param = "model",
+          .details = {{"model", wish.name},
+                      {"refused", all.at("refused")},
+                      {"relaxation", all.at("relaxation")}}};
+}
+
+Answer Answers::make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink) {
+  constexpr std::uint32_t kTypicalAnswer = 256;  // to compare prices where no maximum is given
+  const std::uint32_t context = plan.model->model->hyper().context;
+  const auto prompt = static_cast<std::uint32_t>(plan.prompt.size());
+  Answer answer;
+  Wish wish{.model = plan.model,
+            .name = plan.model_name,
+            .prompt_tokens = prompt,
+            .max_tokens = plan.max_tokens.value_or(
+                std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
+            .routing = routing};
+  auto screened = market_.screen(wish);
+  if (!screened) {
+    answer.error = to_api_error(screened.error());
+    return answer;
+  }
+  const auto& fitting = screened->screening.fitting;
+  if (fitting.empty()) {
+    answer.error = no_provider_fits(*screened, wish);
+    return answer;
+  }
+  const std::size_t tries =
+      routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
+  for (std::size_t i = 0; i < tries; ++i)
+    if (try_candidate(plan, fitting[i], delivery, sink, answer)) return answer;
+  // Every provider tried has failed: the last one's words, under a status that says "not you".
+  if (!answer.error)
+    answer.error = ApiError{.status = 503, .code = "providers_failed", .message = "no answer"};
+  if (answer.error->status != 402 && answer.error->status < 500) answer.error->status = 502;
+  json::array tried;
+  for (const Attempt& attempt : answer.attempts)
+    tried.push_back({{"provider", attempt.provider.to_string()},
+                     {"error", attempt.error ? attempt.error->message : ""}});
+  answer.error->details["tried"] = std::move(tried);
+  // A client library that repeats by itself would pay for the same attempts again.
+  answer.error->retry = false;
+  return answer;
+}
+
+// true: the answer is over, well or not.
+bool Answers::try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
+                            TokenSink& sink, Answer& answer) {
+  const bool held = delivery == Delivery::verify_before_stream;
+  const auto gone = [&] { return sink.gone(); };
+  const auto on_tokens = [&](std::span<const std::uint32_t> tokens) {
+    if (held) return true;
+    answer.tokens.insert(answer.tokens.end(), tokens.begin(), tokens.end());
+    return sink.tokens(tokens);
+  };
+  // Held tokens of a provider that died were never shown: the next one starts afresh.
+  answer.attempts.push_back(attempts_.run(plan, candidate, answer.tokens, on_tokens, gone));
+  Attempt& attempt = answer.attempts.back();
+  answer.error = attempt.error;
+  if (attempt.record) worker_.wake();
+  switch (attempt.end) {
+    case Attempt::End::receipt:
+      // The provider ended early, paid for what it did: the next one goes on.
+      if (attempt.finish == protocol::Finish::cancelled) {
+        answer.error = attempt.error =
+            ApiError{.status = 502,
+                     .code = "provider_stopped",
+                     .message = "the provider ended the answer before it was complete"};
+        return false;
+      }
+      if (held) return release_verified(attempt, sink, answer);
+      answer.finish = attempt.finish;
+      return true;
+    case Attempt::End::complete:
+      // The client has it all; only the proof is missing.
+      if (held) return false;
+      answer.finish = attempt.tokens.size() == attempt.record->request.message.max_tokens
+                          ? protocol::Finish::length
+                          : protocol::Finish::stop;
+      answer.error.reset();
+      return true;
+    case Attempt::End::stopped:
+      answer.finish = protocol::Finish::stop;
+      answer.error.reset();
+      return true;
+    case Attempt::End::died:
+    case Attempt::End::refused:
+      if (attempt.error && attempt.error->code == "continuation") {
+        audit_earlier(answer);
+        return true;
+      }
+      // Candidates come cheapest first: money that is short here is short for the others.
+      return sink.gone() || (attempt.error && attempt.error->status == 402);
+  }
+  return true;
+}
+
+// The successor's prefill chose other tokens than the client was shown: whoever sent those is
+// audited, whatever the draw says.
+void Answers::audit_earlier(Answer& answer) {
+  for (std::size_t i = 0; i + 1 < answer.attempts.size(); ++i) {
+    auto& record = answer.attempts[i].record;
+    if (!record || record->stage != RequestStage::signed_off) continue;
+    record->always_audit = true;
+    // A conflict means that its statement came in meanwhile, and was drawn by the usual rule.
+    if (const Status kept = buyer_.store->update_request(*record, RequestStage::signed_off); !kept)
+      io::log_info("an unfinished answer is not marked for audit: {}", kept.error().message);
+  }
+  answer.error->status = 502;
+  answer.error->retry = false;
+}
+
+bool Answers::release_verified(Attempt& attempt, TokenSink& sink, Answer& answer) {
+  auto audited = worker_.audit_now(attempt.record->id);
+  if (!audited) {
+    answer.error = attempt.error = to_api_error(audited.error());
+    return false;
+  }
+  attempt.record = std::move(*audited);
+  if (attempt.record->audit != AuditState::match) {
+    answer.error = attempt.error =
+        ApiError{.status = 502,
+                 .code = "audit_mismatch",
+                 .message = fmt::format("the provider {} did not run the model it sold: {}",
+                                        attempt.provider.to_string(), attempt.record->reason)};
+    return false;
+  }
+  answer.tokens = attempt.tokens;
+  answer.finish = sink.tokens(attempt.tokens) ? *attempt.finish : protocol::Finish::stop;
+  return true;
+}
+
+}  // namespace assay::services

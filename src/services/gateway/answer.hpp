@@ -1,0 +1,49 @@
+// One client's answer, from as many providers as it takes.
+#pragma once
+#include "services/gateway/attempt.hpp"
+#include "services/gateway/worker.hpp"
+
+namespace assay::services {
+
+// Where tokens go: text for a client.
+struct TokenSink {
+  virtual ~TokenSink() = default;
+  // false: enough (a stop string).
+  virtual bool tokens(std::span<const std::uint32_t> tokens) = 0;
+  virtual bool gone() = 0;  // nobody listens any more
+};
+
+struct Answer {
+  std::vector<Attempt> attempts;  // in order; the last one ended the answer
+  std::vector<std::uint32_t> tokens;
+  std::optional<protocol::Finish> finish;  // of the last receipt; stop after a stop string
+  std::optional<ApiError> error;           // the answer is not complete
+};
+
+class Answers {
+ public:
+  Answers(Buyer& buyer, MarketView& market, Attempts& attempts, Worker& worker)
+      : buyer_(buyer), market_(market), attempts_(attempts), worker_(worker) {}
+
+  // Screens, then tries providers in rank order: the next one when one refuses, and the next one
+  // with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
+  // audit of their receipt matched; a provider that did not match is disputed and replaced.
+  Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
+
+ private:
+  bool try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
+                     TokenSink& sink, Answer& answer);
+  void audit_earlier(Answer& answer);
+  bool release_verified(Attempt& attempt, TokenSink& sink, Answer& answer);
+
+  Buyer& buyer_;
+  MarketView& market_;
+  Attempts& attempts_;
+  Worker& worker_;
+};
+
+// Why nobody could be asked: 404 or 503 with every refused offer, its reasons and the cheapest
+// change that helps.
+ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish);
+
+}  // namespace assay::services

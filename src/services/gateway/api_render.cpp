@@ -1,0 +1,110 @@
+#include "services/gateway/api_render.hpp"
+
+namespace assay::services {
+namespace {
+
+json::object usage_object(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+}
+
+}  // namespace
+
+ApiRenderer::ApiRenderer(ApiRequest::Kind kind, std::string id, std::string model,
+                         std::int64_t created)
+    : kind_(kind),
+      id_((kind == ApiRequest::Kind::chat ? "chatcmpl-" : "cmpl-") + std::move(id)),
+      model_(std::move(model)),
+      created_(created) {}
+
+json::object ApiRenderer::frame(bool chunk) const {
+  const bool chat = kind_ == ApiRequest::Kind::chat;
+  return {{"id", id_},
+          {"object", !chat   ? "text_completion"
+                     : chunk ? "chat.completion.chunk"
+                             : "chat.completion"},
+          {"created", created_},
+          {"model", model_}};
+}
+
+json::object ApiRenderer::whole(std::string_view text, std::string_view finish_reason,
+                                const Usage& usage, const json::object& assay) const {
+  json::object out = frame(false);
+  json::object choice{{"index", 0}};
+  if (kind_ == ApiRequest::Kind::chat) {
+    choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
+  } else {
+    choice["text"] = text;
+  }
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = finish_reason;
+  out["choices"] = json::array{std::move(choice)};
+  out["usage"] = usage_object(usage);
+  out["assay"] = assay;
+  return out;
+}
+
+json::object ApiRenderer::piece(json::object choice, bool include_usage) const {
+  json::object out = frame(true);
+  out["choices"] = json::array{std::move(choice)};
+  if (include_usage) out["usage"] = nullptr;
+  return out;
+}
+
+json::object ApiRenderer::opening_chunk(bool include_usage) const {
+  return piece({{"index", 0},
+                {"delta", {{"role", "assistant"}, {"content", ""}}},
+                {"logprobs", nullptr},
+                {"finish_reason", nullptr}},
+               include_usage);
+}
+
+json::object ApiRenderer::text_chunk(std::string_view text, bool include_usage) const {
+  json::object choice{{"index", 0}};
+  if (kind_ == ApiRequest::Kind::chat) {
+    choice["delta"] = {{"content", text}};
+  } else {
+    choice["text"] = text;
+  }
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = nullptr;
+  return piece(std::move(choice), include_usage);
+}
+
+json::object ApiRenderer::final_chunk(std::string_view finish_reason, bool include_usage,
+                                      const json::object& assay) const {
+  json::object choice{{"index", 0}};
+  if (kind_ == ApiRequest::Kind::chat) {
+    choice["delta"] = json::object{};
+  } else {
+    choice["text"] = "";
+  }
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = finish_reason;
+  json::object out = piece(std::move(choice), include_usage);
+  out["assay"] = assay;
+  return out;
+}
+
+json::object ApiRenderer::usage_chunk(const Usage& usage, const json::object& assay) const {
+  json::object out = frame(true);
+  out["choices"] = json::array{};
+  out["usage"] = usage_object(usage);
+  out["assay"] = assay;
+  return out;
+}
+
+json::object model_object(std::string_view id, std::int64_t created, const json::object& assay) {
+  return {{"id", id},
+          {"object", "model"},
+          {"created", created},
+          {"owned_by", "assay"},
+          {"assay", assay}};
+}
+
+json::object list_object(json::array data) {
+  return {{"object", "list"}, {"data", std::move(data)}};
+}
+
+}  // namespace assay::services

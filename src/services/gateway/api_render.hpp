@@ -1,0 +1,40 @@
+// Answers in OpenAI's shapes: chat.completion, chat.completion.chunk, text_completion, list, model.
+// Source: OpenAI API reference. Our own facts travel in one extra member, `assay`.
+#pragma once
+#include "services/gateway/api_request.hpp"
+
+namespace assay::services {
+
+struct Usage {
+  std::uint64_t prompt_tokens = 0, completion_tokens = 0;
+};
+
+// One answer being rendered, whole or in pieces.
+class ApiRenderer {
+ public:
+  // id without its prefix; created in Unix seconds.
+  ApiRenderer(ApiRequest::Kind kind, std::string id, std::string model, std::int64_t created);
+
+  json::object whole(std::string_view text, std::string_view finish_reason, const Usage& usage,
+                     const json::object& assay) const;
+
+  // Chunks of a stream. With include_usage every chunk carries "usage": null but the last.
+  json::object opening_chunk(bool include_usage) const;  // the role; chat only
+  json::object text_chunk(std::string_view text, bool include_usage) const;
+  json::object final_chunk(std::string_view finish_reason, bool include_usage,
+                           const json::object& assay) const;
+  json::object usage_chunk(const Usage& usage, const json::object& assay) const;
+
+ private:
+  json::object frame(bool chunk) const;
+  json::object piece(json::object choice, bool include_usage) const;
+
+  ApiRequest::Kind kind_;
+  std::string id_, model_;
+  std::int64_t created_;
+};
+
+json::object model_object(std::string_view id, std::int64_t created, const json::object& assay);
+json::object list_object(json::array data);
+
+}  // namespace assay::services

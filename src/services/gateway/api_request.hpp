@@ -1,0 +1,53 @@
+// POST /v1/chat/completions and /v1/completions bodies, read strictly: a field is honoured, known
+// to be harmless, or refused by name; never silently ignored. Source: OpenAI API reference, "Create
+// chat completion" and "Create completion"; `provider` follows OpenRouter's provider routing
+// object.
+#pragma once
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "engine/chat_template.hpp"
+#include "engine/types.hpp"
+#include "protocol/messages.hpp"
+#include "services/gateway/api_error.hpp"
+
+namespace assay::services {
+
+// What the buyer wants of whoever answers. Prices are micro-units per million tokens.
+struct Routing {
+  std::optional<protocol::Micros> max_price_in, max_price_out;
+  std::optional<std::uint32_t> min_vram_mib, max_latency_ms;
+  std::vector<std::string> regions;
+  std::vector<protocol::Address> only, ignore, order;
+  bool allow_fallbacks = true;  // false: the first choice or an error
+};
+
+// When tokens are shown, of a request whose audit is due.
+enum class Delivery {
+  stream_then_verify,    // as they come; a mismatch is disputed afterwards
+  verify_before_stream,  // always audited, and nothing is shown until it matched
+};
+std::string_view to_string(Delivery delivery);
+ApiResult<Delivery> parse_delivery(std::string_view name);  // "verify-before-stream", …
+
+struct ApiRequest {
+  enum class Kind { chat, text };
+  Kind kind = Kind::chat;
+  std::string model;
+  // Chat: messages. Text: a string, or token ids taken as they are.
+  std::variant<std::vector<engine::ChatMessage>, std::string, std::vector<std::uint32_t>> prompt;
+  float temperature = 1.0f;  // below 1e-4 means 0: arg-max
+  float top_p = 1.0f;
+  std::optional<std::uint64_t> seed;        // none: the gateway draws one
+  std::optional<std::uint32_t> max_tokens;  // none: what context and cap allow
+  std::vector<std::string> stop;            // at most 4
+  bool stream = false, include_usage = false;
+  Routing routing;
+  std::optional<Delivery> delivery;  // "verification" in the body
+};
+
+ApiResult<ApiRequest> parse_chat_request(std::string_view body);
+ApiResult<ApiRequest> parse_text_request(std::string_view body);
+
+}  // namespace assay::services

@@ -1,0 +1,212 @@
+#include "services/gateway/assay_api.hpp"
+
+#include "base/hex.hpp"
+#include "market/money.hpp"
+#include "services/gateway/api_render.hpp"
+#include "services/gateway/completions.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr std::uint32_t kListed = 200;
+
+bool is_loopback(std::string_view peer) {
+  return peer.starts_with("127.") || peer.starts_with("[::1]") || peer.starts_with("::1");
+}
+
+json::object record_object(Buyer& buyer, const RequestRecord& record) {
+  json::object out;
+  out["receipt"] = to_hex(record.statement_id);
+  out["request"] = to_hex(record.id);
+  out["model"] = record.model;
+  out["lease"] = to_hex(record.lease);
+  if (const auto lease = buyer.store->lease(record.lease)) {
+    out["provider"] = lease->lease.message.provider.to_string();
+    out["endpoint"] = lease->offer.message.endpoint;
+  }
+  out["created"] = record.created_s;
+  out["amount"] = market::format_money(record.amount);
+  out["statement"] =
+      std::holds_alternative<Signed<protocol::Receipt>>(*record.statement) ? "receipt" : "progress";
+  out["tokens"] = market::statement_count(*record.statement);
+  out["audit"] = to_string(record.audit);
+  out["stage"] = to_string(record.stage);
+  out["reason"] = record.reason;
+  json::value divergence;
+  if (record.position) {
+    json::object where{{"position", *record.position}};
+    where["layer"] = record.layer ? json::value(*record.layer) : json::value();
+    divergence = std::move(where);
+  }
+  out["divergence"] = std::move(divergence);
+  out["dispute"] = record.dispute.empty() ? json::value() : json::value(to_hex(record.dispute_id));
+  return out;
+}
+
+void list_requests(Buyer& buyer, io::HttpResponse& response, bool audits_only) {
+  const auto records = buyer.store->recent_requests(kListed);
+  if (!records) return send_api_error(response, to_api_error(records.error()));
+  json::array rows;
+  for (const RequestRecord& record : *records) {
+    if (!record.statement || record.stage == RequestStage::signed_off) continue;
+    const bool drawn = record.audit != AuditState::none && record.audit != AuditState::not_drawn;
+    if (!audits_only || drawn) rows.push_back(record_object(buyer, record));
+  }
+  response.send_json(200, list_object(std::move(rows)));
+}
+
+void send_file(io::HttpResponse& response, const Result<std::string>& text) {
+  if (!text) return send_api_error(response, to_api_error(text.error()));
+  response.send(200, "application/json", *text);
+}
+
+Result<Hash> id_param(const io::HttpRequest& request) {
+  return array_from_hex<32>(request.param("id"));
+}
+
+void list_leases(Buyer& buyer, io::HttpResponse& response) {
+  const auto leases = buyer.store->leases();
+  if (!leases) return send_api_error(response, to_api_error(leases.error()));
+  json::array rows;
+  for (const LeaseRecord& lease : *leases) {
+    const protocol::Lease& terms = lease.lease.message;
+    const auto free = buyer.store->free_escrow(lease.id);
+    rows.push_back({{"lease", to_hex(lease.id)},
+                    {"provider", terms.provider.to_string()},
+                    {"stage", to_string(lease.stage)},
+                    {"escrow", market::format_money(lease.escrow)},
+                    {"free", market::format_money(free ? *free : 0)},
+                    {"settled", market::format_money(lease.confirmed)},
+                    {"requests", lease.next_sequence - 1},
+                    {"expires", terms.expires},
+                    {"returned", lease.returned}});
+  }
+  response.send_json(200, list_object(std::move(rows)));
+}
+
+template <class T>
+ApiResult<void> read_number(const io::HttpRequest& request, std::string_view key, T& out) {
+  const std::string_view text = request.query_value(key);
+  if (text.empty()) return {};
+  const auto value = json::parse_u64(text);
+  if (!value || *value > 0xffffffffu)
+    return api_fail(400, "invalid_value", std::string(key), "'{}' must be an integer", key);
+  out = static_cast<std::uint32_t>(*value);
+  return {};
+}
+
+ApiResult<void> read_price(const io::HttpRequest& request, std::string_view key,
+                           std::optional<Micros>& out) {
+  const std::string_view text = request.query_value(key);
+  if (text.empty()) return {};
+  const auto value = market::parse_money(text);
+  if (!value)
+    return api_fail(400, "invalid_value", std::string(key), "'{}': {}", key, value.error().message);
+  out = *value;
+  return {};
+}
+
+ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
+  Wish wish{.model = nullptr,
+            .name = std::string(request.query_value("model")),
+            .prompt_tokens = 64,
+            .max_tokens = 64,
+            .routing = {}};
+  if (wish.name.empty() && buyer.models.models().size() == 1)
+    wish.name = buyer.models.models()[0]->name;
+  wish.model = buyer.models.find(wish.name);
+  if (!wish.model)
+    return api_fail(404, "model_not_found", "model",
+                    "The model '{}' does not exist: this gateway has {}", wish.name,
+                    buyer.models.names());
+  Routing routing;
+  CHECK_OK(read_number(request, "prompt_tokens", wish.prompt_tokens));
+  CHECK_OK(read_number(request, "max_tokens", wish.max_tokens));
+  CHECK_OK(read_number(request, "min_vram_mib", routing.min_vram_mib));
+  CHECK_OK(read_number(request, "max_latency_ms", routing.max_latency_ms));
+  CHECK_OK(read_price(request, "max_price_in", routing.max_price_in));
+  CHECK_OK(read_price(request, "max_price_out", routing.max_price_out));
+  std::string_view regions = request.query_value("regions");
+  while (!regions.empty()) {
+    const std::size_t comma = std::min(regions.find(','), regions.size());
+    routing.regions.emplace_back(regions.substr(0, comma));
+    regions.remove_prefix(std::min(comma + 1, regions.size()));
+  }
+  wish.routing = merged(buyer.options.routing, routing);
+  return wish;
+}
+
+json::object local_model_object(const LocalModel& model) {
+  return model_object(model.name, model.modified_s,
+                      {{"execution", to_hex(model.execution_hash)},
+                       {"weights_root", to_hex(model.identity.weights_root)},
+                       {"program_hash", to_hex(model.identity.program_hash)},
+                       {"file_sha256", to_hex(model.identity.file_sha256)},
+                       {"context", model.model->hyper().context},
+                       {"chat", model.chat.has_value()},
+                       {"title", model.title}});
+}
+
+}  // namespace
+
+void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market) {
+  router.get("/assay/receipts", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
+    list_requests(buyer, response, false);
+  });
+  router.get("/assay/audits", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
+    list_requests(buyer, response, true);
+  });
+  router.get("/assay/leases", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
+    list_leases(buyer, response);
+  });
+  router.get("/assay/receipts/{id}",
+             [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
+               const auto id = id_param(request);
+               if (!id) return send_api_error(response, to_api_error(id.error()));
+               send_file(response, buyer.vault.receipt_text(*id));
+             });
+  router.get(
+      "/assay/openings/{id}", [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
+        const auto id = id_param(request);
+        if (!id) return send_api_error(response, to_api_error(id.error()));
+        if (!is_loopback(request.peer))
+          return send_api_error(response, {.status = 403,
+                                           .code = "loopback_only",
+                                           .message = "openings hold prompts and answers: ask from "
+                                                      "the gateway's own machine"});
+        send_file(response, buyer.vault.opening_text(*id));
+      });
+  router.get("/assay/screen",
+             [&buyer, &market](io::HttpRequest& request, io::HttpResponse& response) {
+               auto wish = read_wish(buyer, request);
+               if (!wish) return send_api_error(response, wish.error());
+               const auto screened = market.screen(*wish);
+               if (!screened) return send_api_error(response, to_api_error(screened.error()));
+               json::object out{{"model", wish->name}};
+               for (const auto& [key, value] : screening_json(*screened)) out[key] = value;
+               response.send_json(200, out);
+             });
+}
+
+void add_model_routes(io::Router& router, const Buyer& buyer) {
+  router.get("/v1/models", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
+    json::array rows;
+    for (const auto& model : buyer.models.models()) rows.push_back(local_model_object(*model));
+    response.send_json(200, list_object(std::move(rows)));
+  });
+  router.get("/v1/models/{id}", [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
+    const auto model = buyer.models.find(request.param("id"));
+    if (model) {
+      response.send_json(200, local_model_object(*model));
+      return;
+    }
+    send_api_error(response, {.status = 404,
+                              .code = "model_not_found",
+                              .message = fmt::format("The model '{}' does not exist: this gateway "
+                                                     "has {}",
+                                                     request.param("id"), buyer.models.names()),
+                              .param = "model"});
+  });
+}
+
+}  // namespace assay::services

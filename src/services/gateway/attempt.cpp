@@ -1,0 +1,261 @@
+#include "services/gateway/attempt.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "io/log.hpp"
+#include "io/random.hpp"
+#include "io/system_clock.hpp"
+#include "protocol/tokens.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr int kRoomTries = 8;
+constexpr auto kPickUpPause = std::chrono::milliseconds(50);
+
+// The most tokens whose price stays within the budget; 0 when not even one does.
+std::uint32_t affordable(const protocol::OfferModel& model, std::size_t prompt, std::uint32_t limit,
+                         Micros budget) {
+  std::uint32_t low = 0, high = limit;
+  while (low < high) {
+    const std::uint32_t middle = high - (high - low) / 2;
+    const auto price = protocol::price(model.price_in, model.price_out, prompt, middle);
+    if (price && *price <= budget) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+}  // namespace
+
+ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::OfferModel& offered,
+                                          std::size_t prompt, std::size_t earlier) const {
+  const std::uint32_t context = std::min(offered.context, plan.model->model->hyper().context);
+  if (prompt >= context)
+    return api_fail(400, "context_length_exceeded", "messages",
+                    "the prompt has {} tokens, the context of '{}' is {}: shorten it", prompt,
+                    plan.model_name, context);
+  const auto room = static_cast<std::uint32_t>(context - prompt);
+  if (plan.max_tokens)
+    return std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier));
+  // At least one, so that a budget too small is reported with its numbers.
+  return std::max(1u, affordable(offered, prompt, room, buyer_.options.escrow));
+}
+
+ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
+                                                          const market::Candidate& candidate,
+                                                          std::span<const std::uint32_t> earlier,
+                                                          Attempt& attempt, LeaseRecord& lease) {
+  const protocol::OfferModel& offered = candidate.offer.message.models[candidate.model];
+  protocol::InferenceCall call;
+  call.prompt = plan.prompt;
+  call.prompt.insert(call.prompt.end(), earlier.begin(), earlier.end());
+  call.stop_ids = plan.stop_ids;
+  call.salt_secret = io::random_hash();
+  TRY(const std::uint32_t max_tokens, budget(plan, offered, call.prompt.size(), earlier.size()));
+  const auto cap =
+      protocol::price(offered.price_in, offered.price_out, call.prompt.size(), max_tokens);
+  if (!cap) return std::unexpected(to_api_error(cap.error()));
+  const auto make = [&](std::uint64_t sequence) -> Result<RequestRecord> {
+    RequestRecord record;
+    record.lease = lease.id;
+    record.model = plan.model->name;
+    record.created_s = buyer_.clock.now_s();
+    record.always_audit = plan.always_audit;
+    record.request = buyer_.sign(protocol::Request{
+        .lease = lease.id,
+        .sequence = sequence,
+        .execution = lease.lease.message.execution,
+        .prompt_root = protocol::prompt_root(call.salt_secret, call.prompt),
+        .prompt_count = static_cast<std::uint32_t>(call.prompt.size()),
+        .continuation = static_cast<std::uint32_t>(earlier.size()),
+        .temperature_bits = plan.temperature_bits,
+        .top_p_bits = plan.top_p_bits,
+        .seed = plan.seed,
+        .max_tokens = max_tokens,
+        .stop_root = protocol::stop_root(call.stop_ids),
+        .salt_commitment = protocol::salt_commitment(call.salt_secret),
+        .cap = *cap,
+        .expires = std::min(buyer_.now() + buyer_.options.request_s, lease.lease.message.expires),
+    });
+    record.id = buyer_.id(record.request.message);
+    buyer_.active.add(record.id);
+    // The secrets are on disk before the request is: whatever is signed can be audited later.
+    CHECK_OK(buyer_.vault.write_pending({.request = record.id,
+                                         .salt_secret = call.salt_secret,
+                                         .prompt = call.prompt,
+                                         .answer = {},
+                                         .stop_ids = call.stop_ids,
+                                         .position_roots = {},
+                                         .positions = {}}));
+    return record;
+  };
+  // Another request may take the room between the two steps: then room is made again.
+  Result<RequestRecord> record = fail(Errc::refused, "no room in the lease");
+  for (int i = 0; i < kRoomTries && !record && record.error().code == Errc::refused; ++i) {
+    TRY(lease, leases_.obtain(candidate, *cap));
+    attempt.lease = lease.id;
+    call.lease = lease.lease;
+    record = buyer_.store->add_request(lease.id, *cap, make);
+  }
+  if (!record) return std::unexpected(to_api_error(record.error()));
+  call.request = record->request;
+  attempt.record = std::move(*record);
+  return call;
+}
+
+Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
+                      std::span<const std::uint32_t> earlier,
+                      const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+                      const std::function<bool()>& cancelled) {
+  Attempt attempt;
+  attempt.provider = candidate.offer.message.provider;
+  LeaseRecord lease;
+  auto call = sign_request(plan, candidate, earlier, attempt, lease);
+  if (!call) {
+    attempt.error = std::move(call).error();
+    return attempt;
+  }
+  stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
+  buyer_.active.remove(attempt.record->id);
+  // Who finds fault with another's tokens has not failed.
+  const bool contradicted = attempt.error && attempt.error->code == "continuation";
+  if (!contradicted && (attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
+    market_.failed(attempt.provider);
+  return attempt;
+}
+
+void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& lease,
+                      std::uint32_t vocabulary,
+                      const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+                      const std::function<bool()>& cancelled, Attempt& attempt) {
+  using Next = ProviderClient::Next;
+  const protocol::Request& request = call.request.message;
+  std::optional<Signed<protocol::Progress>> progress;
+  bool stopped = false, client_left = false, complete = false, contradicted = false;
+
+  const auto on_token = [&](const protocol::TokenEvent& event) -> Result<Next> {
+    if (complete || attempt.tokens.size() + event.tokens.size() > request.max_tokens)
+      return fail(Errc::mismatch, "the provider sent more tokens than were asked for");
+    for (const std::uint32_t token : event.tokens) {
+      if (token >= vocabulary)
+        return fail(Errc::mismatch, "the provider sent a token id outside the vocabulary");
+      attempt.tokens.push_back(token);
+      if (std::ranges::binary_search(call.stop_ids, token)) complete = true;
+    }
+    if (attempt.tokens.size() == request.max_tokens) complete = true;
+    if (!on_tokens(event.tokens)) {
+      stopped = true;
+      return Next::done;
+    }
+    return Next::more;
+  };
+  const auto on_progress = [&](const Signed<protocol::Progress>& signed_progress) -> Result<Next> {
+    const std::uint32_t count = signed_progress.message.count;
+    if (count > attempt.tokens.size())
+      return fail(Errc::mismatch, "the provider signed for tokens it did not send");
+    CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message, request,
+                                      call.salt_secret, std::span(attempt.tokens).first(count),
+                                      signed_progress));
+    if (!progress || progress->message.count < count) progress = signed_progress;
+    return Next::more;
+  };
+  const auto on_receipt = [&](const Signed<protocol::Receipt>& receipt) -> Result<Next> {
+    protocol::Opening opening{.request = attempt.record->id,
+                              .salt_secret = call.salt_secret,
+                              .prompt = call.prompt,
+                              .answer = attempt.tokens,
+                              .stop_ids = call.stop_ids,
+                              .position_roots = {},
+                              .positions = {}};
+    TRY(attempt.record, intake_.accept(*attempt.record, lease, std::move(opening), receipt));
+    attempt.finish = static_cast<protocol::Finish>(receipt.message.finish);
+    attempt.end = Attempt::End::receipt;
+    return Next::done;
+  };
+  const auto on_event = [&](const protocol::InferenceEvent& event) -> Result<Next> {
+    if (const auto* tokens = std::get_if<protocol::TokenEvent>(&event)) return on_token(*tokens);
+    if (const auto* p = std::get_if<Signed<protocol::Progress>>(&event)) return on_progress(*p);
+    if (const auto* r = std::get_if<Signed<protocol::Receipt>>(&event)) return on_receipt(*r);
+    const auto& error = std::get<protocol::ErrorEvent>(event);
+    contradicted = error.code == "continuation";
+    return fail(Errc::unavailable, "the provider gave up: {}", error.message.substr(0, 300));
+  };
+  const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
+
+  const Status done = buyer_.providers.infer(lease.offer.message.endpoint, call, on_event, gone);
+  if (attempt.end == Attempt::End::receipt) return;
+  if (!done) {
+    attempt.error = to_api_error(done.error());
+    if (contradicted) attempt.error->code = "continuation";
+    io::log_info("provider {}: {}", attempt.provider.to_string(), done.error().message);
+  }
+  if (stopped || client_left) {
+    attempt.end = Attempt::End::stopped;
+  } else if (complete) {
+    attempt.end = Attempt::End::complete;
+  } else {
+    attempt.end = attempt.tokens.empty() ? Attempt::End::refused : Attempt::End::died;
+  }
+  if (!attempt.tokens.empty()) save_partial(call, progress, attempt);
+  // Nobody waits for the receipt of a client that left; a provider that died is asked later.
+  const bool worth_waiting = stopped || complete;
+  if (worth_waiting && !client_left) await_receipt(attempt, cancelled);
+}
+
+void Attempts::save_partial(const protocol::InferenceCall& call,
+                            const std::optional<Signed<protocol::Progress>>& progress,
+                            Attempt& attempt) {
+  Status saved = buyer_.vault.write_pending({.request = attempt.record->id,
+                                             .salt_secret = call.salt_secret,
+                                             .prompt = call.prompt,
+                                             .answer = attempt.tokens,
+                                             .stop_ids = call.stop_ids,
+                                             .position_roots = {},
+                                             .positions = {}});
+  if (saved && progress) {
+    attempt.record->statement = *progress;
+    saved = buyer_.store->update_request(*attempt.record, RequestStage::signed_off);
+  }
+  if (!saved) io::log_error("cannot keep an unfinished answer: {}", saved.error().message);
+}
+
+void Attempts::await_receipt(Attempt& attempt, const std::function<bool()>& cancelled) {
+  const std::int64_t deadline_ms = io::steady_ms() + buyer_.options.pick_up_ms;
+  while (true) {
+    auto picked = intake_.pick_up(*attempt.record);
+    if (picked) {
+      attempt.record = std::move(picked->record);
+      const auto& receipt = std::get<Signed<protocol::Receipt>>(*attempt.record->statement);
+      attempt.finish = static_cast<protocol::Finish>(receipt.message.finish);
+      // What was shown must be what is paid for.
+      if (picked->answer.size() < attempt.tokens.size() ||
+          !std::ranges::equal(attempt.tokens,
+                              std::span(picked->answer).first(attempt.tokens.size()))) {
+        attempt.error = ApiError{.status = 502,
+                                 .code = "answer_mismatch",
+                                 .message =
+                                     "the provider's receipt is for another answer than "
+                                     "the one it sent"};
+        return;
+      }
+      attempt.error.reset();
+      if (attempt.end == Attempt::End::complete) attempt.end = Attempt::End::receipt;
+      return;
+    }
+    const bool later = picked.error().code == Errc::unavailable ||
+                       picked.error().code == Errc::not_found ||
+                       picked.error().code == Errc::conflict;
+    if (!later || io::steady_ms() >= deadline_ms || (cancelled && cancelled())) {
+      if (!attempt.error) attempt.error = to_api_error(picked.error());
+      return;
+    }
+    std::this_thread::sleep_for(kPickUpPause);
+  }
+}
+
+}  // namespace assay::services

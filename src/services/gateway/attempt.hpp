@@ -1,0 +1,73 @@
+// One signed request to one provider.
+#pragma once
+#include <functional>
+
+#include "services/gateway/intake.hpp"
+#include "services/gateway/leases.hpp"
+
+namespace assay::services {
+
+// What is to be generated, the same for every provider tried.
+struct Plan {
+  std::shared_ptr<const LocalModel> model;
+  std::string model_name;  // as the client said it
+  std::vector<std::uint32_t> prompt, stop_ids;
+  std::uint32_t temperature_bits = 0, top_p_bits = 0;
+  std::uint64_t seed = 0;
+  std::optional<std::uint32_t> max_tokens;  // none: what context and escrow allow
+  bool always_audit = false;
+};
+
+struct Attempt {
+  enum class End {
+    receipt,   // complete: the receipt is checked and filed
+    complete,  // the answer is complete, its receipt did not come or is not valid
+    stopped,   // on_tokens or the client said so
+    died,      // after the first token
+    refused,   // before the first token
+  };
+  End end = End::refused;
+  Address provider{};
+  Hash lease{};
+  std::optional<RequestRecord> record;  // once signed
+  std::vector<std::uint32_t> tokens;    // delivered to on_tokens, in order
+  std::optional<protocol::Finish> finish;
+  // Why it did not end with a receipt. A 402 means that money is short, whoever is asked.
+  std::optional<ApiError> error;
+};
+
+class Attempts {
+ public:
+  Attempts(Buyer& buyer, Leases& leases, Intake& intake, MarketView& market)
+      : buyer_(buyer), leases_(leases), intake_(intake), market_(market) {}
+
+  // earlier: answer tokens the client has already, from a provider that died: they become the
+  // continuation at the prompt's end. on_tokens: false stops. Blocks; bounded by the provider
+  // limits.
+  Attempt run(const Plan& plan, const market::Candidate& candidate,
+              std::span<const std::uint32_t> earlier,
+              const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+              const std::function<bool()>& cancelled);
+
+ private:
+  ApiResult<std::uint32_t> budget(const Plan& plan, const protocol::OfferModel& offered,
+                                  std::size_t prompt, std::size_t earlier) const;
+  ApiResult<protocol::InferenceCall> sign_request(const Plan& plan,
+                                                  const market::Candidate& candidate,
+                                                  std::span<const std::uint32_t> earlier,
+                                                  Attempt& attempt, LeaseRecord& lease);
+  void stream(const protocol::InferenceCall& call, const LeaseRecord& lease,
+              std::uint32_t vocabulary,
+              const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+              const std::function<bool()>& cancelled, Attempt& attempt);
+  void save_partial(const protocol::InferenceCall& call,
+                    const std::optional<Signed<protocol::Progress>>& progress, Attempt& attempt);
+  void await_receipt(Attempt& attempt, const std::function<bool()>& cancelled);
+
+  Buyer& buyer_;
+  Leases& leases_;
+  Intake& intake_;
+  MarketView& market_;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,63 @@
+// What every part of the gateway works with: the buyer's key, state, files and connections.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "base/clock.hpp"
+#include "market/board.hpp"
+#include "market/settlement.hpp"
+#include "services/gateway/gateway_options.hpp"
+#include "services/gateway/model_catalog.hpp"
+#include "services/gateway/store.hpp"
+#include "services/gateway/vault.hpp"
+
+namespace assay::services {
+
+// Requests an answer is being made of right now: background work leaves them alone.
+class ActiveRequests {
+ public:
+  void add(const Hash& request) {
+    const std::lock_guard lock(mutex_);
+    active_.insert(request);
+  }
+  void remove(const Hash& request) {
+    const std::lock_guard lock(mutex_);
+    active_.erase(request);
+  }
+  bool contains(const Hash& request) {
+    const std::lock_guard lock(mutex_);
+    return active_.contains(request);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<Hash> active_;
+};
+
+struct Buyer {
+  GatewayOptions options;
+  crypto::SecretKey key;
+  Address address{};
+  market::LedgerInfo ledger;
+  market::Settlement& settlement;
+  market::Board& board;
+  const Clock& clock;
+  ModelCatalog models;
+  std::unique_ptr<Store> store;
+  Vault vault;
+  ProviderClient providers;
+  ActiveRequests active{};
+
+  std::uint64_t now() const { return static_cast<std::uint64_t>(clock.now_s()); }
+  template <class M>
+  Signed<M> sign(const M& message) const {
+    return protocol::sign(ledger.domain, message, key);
+  }
+  template <class M>
+  Hash id(const M& message) const {
+    return protocol::digest(ledger.domain, message);
+  }
+};
+
+}  // namespace assay::services

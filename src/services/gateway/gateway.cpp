@@ -1,0 +1,143 @@
+#include "services/gateway/gateway.hpp"
+
+#include <sys/stat.h>
+#include <thread>
+
+#include "io/http_router.hpp"
+#include "io/log.hpp"
+#include "services/gateway/assay_api.hpp"
+#include "services/gateway/completions.hpp"
+
+namespace assay::services {
+namespace {
+
+// A page on another site can send simple requests to loopback; browsers name their origin.
+bool foreign_origin(const io::HttpRequest& request) {
+  std::string_view origin = request.header("origin");
+  if (origin.empty()) return false;
+  const std::size_t scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return true;
+  origin.remove_prefix(scheme + 3);
+  const std::string_view host =
+      origin.substr(0, origin.starts_with('[') ? origin.find(']') + 1 : origin.find(':'));
+  return host != "localhost" && host != "127.0.0.1" && host != "[::1]";
+}
+
+}  // namespace
+
+struct GatewayService::Parts {
+  Parts(io::FileLock data_lock, const GatewayOptions& options, const crypto::SecretKey& key,
+        const market::LedgerInfo& ledger, market::Settlement& settlement, market::Board& board,
+        const Clock& clock, ModelCatalog models, std::unique_ptr<Store> store, Vault vault)
+      : lock(std::move(data_lock)),
+        buyer{.options = options,
+              .key = key,
+              .address = crypto::address_of(key),
+              .ledger = ledger,
+              .settlement = settlement,
+              .board = board,
+              .clock = clock,
+              .models = std::move(models),
+              .store = std::move(store),
+              .vault = std::move(vault),
+              .providers = ProviderClient(options.limits)},
+        market(buyer),
+        leases(buyer),
+        intake(buyer, market),
+        attempts(buyer, leases, intake, market),
+        worker(buyer, market, leases, intake),
+        answers(buyer, market, attempts, worker),
+        completions(buyer, answers) {}
+
+  io::HttpHandler routes();
+
+  io::FileLock lock;
+  Buyer buyer;
+  MarketView market;
+  Leases leases;
+  Intake intake;
+  Attempts attempts;
+  Worker worker;
+  Answers answers;
+  Completions completions;
+  std::unique_ptr<io::HttpServer> server;  // last: it ends before what its handlers use
+};
+
+io::HttpHandler GatewayService::Parts::routes() {
+  io::Router router;
+  router.post("/v1/chat/completions", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    completions.handle(ApiRequest::Kind::chat, request, response);
+  });
+  router.post("/v1/completions", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    completions.handle(ApiRequest::Kind::text, request, response);
+  });
+  router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
+    response.send_json(200, json::object{{"status", "ok"}});
+  });
+  add_model_routes(router, buyer);
+  add_assay_routes(router, buyer, market);
+  return [inner = router.handler()](io::HttpRequest& request, io::HttpResponse& response) {
+    if (foreign_origin(request))
+      return send_api_error(response, {.status = 403,
+                                       .code = "foreign_origin",
+                                       .message = "this gateway does not answer web pages of "
+                                                  "other origins"});
+    inner(request, response);
+  };
+}
+
+Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptions& options,
+                                                              const crypto::SecretKey& key,
+                                                              market::Settlement& settlement,
+                                                              market::Board& board,
+                                                              const Clock& clock) {
+  CHECK_OK(io::make_directories(options.data_directory, 0700));
+  TRY(io::FileLock lock, io::FileLock::acquire(options.data_directory));
+  TRY(const market::LedgerInfo ledger, settlement.info());
+  ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
+  TRY(ModelCatalog models, ModelCatalog::load(options.models_directory, pool));
+  const std::string database = options.data_directory + "/gateway.db";
+  TRY(auto store, Store::open(database, ledger.domain));
+  // Audit seeds and spending habits: the owner's business only.
+  ::chmod(database.c_str(), 0600);
+  TRY(Vault vault, Vault::open(options.data_directory));
+
+  auto parts =
+      std::make_unique<Parts>(std::move(lock), options, key, ledger, settlement, board, clock,
+                              std::move(models), std::move(store), std::move(vault));
+  CHECK_OK(parts->market.recall());
+  for (const auto& skipped : parts->buyer.models.skipped())
+    io::log_warn("{} is left out: {}", skipped.path, skipped.reason);
+  parts->worker.start();
+  io::HttpServerOptions server;
+  server.address = options.address;
+  server.port = options.port;
+  TRY(parts->server, io::HttpServer::start(server, parts->routes()));
+  return std::unique_ptr<GatewayService>(new GatewayService(std::move(parts)));
+}
+
+GatewayService::GatewayService(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+GatewayService::~GatewayService() { stop(); }
+
+std::uint16_t GatewayService::port() const { return parts_->server->port(); }
+std::string GatewayService::url() const { return parts_->server->url(); }
+
+std::vector<std::string> GatewayService::models() const {
+  std::vector<std::string> out;
+  for (const auto& model : parts_->buyer.models.models()) out.push_back(model->name);
+  return out;
+}
+
+std::vector<std::string> GatewayService::skipped() const {
+  std::vector<std::string> out;
+  for (const auto& skipped : parts_->buyer.models.skipped())
+    out.push_back(fmt::format("{}: {}", skipped.path, skipped.reason));
+  return out;
+}
+
+void GatewayService::stop() {
+  parts_->server->stop();
+  parts_->worker.stop();
+}
+
+}  // namespace assay::services

@@ -1,0 +1,49 @@
+// The buyer's own gateway: an OpenAI-compatible API in front of the market.
+//
+//   POST /v1/chat/completions, /v1/completions   streaming (SSE) and not
+//   GET  /v1/models, /v1/models/{id}, /health
+//   GET  /assay/receipts, /assay/receipts/{id}   what was bought; one receipt file
+//   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
+//   GET  /assay/audits, /assay/leases
+//   GET  /assay/screen?model=…                   who fits, and why the others do not
+//
+// Trust: whoever reaches its port spends the buyer's money and reads the answers; it listens on
+// loopback and refuses requests that come from a web page of another origin. The ledger's host is
+// trusted as market/settlement.hpp says. Providers are not trusted: their receipts are replayed.
+#pragma once
+#include <memory>
+
+#include "base/clock.hpp"
+#include "market/board.hpp"
+#include "market/settlement.hpp"
+#include "services/gateway/gateway_options.hpp"
+
+namespace assay::services {
+
+class GatewayService {
+ public:
+  // Listens when it returns, and has taken up what an earlier process left undone. settlement,
+  // board and clock outlive it. Errors: no usable model, market unreachable, data directory in use
+  // or of another ledger, port in use.
+  static Result<std::unique_ptr<GatewayService>> start(const GatewayOptions& options,
+                                                       const crypto::SecretKey& key,
+                                                       market::Settlement& settlement,
+                                                       market::Board& board, const Clock& clock);
+  ~GatewayService();  // stop()
+  GatewayService(const GatewayService&) = delete;
+  GatewayService& operator=(const GatewayService&) = delete;
+
+  std::uint16_t port() const;
+  std::string url() const;
+  std::vector<std::string> models() const;
+  std::vector<std::string> skipped() const;  // "file: reason"
+  // Running answers get a grace period, background work stops after the step at hand.
+  void stop();
+
+ private:
+  struct Parts;
+  explicit GatewayService(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace assay::services

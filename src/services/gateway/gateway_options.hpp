@@ -1,0 +1,33 @@
+// How a gateway is set up: what its flags say.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "services/gateway/api_request.hpp"
+#include "services/gateway/provider_client.hpp"
+
+namespace assay::services {
+
+struct GatewayOptions {
+  std::string data_directory;    // state, receipts, openings; one gateway at a time
+  std::string models_directory;  // GGUF files
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any free port
+
+  protocol::Micros escrow = 1'000'000;  // held in one lease; also the most one request may cost
+  Routing routing;                      // what a request's own `provider` object overrides
+  Delivery delivery = Delivery::stream_then_verify;
+  std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
+
+  std::uint64_t lease_s = 86'400;  // life of a lease
+  std::uint64_t window_s = 0;      // challenge window; 0: the ledger's minimum
+  std::uint64_t request_s = 900;   // a request's expiry after signing
+  unsigned attempts = 4;           // providers tried for one answer
+  ProviderLimits limits;
+  std::int64_t pick_up_ms = 3'000;  // how long an answer waits for the receipt of a stopped stream
+  std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts
+  std::int64_t retry_ms = 250;         // first wait of background work that failed; doubles to 60 s
+  unsigned audit_threads = 1;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,381 @@
+// The gateway against providers that really compute, over HTTP, and an embedded ledger.
+#include "services/gateway/gateway.hpp"
+
+#include <sys/stat.h>
+#include <thread>
+
+#include "io/system_clock.hpp"
+#include "market/money.hpp"
+#include "protocol/files.hpp"
+#include "services/gateway/gateway_testutil.hpp"
+
+namespace assay::services {
+namespace {
+
+std::string text_of(const json::object& answer) {
+  return std::string(answer.at("choices").at(0).at("message").at("content").as_string());
+}
+std::string receipt_of(const json::object& answer) {
+  return std::string(answer.at("assay").at("receipt").as_string());
+}
+
+struct Streamed {
+  std::string text, error;
+  std::vector<json::object> chunks;
+  bool done = false;
+};
+Streamed parse_stream(const std::string& body) {
+  Streamed out;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t end = body.find("\n\n", at);
+    EXPECT_NE(end, std::string::npos) << body;
+    const std::string event = body.substr(at, end - at);
+    at = end + 2;
+    EXPECT_TRUE(event.starts_with("data: ")) << event;
+    if (event == "data: [DONE]") {
+      out.done = true;
+      continue;
+    }
+    json::object chunk = parse_object(event.substr(6));
+    if (const auto* error = chunk.if_contains("error")) {
+      out.error = std::string(error->at("code").as_string());
+      continue;
+    }
+    const auto& choices = chunk.at("choices").as_array();
+    if (!choices.empty())
+      if (const auto* content = choices[0].at("delta").as_object().if_contains("content"))
+        out.text += std::string(content->as_string());
+    out.chunks.push_back(std::move(chunk));
+  }
+  return out;
+}
+
+TEST_F(GatewayTest, AnswersAuditsAndPays) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json::object answer = parse_object(reply.body);
+  EXPECT_EQ(answer.at("object"), "chat.completion");
+  EXPECT_EQ(answer.at("assay").at("provider"), json::value(provider.address().to_string()));
+  EXPECT_EQ(answer.at("assay").at("audit"), "pending");
+  EXPECT_EQ(reply.headers.at("x-assay-receipt"), receipt_of(answer));
+
+  const json::object row = await_stage(receipt_of(answer), "settled");
+  EXPECT_EQ(row.at("audit"), "match");
+  const auto amount = *market::parse_money(std::string(row.at("amount").as_string()));
+  EXPECT_GT(amount, 0);
+  EXPECT_EQ(paid(provider), amount);
+  EXPECT_EQ(answer.at("assay").at("amount"), row.at("amount"));
+  EXPECT_TRUE(ledger->totals()->conserved());
+
+  const auto file =
+      protocol::receipt_file_from_text(json::dump(get("/assay/receipts/" + receipt_of(answer))));
+  ASSERT_TRUE(file) << file.error().message;
+  const std::string opening_path =
+      options.data_directory + "/openings/" + receipt_of(answer) + ".json";
+  struct stat info{};
+  ASSERT_EQ(::stat(opening_path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777u, 0600u);
+  EXPECT_EQ(get("/assay/openings/" + receipt_of(answer)).at("assay"), "opening/0");
+}
+
+TEST_F(GatewayTest, OneLeaseCarriesManyRequestsInSequence) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(post(chat_body()).status, 200);
+  const auto requests = provider.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(requests[i].lease, requests[0].lease);
+    EXPECT_EQ(requests[i].sequence, i + 1);
+  }
+}
+
+TEST_F(GatewayTest, StreamsTheSameText) {
+  add_provider({});
+  start();
+  const std::string whole = text_of(parse_object(post(chat_body()).body));
+  json::object body = chat_body();
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  const io::HttpReply reply = post(body);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_TRUE(reply.headers.at("content-type").starts_with("text/event-stream"));
+  const Streamed streamed = parse_stream(reply.body);
+  EXPECT_TRUE(streamed.done);
+  EXPECT_EQ(streamed.text, whole);
+  ASSERT_GE(streamed.chunks.size(), 3u);
+  EXPECT_EQ(streamed.chunks.front().at("choices").at(0).at("delta").at("role"), "assistant");
+  const json::object& last = streamed.chunks.back();
+  EXPECT_EQ(last.at("choices").as_array().size(), 0u);
+  EXPECT_EQ(last.at("usage").at("total_tokens").to_number<int>(),
+            last.at("usage").at("prompt_tokens").to_number<int>() +
+                last.at("usage").at("completion_tokens").to_number<int>());
+  EXPECT_TRUE(last.at("assay").at("receipt").is_string());
+  for (const json::object& chunk : streamed.chunks)
+    EXPECT_EQ(chunk.at("object"), "chat.completion.chunk");
+}
+
+TEST_F(GatewayTest, SeedsDecideSampledAnswers) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  json::object body = chat_body();
+  body["temperature"] = 1;
+  body["seed"] = 42;
+  const std::string first = text_of(parse_object(post(body).body));
+  EXPECT_EQ(text_of(parse_object(post(body).body)), first);
+  body.erase("seed");
+  ASSERT_EQ(post(body).status, 200);
+  ASSERT_EQ(post(body).status, 200);
+  const auto requests = provider.requests();
+  ASSERT_EQ(requests.size(), 4u);
+  EXPECT_EQ(requests[0].seed, 42u);
+  EXPECT_NE(requests[2].seed, requests[3].seed);
+}
+
+TEST_F(GatewayTest, StopStringsAreTrimmedAndTheRestIsNotPaidFor) {
+  add_provider({});
+  start();
+  json::object body = chat_body();
+  body["max_tokens"] = 40;
+  const std::string whole = text_of(parse_object(post(body).body));
+  ASSERT_GE(whole.size(), 4u) << "the toy model must say something";
+  const std::string stop = whole.substr(2, 2);
+  body["stop"] = stop;
+  const json::object answer = parse_object(post(body).body);
+  EXPECT_EQ(text_of(answer), whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(answer.at("choices").at(0).at("finish_reason"), "stop");
+  EXPECT_EQ(await_stage(receipt_of(answer), "settled").at("audit"), "match");
+}
+
+TEST_F(GatewayTest, TextCompletionsTakeTextAndIds) {
+  add_provider({});
+  start();
+  const json::object text{
+      {"model", "toy"}, {"prompt", "abc"}, {"max_tokens", 3}, {"temperature", 0}};
+  const io::HttpReply reply = post(text, "/v1/completions");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json::object answer = parse_object(reply.body);
+  EXPECT_EQ(answer.at("object"), "text_completion");
+  EXPECT_TRUE(answer.at("choices").at(0).at("text").is_string());
+  EXPECT_EQ(
+      post({{"model", "toy"}, {"prompt", json::array{1, 8}}, {"max_tokens", 3}}, "/v1/completions")
+          .status,
+      200);
+  EXPECT_EQ(error_code(post({{"model", "toy"}, {"prompt", json::array{1, 99}}}, "/v1/completions")),
+            "invalid_value");
+}
+
+TEST_F(GatewayTest, MismatchIsDisputedNamedAndNotUsedAgain) {
+  ScriptedProvider& cheat =
+      add_provider({.computes = &worse_toy(), .price_in = 100'000, .price_out = 200'000});
+  ScriptedProvider& honest = add_provider({});
+  start();
+  const json::object answer = parse_object(post(chat_body()).body);
+  EXPECT_EQ(answer.at("assay").at("provider"), json::value(cheat.address().to_string()));
+  const json::object disputed = await_stage(receipt_of(answer), "disputed");
+  EXPECT_EQ(disputed.at("audit"), "mismatch");
+  EXPECT_TRUE(disputed.at("divergence").at("position").is_number());
+  EXPECT_TRUE(disputed.at("divergence").at("layer").is_number()) << json::dump(disputed);
+  const json::object opening = get("/assay/openings/" + receipt_of(answer));
+  EXPECT_FALSE(opening.at("position_roots").as_array().empty());
+  EXPECT_EQ(opening.at("positions").as_array().size(), 1u);
+
+  judge(protocol::Outcome::provider_wrong);
+  await_stage(receipt_of(answer), "refunded");
+  EXPECT_EQ(paid(cheat), 0);
+  EXPECT_EQ(ledger->account(cheat.address())->convictions, 1u);
+  EXPECT_TRUE(ledger->totals()->conserved());
+
+  const json::object second = parse_object(post(chat_body()).body);
+  EXPECT_EQ(second.at("assay").at("provider"), json::value(honest.address().to_string()));
+  EXPECT_EQ(cheat.calls(), 1);
+}
+
+TEST_F(GatewayTest, VerifyBeforeStreamShowsOnlyWhatMatched) {
+  ScriptedProvider& cheat =
+      add_provider({.computes = &worse_toy(), .price_in = 100'000, .price_out = 200'000});
+  ScriptedProvider& honest = add_provider({});
+  options.audit_rate = 0.0;
+  start();
+  json::object body = chat_body();
+  body["verification"] = "verify-before-stream";
+  const json::object answer = parse_object(post(body).body);
+  EXPECT_EQ(answer.at("assay").at("provider"), json::value(honest.address().to_string()));
+  EXPECT_EQ(answer.at("assay").at("audit"), "match");
+  EXPECT_EQ(answer.at("assay").at("earlier").at(0).at("provider"),
+            json::value(cheat.address().to_string()));
+  EXPECT_EQ(answer.at("assay").at("earlier").at(0).at("audit"), "mismatch");
+  const std::string shown = text_of(answer);
+  EXPECT_EQ(text_of(parse_object(post(chat_body()).body)), shown);
+}
+
+TEST_F(GatewayTest, NotDrawnIsPaidWithoutAudit) {
+  ScriptedProvider& provider = add_provider({});
+  options.audit_rate = 0.0;
+  start();
+  const json::object answer = parse_object(post(chat_body()).body);
+  EXPECT_EQ(answer.at("assay").at("audit"), "not_drawn");
+  await_stage(receipt_of(answer), "settled");
+  EXPECT_GT(paid(provider), 0);
+}
+
+TEST_F(GatewayTest, UnreachableAndRefusingProvidersAreReplaced) {
+  ScriptedProvider& gone = add_provider({.price_in = 100'000, .price_out = 100'000});
+  ScriptedProvider& busy =
+      add_provider({.price_in = 200'000, .price_out = 200'000, .refuse = true});
+  ScriptedProvider& good = add_provider({});
+  gone.stop();
+  start();
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json::object answer = parse_object(reply.body);
+  EXPECT_EQ(answer.at("assay").at("provider"), json::value(good.address().to_string()));
+  EXPECT_EQ(answer.at("assay").at("earlier").as_array().size(), 2u);
+  EXPECT_EQ(busy.calls(), 1);
+
+  // Who failed just now is not asked again at once.
+  ASSERT_EQ(post(chat_body()).status, 200);
+  EXPECT_EQ(busy.calls(), 1);
+
+  json::object pinned = chat_body();
+  pinned["provider"] = {{"order", json::array{busy.address().to_string()}},
+                        {"allow_fallbacks", false}};
+  const io::HttpReply refused = post(pinned);
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_EQ(busy.calls(), 2);
+}
+
+TEST_F(GatewayTest, AnotherProviderContinuesMidStream) {
+  ScriptedProvider& whole = add_provider({});
+  start();
+  json::object body = chat_body();
+  body["temperature"] = 1;
+  body["seed"] = 7;
+  body["max_tokens"] = 12;
+  const std::string expected = text_of(parse_object(post(body).body));
+
+  ScriptedProvider& dies =
+      add_provider({.price_in = 100'000, .price_out = 100'000, .die_after = 3});
+  body["stream"] = true;
+  const io::HttpReply reply = post(body);
+  const Streamed streamed = parse_stream(reply.body);
+  EXPECT_TRUE(streamed.done) << reply.body;
+  EXPECT_EQ(streamed.text, expected);
+  EXPECT_EQ(dies.calls(), 1);
+  const auto requests = whole.requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[1].continuation, 3u);
+  EXPECT_EQ(requests[1].prompt_count, requests[0].prompt_count + 3);
+  EXPECT_EQ(requests[1].max_tokens, 9u);
+  EXPECT_EQ(requests[1].seed, 7u);
+  // Both parts are owed: the receipt at once, the progress once its provider stays away.
+  EXPECT_EQ(await_stage("", "settled").at("audit"), "match");
+  clock.ms += 120'000;
+  const std::int64_t deadline_ms = io::steady_ms() + 60'000;
+  while (paid(dies) == 0 && io::steady_ms() < deadline_ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_GT(paid(dies), 0);
+}
+
+TEST_F(GatewayTest, DeathWithoutASuccessorIsAnErrorEvent) {
+  add_provider({.die_after = 3});
+  start();
+  json::object body = chat_body();
+  body["stream"] = true;
+  const Streamed streamed = parse_stream(post(body).body);
+  EXPECT_FALSE(streamed.done);
+  EXPECT_FALSE(streamed.error.empty());
+}
+
+TEST_F(GatewayTest, NoProviderFitsSaysWhyAndWhatWouldHelp) {
+  add_provider({.vram_mib = 8192});
+  add_provider({.sells = &worse_toy(), .computes = &worse_toy()});
+  start();
+  json::object body = chat_body();
+  body["provider"] = {{"min_vram_gb", 24}};
+  const io::HttpReply reply = post(body);
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(error_code(reply), "no_provider_fits");
+  EXPECT_EQ(reply.headers.at("x-should-retry"), "false");
+  const json::object parsed = parse_object(reply.body);
+  const auto& error = parsed.at("error").as_object();
+  const auto& refused = error.at("refused").as_array();
+  ASSERT_EQ(refused.size(), 2u);
+  std::string all = json::dump(refused);
+  EXPECT_NE(all.find("\"vram\""), std::string::npos) << all;
+  EXPECT_NE(all.find("other weights"), std::string::npos) << all;
+  EXPECT_EQ(error.at("relaxation").at("change").at("min_vram_mib").to_number<int>(), 8192);
+
+  const json::object screen = get("/assay/screen?model=toy&max_price_out=0.50");
+  EXPECT_EQ(screen.at("fitting").as_array().size(), 0u);
+  EXPECT_EQ(screen.at("relaxation").at("change").at("max_price_out"), "2.00");
+  EXPECT_EQ(get("/assay/screen?model=toy").at("fitting").as_array().size(), 1u);
+}
+
+TEST_F(GatewayTest, MoneyThatIsShortSaysHowMuchIsNeeded) {
+  add_provider({});
+  options.escrow = 5;
+  start();
+  const io::HttpReply small = post(chat_body());
+  EXPECT_EQ(small.status, 402) << small.body;
+  EXPECT_EQ(error_code(small), "escrow_too_small");
+  EXPECT_TRUE(parse_object(small.body).at("error").at("needed").is_string());
+
+  options.escrow = 1'000'000;
+  ASSERT_TRUE(ledger->submit(sign(
+      protocol::Withdraw{
+          .account = crypto::address_of(test_key(2)), .amount = 9'999'995, .nonce = ++nonce},
+      2)));
+  start();
+  const io::HttpReply poor = post(chat_body());
+  EXPECT_EQ(poor.status, 402) << poor.body;
+  EXPECT_EQ(error_code(poor), "account_too_small");
+}
+
+TEST_F(GatewayTest, ASmallLeaseIsToppedUp) {
+  ScriptedProvider& provider = add_provider({});
+  options.escrow = 60;
+  start();
+  for (int i = 0; i < 6; ++i) {
+    const io::HttpReply reply = post(chat_body());
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    await_stage(receipt_of(parse_object(reply.body)), "settled");
+  }
+  const auto requests = provider.requests();
+  EXPECT_EQ(requests.front().lease, requests.back().lease);
+  const auto lease = ledger->lease(requests.front().lease);
+  ASSERT_TRUE(lease);
+  EXPECT_GT(lease->paid, 60);
+}
+
+TEST_F(GatewayTest, ModelsAndErrorsInOpenAIsShape) {
+  start();
+  const json::object models = get("/v1/models");
+  EXPECT_EQ(models.at("object"), "list");
+  EXPECT_EQ(models.at("data").at(0).at("id"), "toy");
+  EXPECT_EQ(get("/v1/models/toy").at("object"), "model");
+  EXPECT_EQ(get("/v1/models/nope").at("error").at("code"), "model_not_found");
+  json::object body = chat_body();
+  body["model"] = "nope";
+  EXPECT_EQ(post(body).status, 404);
+  body = chat_body();
+  body["max_tokens"] = 1000;
+  EXPECT_EQ(error_code(post(body)), "context_length_exceeded");
+  EXPECT_EQ(error_code(post(chat_body())), "no_provider_fits");
+  EXPECT_EQ(get("/health").at("status"), "ok");
+}
+
+TEST_F(GatewayTest, WebPagesOfOtherOriginsAreRefused) {
+  start();
+  io::HttpClient client;
+  EXPECT_EQ(client.get(gateway->url() + "/v1/models", {{"Origin", "https://evil.example"}})->status,
+            403);
+  EXPECT_EQ(
+      client.get(gateway->url() + "/v1/models", {{"Origin", "http://localhost:3000"}})->status,
+      200);
+}
+
+}  // namespace
+}  // namespace assay::services

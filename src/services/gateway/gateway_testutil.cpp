@@ -1,0 +1,300 @@
+#include "services/gateway/gateway_testutil.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "io/system_clock.hpp"
+#include "protocol/tokens.hpp"
+#include "verify/replay.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr std::uint8_t kHost = 1, kBuyer = 2, kFirstProvider = 10;
+constexpr protocol::Micros kStake = 5'000'000;
+
+Toy make_toy(const engine::ToyShape& shape) {
+  Toy toy;
+  toy.file = engine::toy_model(shape);
+  toy.model = *engine::Model::load(toy.file);
+  ThreadPool pool(1);
+  toy.execution = *verify::execution_id(*toy.model, pool);
+  return toy;
+}
+
+}  // namespace
+
+crypto::SecretKey test_key(std::uint8_t fill) { return *crypto::secret_key(Bytes(32, fill)); }
+
+const Toy& good_toy() {
+  static const Toy toy = make_toy({.layers = 2, .context = 64});
+  return toy;
+}
+const Toy& worse_toy() {
+  static const Toy toy = make_toy({.layers = 2, .context = 64, .square = engine::TensorType::bf16});
+  return toy;
+}
+
+json::object parse_object(const std::string& text) {
+  const auto value = json::parse(text);
+  EXPECT_TRUE(value && value->is_object()) << text;
+  return value && value->is_object() ? value->get_object() : json::object{};
+}
+
+std::string text_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+std::string error_code(const io::HttpReply& reply) {
+  const json::object body = parse_object(reply.body);
+  const auto* error = body.if_contains("error");
+  if (error == nullptr) return "no error: " + reply.body;
+  return std::string(error->at("code").as_string());
+}
+
+ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key,
+                                   const Clock& clock, Script the_script)
+    : script(the_script), domain_(ledger.info()->domain), key_(key), clock_(clock) {
+  io::Router router;
+  router.post("/v1/infer", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    infer(request, response);
+  });
+  router.post("/v1/receipt", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    recall(request, response, false);
+  });
+  router.post("/v1/trace", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    recall(request, response, true);
+  });
+  io::HttpServerOptions options;
+  options.stop_grace_ms = 200;
+  auto server = io::HttpServer::start(options, router.handler());
+  EXPECT_TRUE(server) << server.error().message;
+  server_ = std::move(*server);
+}
+
+protocol::Signed<protocol::Offer> ScriptedProvider::offer(std::uint64_t sequence) const {
+  protocol::Offer offer;
+  offer.provider = offer.payout = address();
+  offer.sequence = sequence;
+  offer.endpoint = server_->url();
+  offer.region = script.region;
+  offer.hardware = "scripted";
+  offer.vram_mib = script.vram_mib;
+  offer.expires = static_cast<std::uint64_t>(clock_.now_s()) + 3600;
+  const protocol::ExecutionId& sold = script.sells->execution;
+  offer.models = {{.name = "toy",
+                   .weights_root = sold.weights_root,
+                   .program_hash = sold.program_hash,
+                   .canon = sold.canon,
+                   .quantization = "mixed",
+                   .price_in = script.price_in,
+                   .price_out = script.price_out,
+                   .context = 64}};
+  return protocol::sign(domain_, offer, key_);
+}
+
+std::vector<protocol::Request> ScriptedProvider::requests() {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+void ScriptedProvider::infer(io::HttpRequest& request, io::HttpResponse& response) {
+  ++calls_;
+  if (script.refuse) {
+    response.send_error(503, "this provider is busy");
+    return;
+  }
+  auto call = protocol::inference_call_from_json(parse_object(request.body));
+  Status checked =
+      call ? protocol::check_call(domain_, *call, static_cast<std::uint64_t>(clock_.now_s()))
+           : Status(std::unexpected(call.error()));
+  EXPECT_TRUE(checked) << checked.error().message;
+  if (!checked) {
+    response.send_error(checked.error());
+    return;
+  }
+  compute(*call, protocol::digest(domain_, call->request.message), response);
+}
+
+void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& id,
+                               io::HttpResponse& response) {
+  const protocol::Request& request = call.request.message;
+  ThreadPool pool(1);
+  auto trace = std::make_shared<verify::TraceBuilder>(call.salt_secret,
+                                                      script.computes->model->hyper().layers);
+  engine::Session session(script.computes->model, pool, engine::Isa::scalar, 64);
+  const engine::Sampling sampling = verify::sampling_of(request);
+  const std::uint32_t first = request.prompt_count - request.continuation - 1;
+  std::uint32_t next = session.run(call.prompt, first, sampling, trace.get()).sampled.back();
+
+  response.begin_stream(200, "application/x-ndjson");
+  std::vector<std::uint32_t> answer;
+  const auto sign_for = [&](auto message) {
+    message.request = id;
+    message.count = static_cast<std::uint32_t>(answer.size());
+    message.tape_root = protocol::tape_root(call.salt_secret, answer);
+    message.trace_root = trace->root();
+    message.amount = *protocol::amount_of(call.lease.message, request, message.count);
+    return message;
+  };
+  protocol::Finish finish = protocol::Finish::length;
+  while (true) {
+    answer.push_back(next);
+    const bool heard = response.write(protocol::to_line(protocol::TokenEvent{{next}}));
+    if (std::ranges::binary_search(call.stop_ids, next)) {
+      finish = protocol::Finish::stop;
+      break;
+    }
+    if (answer.size() == request.max_tokens) break;
+    if (!heard || response.client_gone()) {
+      finish = protocol::Finish::cancelled;
+      break;
+    }
+    if (answer.size() % 2 == 0)
+      response.write(
+          protocol::to_line(protocol::sign(domain_, sign_for(protocol::Progress{}), key_)));
+    if (answer.size() == script.die_after) {
+      response.abort();
+      return;
+    }
+    next =
+        session.run(std::span(&next, 1), session.position(), sampling, trace.get()).sampled.back();
+  }
+  protocol::Receipt receipt = sign_for(protocol::Receipt{});
+  receipt.finish = static_cast<std::uint32_t>(finish);
+  const std::lock_guard lock(mutex_);
+  receipt.key_sequence = ++key_sequence_;
+  requests_.push_back(request);
+  const Outcome& outcome = outcomes_[id] = {answer, protocol::sign(domain_, receipt, key_), trace};
+  if (script.lose_receipt) {
+    response.abort();
+    return;
+  }
+  response.write(protocol::to_line(outcome.receipt));
+  response.end();
+}
+
+void ScriptedProvider::recall(io::HttpRequest& request, io::HttpResponse& response, bool trace) {
+  const auto asked = protocol::recall_from_json(parse_object(request.body));
+  ASSERT_TRUE(asked) << asked.error().message;
+  const std::lock_guard lock(mutex_);
+  const auto found = outcomes_.find(asked->request);
+  if (found == outcomes_.end() || (script.forget_receipt && !trace)) {
+    response.send_error(404, "no such request");
+    return;
+  }
+  if (!trace) {
+    response.send_json(200, protocol::to_json(protocol::ReceiptReply{found->second.answer,
+                                                                     found->second.receipt}));
+    return;
+  }
+  protocol::TraceReply reply{found->second.trace->position_roots(), {}};
+  for (const std::uint32_t position : asked->positions)
+    reply.positions.push_back({position, found->second.trace->leaves(position)});
+  response.send_json(200, protocol::to_json(reply));
+}
+
+void GatewayTest::SetUp() {
+  market::LedgerInfo info;
+  info.domain.ledger.fill(7);
+  info.host = crypto::address_of(test_key(kHost));
+  auto opened = settle::EmbeddedLedger::open(folder.file("ledger.db"), info, clock);
+  ASSERT_TRUE(opened) << opened.error().message;
+  ledger = std::move(*opened);
+  ASSERT_TRUE(io::make_directories(folder.file("models")));
+  ASSERT_TRUE(io::write_file_atomic(folder.file("models/toy.gguf"), good_toy().file));
+  options.data_directory = folder.file("buyer");
+  options.models_directory = folder.file("models");
+  options.limits.connect_ms = 2'000;
+  options.market_ttl_ms = 0;
+  options.retry_ms = 50;
+  deposit(crypto::address_of(test_key(kBuyer)), 10'000'000);
+}
+
+void GatewayTest::TearDown() {
+  gateway.reset();
+  for (auto& provider : providers) provider->stop();
+}
+
+void GatewayTest::deposit(const protocol::Address& to, protocol::Micros amount) {
+  const auto done = ledger->submit(
+      sign(protocol::Deposit{.account = to, .amount = amount, .nonce = ++nonce}, kHost));
+  ASSERT_TRUE(done) << done.error().message;
+}
+
+ScriptedProvider& GatewayTest::add_provider(ScriptedProvider::Script script) {
+  const auto fill = static_cast<std::uint8_t>(kFirstProvider + providers.size());
+  providers.push_back(std::make_unique<ScriptedProvider>(*ledger, test_key(fill), clock, script));
+  ScriptedProvider& provider = *providers.back();
+  deposit(provider.address(), kStake);
+  const auto staked = ledger->submit(sign(
+      protocol::Stake{.account = provider.address(), .amount = kStake, .nonce = ++nonce}, fill));
+  EXPECT_TRUE(staked) << staked.error().message;
+  const auto listed = ledger->publish(provider.offer());
+  EXPECT_TRUE(listed) << listed.error().message;
+  return provider;
+}
+
+void GatewayTest::start(market::Settlement* settlement) {
+  gateway.reset();
+  auto started = GatewayService::start(options, test_key(kBuyer),
+                                       settlement ? *settlement : *ledger, *ledger, clock);
+  ASSERT_TRUE(started) << started.error().message;
+  gateway = std::move(*started);
+}
+
+void GatewayTest::judge(protocol::Outcome outcome) {
+  const auto pending = ledger->pending_disputes();
+  ASSERT_TRUE(pending);
+  for (const auto& dispute : *pending) {
+    const auto done =
+        ledger->submit(sign(protocol::Verdict{.dispute = dispute.id,
+                                              .outcome = static_cast<std::uint32_t>(outcome),
+                                              .reason = "as the test says"},
+                            kHost));
+    ASSERT_TRUE(done) << done.error().message;
+  }
+}
+
+json::object GatewayTest::chat_body() const {
+  return {{"model", "toy"},
+          {"messages", json::array{json::object{{"role", "user"}, {"content", "abc"}}}},
+          {"temperature", 0},
+          {"max_tokens", 6}};
+}
+
+io::HttpReply GatewayTest::post(const json::object& body, const std::string& path) {
+  io::HttpClient client;
+  auto reply = client.post_json(gateway->url() + path, json::dump(body));
+  EXPECT_TRUE(reply) << reply.error().message;
+  return reply ? *reply : io::HttpReply{};
+}
+
+json::object GatewayTest::get(const std::string& path) {
+  io::HttpClient client;
+  const auto reply = client.get(gateway->url() + path);
+  EXPECT_TRUE(reply) << reply.error().message;
+  return reply ? parse_object(reply->body) : json::object{};
+}
+
+json::object GatewayTest::await_stage(const std::string& receipt, const std::string& stage) {
+  const std::int64_t deadline_ms = io::steady_ms() + 60'000;
+  json::object last;
+  while (io::steady_ms() < deadline_ms) {
+    for (const json::value& row : get("/assay/receipts").at("data").as_array()) {
+      last = row.as_object();
+      if (!receipt.empty() && text_at(last, "receipt") != receipt) continue;
+      if (text_at(last, "stage") == stage) return last;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ADD_FAILURE() << "no receipt reached " << stage << ": " << json::dump(last);
+  return last;
+}
+
+protocol::Micros GatewayTest::paid(const ScriptedProvider& provider) {
+  return ledger->account(provider.address())->available;
+}
+
+}  // namespace assay::services

@@ -1,0 +1,110 @@
+// A small market in one process for gateway tests: an embedded ledger, toy models on disk, and
+// providers that really compute, over real HTTP, but may be told to misbehave.
+#pragma once
+#include <atomic>
+#include <gtest/gtest.h>
+#include <map>
+
+#include "engine/gguf_testutil.hpp"
+#include "io/files.hpp"
+#include "io/http_client.hpp"
+#include "io/http_router.hpp"
+#include "protocol/inference.hpp"
+#include "services/gateway/gateway.hpp"
+#include "settle/embedded/embedded_ledger.hpp"
+#include "verify/identity.hpp"
+#include "verify/trace.hpp"
+
+namespace assay::services {
+
+crypto::SecretKey test_key(std::uint8_t fill);
+
+// A toy GGUF held in memory.
+struct Toy {
+  Bytes file;
+  std::shared_ptr<const engine::Model> model;
+  protocol::ExecutionId execution;
+};
+const Toy& good_toy();
+const Toy& worse_toy();  // same name and shape, other weights
+
+class ScriptedProvider {
+ public:
+  struct Script {
+    const Toy* sells = &good_toy();
+    const Toy* computes = &good_toy();
+    protocol::Micros price_in = 1'000'000, price_out = 2'000'000;
+    std::uint32_t vram_mib = 0;
+    std::string region = "local";
+    std::size_t die_after = SIZE_MAX;  // answer tokens sent before the connection is cut
+    bool refuse = false;               // 503 to every call
+    bool lose_receipt = false;         // computes it, cuts the connection instead of sending it
+    bool forget_receipt = false;       // /v1/receipt does not know it
+  };
+  ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key, const Clock& clock,
+                   Script script);
+
+  protocol::Address address() const { return crypto::address_of(key_); }
+  protocol::Signed<protocol::Offer> offer(std::uint64_t sequence = 1) const;
+  void stop() { server_->stop(); }
+  int calls() const { return calls_; }
+  std::vector<protocol::Request> requests();
+  Script script;
+
+ private:
+  struct Outcome {
+    std::vector<std::uint32_t> answer;
+    protocol::Signed<protocol::Receipt> receipt;
+    std::shared_ptr<verify::TraceBuilder> trace;
+  };
+  void infer(io::HttpRequest& request, io::HttpResponse& response);
+  void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response);
+  void recall(io::HttpRequest& request, io::HttpResponse& response, bool trace);
+
+  protocol::Domain domain_;
+  crypto::SecretKey key_;
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::map<Hash, Outcome> outcomes_;
+  std::vector<protocol::Request> requests_;
+  std::atomic<int> calls_{0};
+  std::uint64_t key_sequence_ = 0;
+  std::unique_ptr<io::HttpServer> server_;
+};
+
+struct GatewayTest : testing::Test {
+  io::TempDirectory folder = *io::TempDirectory::create("assay-gateway");
+  ManualClock clock;
+  std::unique_ptr<settle::EmbeddedLedger> ledger;
+  std::vector<std::unique_ptr<ScriptedProvider>> providers;
+  std::unique_ptr<GatewayService> gateway;
+  GatewayOptions options;
+  std::uint64_t nonce = 0;
+
+  void SetUp() override;
+  void TearDown() override;
+
+  // Funds, stakes and lists a provider; keys are 10, 11, …
+  ScriptedProvider& add_provider(ScriptedProvider::Script script);
+  void deposit(const protocol::Address& to, protocol::Micros amount);
+  void start(market::Settlement* settlement = nullptr);
+  template <class M>
+  protocol::Signed<M> sign(M message, std::uint8_t by) {
+    return protocol::sign(ledger->info()->domain, std::move(message), test_key(by));
+  }
+  // The host's word on every dispute that waits for one.
+  void judge(protocol::Outcome outcome);
+
+  json::object chat_body() const;  // "abc" to "toy", greedy, 6 tokens
+  io::HttpReply post(const json::object& body, const std::string& path = "/v1/chat/completions");
+  json::object get(const std::string& path);
+  // Polls until the only listed receipt (or the newest) reaches the stage.
+  json::object await_stage(const std::string& receipt, const std::string& stage);
+  protocol::Micros paid(const ScriptedProvider& provider);  // to its account, beyond its stake
+};
+
+json::object parse_object(const std::string& text);
+std::string text_at(const json::object& object, std::string_view key);
+std::string error_code(const io::HttpReply& reply);
+
+}  // namespace assay::services

@@ -1,0 +1,77 @@
+#include "services/gateway/intake.hpp"
+
+#include "market/audit_policy.hpp"
+#include "protocol/audit_draw.hpp"
+#include "protocol/rules.hpp"
+
+namespace assay::services {
+
+Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& lease,
+                                     protocol::Opening opening,
+                                     const Signed<protocol::Receipt>& receipt) {
+  const protocol::Request& request = record.request.message;
+  CHECK_OK(protocol::check_receipt(buyer_.ledger.domain, lease.lease.message, request,
+                                   opening.salt_secret, opening.answer, receipt));
+  CHECK_OK(
+      protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish));
+  const Hash id = buyer_.id(receipt.message);
+  // A crash between the files and the database: the receipt is picked up again, the files are
+  // written again with the same content.
+  CHECK_OK(buyer_.vault.write_receipt(id,
+                                      {.domain = buyer_.ledger.domain,
+                                       .execution = lease.execution,
+                                       .offer = lease.offer,
+                                       .lease = lease.lease,
+                                       .request = record.request,
+                                       .receipt = receipt},
+                                      opening));
+  record.statement = receipt;
+  TRY(RequestRecord filed, file(std::move(record), lease, id, receipt.message.amount));
+  buyer_.vault.forget_pending(filed.id);
+  return filed;
+}
+
+Result<RequestRecord> Intake::accept_progress(RequestRecord record, const LeaseRecord& lease,
+                                              protocol::Opening opening,
+                                              const Signed<protocol::Progress>& progress) {
+  opening.answer.resize(std::min<std::size_t>(opening.answer.size(), progress.message.count));
+  CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message,
+                                    record.request.message, opening.salt_secret, opening.answer,
+                                    progress));
+  const Hash id = buyer_.id(progress.message);
+  CHECK_OK(buyer_.vault.write_opening(id, opening));
+  record.statement = progress;
+  TRY(RequestRecord filed, file(std::move(record), lease, id, progress.message.amount));
+  buyer_.vault.forget_pending(filed.id);
+  return filed;
+}
+
+Result<RequestRecord> Intake::file(RequestRecord record, const LeaseRecord& lease, const Hash& id,
+                                   Micros amount) {
+  const protocol::Request& request = record.request.message;
+  const Address& provider = lease.lease.message.provider;
+  const Hash link = protocol::audit_link(lease.audit_seed, lease.chain_length, request.sequence);
+  const bool drawn = record.always_audit ||
+                     protocol::audit_drawn(link, id, market_.audit_rate_q32(provider, request.cap));
+  record.stage = RequestStage::receipted;
+  record.statement_id = id;
+  record.amount = amount;
+  record.audit = drawn ? AuditState::pending : AuditState::not_drawn;
+  CHECK_OK(buyer_.store->update_request(record, RequestStage::signed_off));
+  market_.served(provider);
+  return record;
+}
+
+Result<Intake::PickedUp> Intake::pick_up(const RequestRecord& record) {
+  TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
+  TRY(protocol::Opening opening, buyer_.vault.pending(record.id));
+  TRY(protocol::ReceiptReply reply,
+      buyer_.providers.receipt(
+          lease.offer.message.endpoint,
+          {.request = record.id, .salt_secret = opening.salt_secret, .positions = {}}));
+  opening.answer = reply.answer;
+  TRY(RequestRecord accepted, accept(record, lease, std::move(opening), reply.receipt));
+  return PickedUp{std::move(accepted), std::move(reply.answer)};
+}
+
+}  // namespace assay::services

@@ -1,0 +1,207 @@
+#include "services/gateway/leases.hpp"
+
+#include <algorithm>
+
+#include "io/log.hpp"
+#include "io/random.hpp"
+#include "market/money.hpp"
+#include "protocol/audit_draw.hpp"
+
+namespace assay::services {
+namespace {
+
+// Requests one lease can carry; its audit chain is hashed once through when it opens.
+constexpr std::uint64_t kChainLength = 1u << 14;
+
+// The ledger, or the way to it, is at fault: the same operation may be accepted later.
+bool worth_repeating(const Error& error) {
+  return error.code == Errc::unavailable || error.code == Errc::io ||
+         error.code == Errc::cancelled || error.code == Errc::internal;
+}
+
+ApiError too_small(std::string code, std::string message, Micros needed, Micros have) {
+  return {.status = 402,
+          .code = std::move(code),
+          .message = std::move(message),
+          .details = {{"needed", market::format_money(needed)},
+                      {"available", market::format_money(have)}}};
+}
+
+}  // namespace
+
+ApiResult<Micros> Leases::available() {
+  auto account = buyer_.settlement.account(buyer_.address);
+  if (!account) return std::unexpected(to_api_error(account.error()));
+  return account->available;
+}
+
+ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap) {
+  if (cap > buyer_.options.escrow)
+    return std::unexpected(too_small(
+        "escrow_too_small",
+        fmt::format("this request may cost up to {}, a lease holds {}: start the gateway with a "
+                    "larger --escrow, or lower max_tokens",
+                    market::format_money(cap), market::format_money(buyer_.options.escrow)),
+        cap, buyer_.options.escrow));
+
+  const std::lock_guard lock(mutex_);
+  const protocol::Offer& offer = candidate.offer.message;
+  const protocol::OfferModel& model = offer.models[candidate.model];
+  auto found =
+      buyer_.store->usable_lease(offer.provider, protocol::struct_hash(candidate.execution),
+                                 buyer_.now() + buyer_.options.request_s);
+  if (!found) return std::unexpected(to_api_error(found.error()));
+  if (*found) {
+    LeaseRecord lease = std::move(**found);
+    const protocol::Lease& terms = lease.lease.message;
+    // Other prices need a new lease; so does a request larger than this one ever held.
+    const bool fits = terms.price_in == model.price_in && terms.price_out == model.price_out &&
+                      terms.escrow >= cap;
+    if (fits && lease.stage == LeaseStage::opening) {
+      if (const Status opened = submit_opening(lease); !opened)
+        return std::unexpected(to_api_error(opened.error()));
+    }
+    if (fits && lease.stage == LeaseStage::open) {
+      auto free = buyer_.store->free_escrow(lease.id);
+      if (!free) return std::unexpected(to_api_error(free.error()));
+      if (*free < cap) CHECK_OK(top_up(lease, cap - *free));
+      return lease;
+    }
+  }
+  return open(candidate, cap);
+}
+
+ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap) {
+  TRY(const Micros have, available());
+  if (have < cap)
+    return std::unexpected(too_small(
+        "account_too_small",
+        fmt::format("this request may cost up to {}, the account {} has {}: deposit at least {}",
+                    market::format_money(cap), buyer_.address.to_string(),
+                    market::format_money(have), market::format_money(cap - have)),
+        cap, have));
+
+  const protocol::Offer& offer = candidate.offer.message;
+  const protocol::OfferModel& model = offer.models[candidate.model];
+  const market::Parameters& rules = buyer_.ledger.parameters;
+  LeaseRecord lease;
+  lease.offer = candidate.offer;
+  lease.execution = candidate.execution;
+  lease.audit_seed = io::random_hash();
+  lease.chain_length = kChainLength;
+  lease.escrow = std::min(buyer_.options.escrow, have);
+  lease.lease = buyer_.sign(protocol::Lease{
+      .buyer = buyer_.address,
+      .provider = offer.provider,
+      .payout = offer.payout,
+      .offer = buyer_.id(offer),
+      .execution = protocol::struct_hash(candidate.execution),
+      .price_in = model.price_in,
+      .price_out = model.price_out,
+      .escrow = lease.escrow,
+      .audit_chain = protocol::audit_link(lease.audit_seed, lease.chain_length, 0),
+      .disclosure = static_cast<std::uint32_t>(protocol::Disclosure::referee),
+      .window = std::clamp(buyer_.options.window_s, rules.window_min_s, rules.window_max_s),
+      .expires = buyer_.now() + std::min(buyer_.options.lease_s, rules.lease_max_s - 60),
+      .nonce = io::random_u64(),
+  });
+  lease.id = buyer_.id(lease.lease.message);
+  // Written before the ledger sees it: after a crash the same lease is submitted again.
+  Status written = buyer_.store->add_lease(lease);
+  if (written) written = submit_opening(lease);
+  if (!written) return std::unexpected(to_api_error(written.error()));
+  return lease;
+}
+
+Status Leases::submit_opening(LeaseRecord& lease) {
+  const auto applied =
+      buyer_.settlement.submit(market::OpenLease{.lease = lease.lease, .offer = lease.offer});
+  if (!applied) {
+    if (!worth_repeating(applied.error()))
+      CHECK_OK(buyer_.store->set_lease_stage(lease.id, LeaseStage::ended));
+    return fail_in("lease", applied.error());
+  }
+  lease.stage = LeaseStage::open;
+  return buyer_.store->set_lease_stage(lease.id, LeaseStage::open);
+}
+
+ApiResult<void> Leases::top_up(const LeaseRecord& lease, Micros needed) {
+  TRY(const Micros have, available());
+  if (have < needed)
+    return std::unexpected(too_small(
+        "account_too_small",
+        fmt::format("the lease lacks {} of escrow, the account {} has {}: deposit at least {}",
+                    market::format_money(needed), buyer_.address.to_string(),
+                    market::format_money(have), market::format_money(needed - have)),
+        needed, have));
+  // Back to a full lease where the account allows it, so that not every request tops up.
+  const Micros held = lease.escrow - lease.cumulative;
+  const Micros amount = std::min(have, std::max(needed, buyer_.options.escrow - held));
+  Store::PendingTopUp top_up;
+  top_up.operation = buyer_.sign(protocol::TopUp{
+      .buyer = buyer_.address, .lease = lease.id, .amount = amount, .nonce = io::random_u64()});
+  top_up.id = buyer_.id(top_up.operation.message);
+  Status done = buyer_.store->add_top_up(top_up);
+  if (done) done = submit_top_up(top_up);
+  if (!done) return std::unexpected(to_api_error(done.error()));
+  return {};
+}
+
+Status Leases::submit_top_up(const Store::PendingTopUp& top_up) {
+  const auto applied = buyer_.settlement.submit(top_up.operation);
+  if (applied) return buyer_.store->top_up_done(top_up.id, true);
+  if (!worth_repeating(applied.error())) CHECK_OK(buyer_.store->top_up_done(top_up.id, false));
+  return fail_in("top-up", applied.error());
+}
+
+Status Leases::settle(const Hash& lease) {
+  TRY(const auto settlement,
+      buyer_.store->take_settlement(
+          lease, [&](const protocol::Settlement& message) { return buyer_.sign(message); }));
+  if (!settlement) return {};
+  return submit_settlement({lease, *settlement});
+}
+
+Status Leases::submit_settlement(const Store::PendingSettlement& settlement) {
+  const auto applied = buyer_.settlement.submit(settlement.operation);
+  const Micros cumulative = settlement.operation.message.cumulative;
+  if (applied) return buyer_.store->settlement_done(settlement.lease, cumulative);
+  if (worth_repeating(applied.error())) return fail_in("settlement", applied.error());
+  // A higher total was paid already (a claim), or the lease is over: nothing is left to pay.
+  io::log_warn("settlement not taken: {}", applied.error().message);
+  return buyer_.store->settlement_done(settlement.lease, cumulative);
+}
+
+Status Leases::close_if_due(const LeaseRecord& lease) {
+  const protocol::Lease& terms = lease.lease.message;
+  if (lease.returned || lease.stage == LeaseStage::opening) return {};
+  if (buyer_.now() <= terms.expires + terms.window) return {};
+  const auto applied = buyer_.settlement.submit(
+      buyer_.sign(protocol::Close{.account = buyer_.address, .lease = lease.id}));
+  if (!applied && worth_repeating(applied.error())) return fail_in("close", applied.error());
+  // Refused while a claim or dispute is pending; closed by the provider before; never opened.
+  const auto view = buyer_.settlement.lease(lease.id);
+  const bool over =
+      view ? view->state != market::LeaseState::open : view.error().code == Errc::not_found;
+  return over ? buyer_.store->set_returned(lease.id) : Status{};
+}
+
+Status Leases::catch_up() {
+  Status outcome;
+  const auto note = [&](const Status& status) {
+    if (!status) outcome = status;
+  };
+  const std::lock_guard lock(mutex_);
+  TRY(auto leases, buyer_.store->unreturned_leases());
+  for (LeaseRecord& lease : leases) {
+    if (lease.stage == LeaseStage::opening) note(submit_opening(lease));
+    note(close_if_due(lease));
+  }
+  TRY(const auto top_ups, buyer_.store->pending_top_ups());
+  for (const auto& top_up : top_ups) note(submit_top_up(top_up));
+  TRY(const auto settlements, buyer_.store->pending_settlements());
+  for (const auto& settlement : settlements) note(submit_settlement(settlement));
+  return outcome;
+}
+
+}  // namespace assay::services

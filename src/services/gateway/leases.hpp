@@ -1,0 +1,35 @@
+// Escrow for a request: a lease reused, opened or topped up, so that open caps never exceed it.
+#pragma once
+#include "market/screen.hpp"
+#include "services/gateway/buyer.hpp"
+
+namespace assay::services {
+
+class Leases {
+ public:
+  explicit Leases(Buyer& buyer) : buyer_(buyer) {}
+
+  // An open lease with the candidate under its offer's present prices, with `cap` free in it.
+  // ApiError 402 when escrow flag or account are too small; others concern this candidate only.
+  ApiResult<LeaseRecord> obtain(const market::Candidate& candidate, Micros cap);
+
+  // Submits openings, top-ups and settlements that were written but not confirmed, and asks the
+  // rest of ended leases back. Safe to repeat at any time.
+  Status catch_up();
+  // Pays everything owed in this lease.
+  Status settle(const Hash& lease);
+
+ private:
+  ApiResult<LeaseRecord> open(const market::Candidate& candidate, Micros cap);
+  ApiResult<void> top_up(const LeaseRecord& lease, Micros needed);
+  Status submit_opening(LeaseRecord& lease);
+  Status submit_top_up(const Store::PendingTopUp& top_up);
+  Status submit_settlement(const Store::PendingSettlement& settlement);
+  Status close_if_due(const LeaseRecord& lease);
+  ApiResult<Micros> available();
+
+  Buyer& buyer_;
+  std::mutex mutex_;  // one lease is opened or topped up at a time
+};
+
+}  // namespace assay::services

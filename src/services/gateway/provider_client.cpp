@@ -1,0 +1,98 @@
+#include "services/gateway/provider_client.hpp"
+
+#include "io/line_splitter.hpp"
+
+namespace assay::services {
+namespace {
+
+io::HttpClientOptions stream_options(const ProviderLimits& limits) {
+  io::HttpClientOptions options;
+  options.connect_timeout_ms = limits.connect_ms;
+  options.idle_timeout_ms = limits.idle_ms;
+  options.total_timeout_ms = limits.total_ms;
+  options.max_body_bytes = 64u << 20;
+  options.peer_word = "provider";
+  return options;
+}
+
+io::HttpClientOptions call_options(const ProviderLimits& limits) {
+  io::HttpClientOptions options = stream_options(limits);
+  // A trace is recomputed before the first byte.
+  options.idle_timeout_ms = std::max<std::int64_t>(limits.idle_ms, 1'000);
+  return options;
+}
+
+// The provider's own words, cut to one line.
+Error refusal(const io::HttpReply& reply) {
+  const Errc code = reply.status == 404                          ? Errc::not_found
+                    : reply.status == 409                        ? Errc::conflict
+                    : reply.status >= 500 || reply.status == 429 ? Errc::unavailable
+                                                                 : Errc::refused;
+  std::string words;
+  if (auto body = json::parse(reply.body, 64u << 10); body && body->is_object())
+    if (const auto* error = body->get_object().if_contains("error"); error && error->is_object())
+      if (auto message = json::get_string(error->get_object(), "message")) words = *message;
+  if (words.empty()) words = "no reason given";
+  if (words.size() > 300) words.resize(300);
+  for (char& c : words)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return {code, fmt::format("the provider answered {}: {}", reply.status, words)};
+}
+
+}  // namespace
+
+ProviderClient::ProviderClient(const ProviderLimits& limits)
+    : stream_(stream_options(limits)), calls_(call_options(limits)) {}
+
+Status ProviderClient::infer(const std::string& endpoint, const protocol::InferenceCall& call,
+                             const OnEvent& on_event, const std::function<bool()>& cancelled) {
+  io::LineSplitter lines;
+  Status outcome = fail(Errc::unavailable, "the provider's stream ended without a receipt");
+  bool finished = false;
+  const auto on_line = [&](std::string_view line) -> Status {
+    if (line.empty() || finished) return {};
+    TRY(const protocol::InferenceEvent event, protocol::event_from_line(line));
+    TRY(const Next next, on_event(event));
+    if (next == Next::done) finished = true;
+    return {};
+  };
+  const auto on_data = [&](std::string_view data) {
+    if (const Status fed = lines.feed(data, on_line); !fed) {
+      outcome = fed;
+      return false;
+    }
+    return !finished;
+  };
+  const auto reply = stream_.post_stream(
+      endpoint + "/v1/infer", json::dump(protocol::to_json(call)), on_data, {}, cancelled);
+  if (finished) return {};
+  if (!reply) {
+    // on_data's own verdict, where it stopped the transfer, says more than "cancelled".
+    const bool ours = reply.error().code == Errc::cancelled && !(cancelled && cancelled());
+    return ours ? outcome : std::unexpected(reply.error());
+  }
+  if (reply->status / 100 != 2) return std::unexpected(refusal(*reply));
+  return outcome;
+}
+
+Result<json::value> ProviderClient::post(const std::string& url, const json::object& body) {
+  TRY(const io::HttpReply reply, calls_.post_json(url, json::dump(body)));
+  if (reply.status / 100 != 2) return std::unexpected(refusal(reply));
+  return json::parse(reply.body);
+}
+
+Result<protocol::ReceiptReply> ProviderClient::receipt(const std::string& endpoint,
+                                                       const protocol::Recall& recall) {
+  TRY(const json::value body, post(endpoint + "/v1/receipt", protocol::to_json(recall)));
+  TRY(const json::object* object, json::as_object(body, "the provider's reply"));
+  return protocol::receipt_reply_from_json(*object);
+}
+
+Result<protocol::TraceReply> ProviderClient::trace(const std::string& endpoint,
+                                                   const protocol::Recall& recall) {
+  TRY(const json::value body, post(endpoint + "/v1/trace", protocol::to_json(recall)));
+  TRY(const json::object* object, json::as_object(body, "the provider's reply"));
+  return protocol::trace_reply_from_json(*object);
+}
+
+}  // namespace assay::services

@@ -1,0 +1,75 @@
+// What the gateway remembers about its leases and requests: the rows of its database.
+#pragma once
+#include <optional>
+
+#include "market/operation.hpp"
+#include "protocol/typed.hpp"
+
+namespace assay::services {
+
+using protocol::Address;
+using protocol::Micros;
+using protocol::Signed;
+
+enum class LeaseStage {
+  opening,  // signed and written; the ledger may or may not have it: submit again
+  open,
+  ended,  // closed, convicted, or refused by the ledger: no further request
+};
+
+struct LeaseRecord {
+  Hash id{};
+  LeaseStage stage = LeaseStage::opening;
+  Signed<protocol::Lease> lease;
+  Signed<protocol::Offer> offer;
+  protocol::ExecutionId execution;
+  Hash audit_seed{};               // link(chain_length) of the audit hash chain; a secret
+  std::uint64_t chain_length = 0;  // requests this lease can carry
+  std::uint64_t next_sequence = 1;
+  Micros escrow = 0;      // moved in so far: opening and top-ups the ledger has accepted
+  Micros cumulative = 0;  // of the last settlement signed
+  Micros confirmed = 0;   // of the last settlement the ledger has accepted
+  bool returned = false;  // the rest of the escrow came back (closed or convicted)
+};
+
+// signed → receipted → audited → settled, or from receipted → mismatch → disputed → refunded.
+enum class RequestStage {
+  signed_off,  // signed by us and written; the provider may have it
+  receipted,   // the provider's statement is checked and written
+  audited,     // owed: the audit matched or was not drawn
+  settled,     // part of a signed settlement
+  mismatch,    // the replay differs; the dispute is to be filed
+  disputed,    // the ledger has the dispute
+  refunded,    // the verdict: provider wrong
+  withheld,    // not paid: no verdict either way, or the lease ended first
+  expired,     // no statement ever came
+};
+
+enum class AuditState { none, pending, match, mismatch, not_drawn };
+
+struct RequestRecord {
+  Hash id{};  // digest of the request
+  Hash lease{};
+  std::string model;
+  RequestStage stage = RequestStage::signed_off;
+  Signed<protocol::Request> request;
+  std::int64_t created_s = 0;
+  bool always_audit = false;
+
+  // The receipt, or where none came the last progress.
+  std::optional<market::Statement> statement;
+  Hash statement_id{};
+  Micros amount = 0;
+
+  AuditState audit = AuditState::none;
+  std::string reason;  // of the audit, the verdict or the expiry: one line
+  std::optional<std::uint32_t> position, layer;  // where the replay first differs
+  std::string dispute;                           // the FileDispute as submitted, JSON; empty: none
+  Hash dispute_id{};
+};
+
+std::string_view to_string(LeaseStage stage);
+std::string_view to_string(RequestStage stage);
+std::string_view to_string(AuditState audit);
+
+}  // namespace assay::services

@@ -1,0 +1,77 @@
+// The gateway's durable state, in SQLite (<data>/gateway.db). Every method is one transaction that
+// is on disk when it returns; methods may be called from any thread. No prompt, answer or salt is
+// in it: those are in the opening files (vault.hpp).
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "io/sqlite.hpp"
+#include "services/gateway/records.hpp"
+
+namespace assay::services {
+
+class Store {
+ public:
+  // The ledger the records belong to; a data directory of another ledger is refused.
+  static Result<std::unique_ptr<Store>> open(const std::string& path,
+                                             const protocol::Domain& domain);
+
+  Status add_lease(const LeaseRecord& lease);
+  Status set_lease_stage(const Hash& lease, LeaseStage stage);
+  Status set_returned(const Hash& lease);
+  Result<LeaseRecord> lease(const Hash& id);
+  Result<std::vector<LeaseRecord>> leases();
+  Result<std::vector<LeaseRecord>> unreturned_leases();  // whose rest has not come back yet
+  // Open or opening, of this provider and execution, not expiring before `after`, with sequences
+  // left; the newest.
+  Result<std::optional<LeaseRecord>> usable_lease(const Address& provider, const Hash& execution,
+                                                  std::uint64_t after);
+  // Escrow of the lease that no settlement, statement or open cap needs.
+  Result<Micros> free_escrow(const Hash& lease);
+
+  // A top-up is written before it is submitted and counted once the ledger has it.
+  struct PendingTopUp {
+    Hash id{};
+    Signed<protocol::TopUp> operation;
+  };
+  Status add_top_up(const PendingTopUp& top_up);
+  Result<std::vector<PendingTopUp>> pending_top_ups();
+  Status top_up_done(const Hash& id, bool accepted);
+
+  // Takes the lease's next sequence and room for the cap in one transaction; `make` signs the
+  // request under that sequence and keeps its secrets. refused when the cap does not fit.
+  Result<RequestRecord> add_request(
+      const Hash& lease, Micros cap,
+      const std::function<Result<RequestRecord>(std::uint64_t sequence)>& make);
+  // Everything that changes after signing. The stage may only move forward from `from`:
+  // conflict when the record is no longer there.
+  Status update_request(const RequestRecord& request, RequestStage from);
+  Result<RequestRecord> request(const Hash& id);
+  Result<std::optional<RequestRecord>> by_statement(const Hash& statement_id);
+  Result<std::vector<RequestRecord>> requests_in(RequestStage stage);
+  Result<std::vector<RequestRecord>> recent_requests(std::uint32_t limit);  // newest first
+
+  // Signs one cumulative settlement over everything owed in the lease and marks it settled, in one
+  // transaction. nullopt: nothing is owed.
+  Result<std::optional<Signed<protocol::Settlement>>> take_settlement(
+      const Hash& lease,
+      const std::function<Signed<protocol::Settlement>(const protocol::Settlement&)>& sign);
+  struct PendingSettlement {
+    Hash lease{};
+    Signed<protocol::Settlement> operation;
+  };
+  Result<std::vector<PendingSettlement>> pending_settlements();
+  Status settlement_done(const Hash& lease, Micros cumulative);
+
+ private:
+  explicit Store(std::unique_ptr<io::Database> db) : db_(std::move(db)) {}
+  Result<std::vector<LeaseRecord>> read_leases(io::Statement& statement);
+  Result<std::vector<RequestRecord>> read_requests(io::Statement& statement);
+  Result<Micros> free_escrow_locked(const Hash& lease);
+
+  std::unique_ptr<io::Database> db_;
+  std::mutex mutex_;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,118 @@
+#include "services/gateway/store_rows.hpp"
+
+namespace assay::services::rows {
+namespace {
+
+template <class E>
+Result<E> parse_stage(std::string_view text, std::initializer_list<E> all) {
+  for (const E stage : all)
+    if (to_string(stage) == text) return stage;
+  return fail(Errc::mismatch, "gateway database: unknown stage '{}'", text);
+}
+
+constexpr auto kLeaseStages = {LeaseStage::opening, LeaseStage::open, LeaseStage::ended};
+constexpr auto kRequestStages = {
+    RequestStage::signed_off, RequestStage::receipted, RequestStage::audited,
+    RequestStage::settled,    RequestStage::mismatch,  RequestStage::disputed,
+    RequestStage::refunded,   RequestStage::withheld,  RequestStage::expired};
+constexpr auto kAuditStates = {AuditState::none, AuditState::pending, AuditState::match,
+                               AuditState::mismatch, AuditState::not_drawn};
+
+}  // namespace
+
+const char* const kSchema = R"(
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS leases(
+  id BLOB PRIMARY KEY, stage TEXT NOT NULL, provider BLOB NOT NULL, execution_hash BLOB NOT NULL,
+  expires INTEGER NOT NULL, lease TEXT NOT NULL, offer TEXT NOT NULL, execution TEXT NOT NULL,
+  audit_seed BLOB NOT NULL, chain_length INTEGER NOT NULL, next_sequence INTEGER NOT NULL,
+  escrow INTEGER NOT NULL, cumulative INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+  settlement TEXT NOT NULL DEFAULT '', returned INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS top_ups(
+  id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), amount INTEGER NOT NULL,
+  operation TEXT NOT NULL, done INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS requests(
+  id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), sequence INTEGER NOT NULL,
+  cap INTEGER NOT NULL, model TEXT NOT NULL, stage TEXT NOT NULL, request TEXT NOT NULL,
+  created_s INTEGER NOT NULL, always_audit INTEGER NOT NULL, statement_kind TEXT NOT NULL,
+  statement TEXT NOT NULL, statement_id BLOB NOT NULL, amount INTEGER NOT NULL,
+  audit TEXT NOT NULL, reason TEXT NOT NULL, position INTEGER, layer INTEGER,
+  dispute TEXT NOT NULL, dispute_id BLOB NOT NULL, UNIQUE(lease, sequence)) STRICT;
+CREATE INDEX IF NOT EXISTS requests_stage ON requests(stage);
+CREATE INDEX IF NOT EXISTS requests_statement ON requests(statement_id);
+)";
+
+Result<LeaseRecord> read_lease(const io::Statement& row) {
+  LeaseRecord out;
+  TRY(out.id, row.column_hash(0));
+  TRY(out.stage, parse_stage(row.column_text(1), kLeaseStages));
+  TRY(out.lease, signed_from_text<protocol::Lease>(row.column_text(2)));
+  TRY(out.offer, signed_from_text<protocol::Offer>(row.column_text(3)));
+  TRY(const json::value execution, json::parse(row.column_text(4)));
+  TRY(const json::object* object, json::as_object(execution, "a stored execution id"));
+  TRY(out.execution, protocol::from_json<protocol::ExecutionId>(*object));
+  TRY(out.audit_seed, row.column_hash(5));
+  out.chain_length = static_cast<std::uint64_t>(row.column_int64(6));
+  out.next_sequence = static_cast<std::uint64_t>(row.column_int64(7));
+  out.escrow = row.column_int64(8);
+  out.cumulative = row.column_int64(9);
+  out.confirmed = row.column_int64(10);
+  out.returned = row.column_int64(11) != 0;
+  return out;
+}
+
+Result<RequestRecord> read_request(const io::Statement& row) {
+  RequestRecord out;
+  TRY(out.id, row.column_hash(0));
+  TRY(out.lease, row.column_hash(1));
+  out.model = row.column_text(2);
+  TRY(out.stage, parse_stage(row.column_text(3), kRequestStages));
+  TRY(out.request, signed_from_text<protocol::Request>(row.column_text(4)));
+  out.created_s = row.column_int64(5);
+  out.always_audit = row.column_int64(6) != 0;
+  if (const std::string_view kind = row.column_text(7); kind == "receipt") {
+    TRY(out.statement, signed_from_text<protocol::Receipt>(row.column_text(8)));
+  } else if (kind == "progress") {
+    TRY(out.statement, signed_from_text<protocol::Progress>(row.column_text(8)));
+  }
+  TRY(out.statement_id, row.column_hash(9));
+  out.amount = row.column_int64(10);
+  TRY(out.audit, parse_stage(row.column_text(11), kAuditStates));
+  out.reason = row.column_text(12);
+  if (!row.column_is_null(13)) out.position = static_cast<std::uint32_t>(row.column_int64(13));
+  if (!row.column_is_null(14)) out.layer = static_cast<std::uint32_t>(row.column_int64(14));
+  out.dispute = row.column_text(15);
+  TRY(out.dispute_id, row.column_hash(16));
+  return out;
+}
+
+void bind_request(io::Statement& statement, const RequestRecord& record) {
+  std::string_view kind = "";
+  std::string text;
+  if (record.statement) {
+    if (const auto* receipt = std::get_if<Signed<protocol::Receipt>>(&*record.statement)) {
+      kind = "receipt";
+      text = signed_text(*receipt);
+    } else {
+      kind = "progress";
+      text = signed_text(std::get<Signed<protocol::Progress>>(*record.statement));
+    }
+  }
+  const auto optional = [&](int index, const std::optional<std::uint32_t>& value) {
+    if (value) {
+      statement.bind(index, std::int64_t{*value});
+    } else {
+      statement.bind_null(index);
+    }
+  };
+  statement.bind_all(ByteView(record.id), ByteView(record.lease), record.model,
+                     to_string(record.stage), signed_text(record.request), record.created_s,
+                     std::int64_t{record.always_audit}, kind, text, ByteView(record.statement_id),
+                     record.amount, to_string(record.audit), record.reason);
+  optional(14, record.position);
+  optional(15, record.layer);
+  statement.bind(16, record.dispute);
+  statement.bind(17, ByteView(record.dispute_id));
+}
+
+}  // namespace assay::services::rows

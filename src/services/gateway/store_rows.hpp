@@ -1,0 +1,33 @@
+// Rows of the gateway's database to records and back.
+#pragma once
+#include "io/sqlite.hpp"
+#include "services/gateway/records.hpp"
+
+namespace assay::services::rows {
+
+extern const char* const kSchema;
+// Column lists in the order the readers expect.
+inline constexpr std::string_view kLeaseColumns =
+    "id, stage, lease, offer, execution, audit_seed, chain_length, next_sequence, escrow, "
+    "cumulative, confirmed, returned";
+inline constexpr std::string_view kRequestColumns =
+    "id, lease, model, stage, request, created_s, always_audit, statement_kind, statement, "
+    "statement_id, amount, audit, reason, position, layer, dispute, dispute_id";
+
+Result<LeaseRecord> read_lease(const io::Statement& row);
+Result<RequestRecord> read_request(const io::Statement& row);
+// Binds the columns of kRequestColumns from parameter 1 on.
+void bind_request(io::Statement& statement, const RequestRecord& record);
+
+template <class M>
+std::string signed_text(const protocol::Signed<M>& message) {
+  return json::dump(protocol::to_json(message));
+}
+template <class M>
+Result<protocol::Signed<M>> signed_from_text(std::string_view text) {
+  TRY(const json::value value, json::parse(text));
+  TRY(const json::object* object, json::as_object(value, "a stored message"));
+  return protocol::signed_from_json<M>(*object);
+}
+
+}  // namespace assay::services::rows

@@ -1,0 +1,67 @@
+#include "services/gateway/vault.hpp"
+
+#include <cstdio>
+
+#include "base/hex.hpp"
+#include "io/files.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr unsigned kOwnerOnly = 0600;
+constexpr std::size_t kFileBytesMax = 64u << 20;
+
+Result<protocol::Opening> read_opening(const std::string& path) {
+  TRY(const std::string text, io::read_file(path, kFileBytesMax));
+  return protocol::opening_from_text(text);
+}
+
+}  // namespace
+
+Result<Vault> Vault::open(const std::string& data_directory) {
+  for (const char* folder : {"receipts", "openings", "pending"})
+    CHECK_OK(io::make_directories(fmt::format("{}/{}", data_directory, folder), 0700));
+  return Vault(data_directory);
+}
+
+std::string Vault::path(std::string_view folder, const Hash& id) const {
+  return fmt::format("{}/{}/{}.json", root_, folder, to_hex(id));
+}
+std::string Vault::receipt_path(const Hash& receipt) const { return path("receipts", receipt); }
+std::string Vault::opening_path(const Hash& receipt) const { return path("openings", receipt); }
+
+Status Vault::write_pending(const protocol::Opening& opening) const {
+  return io::write_file_atomic(path("pending", opening.request), view(protocol::to_text(opening)),
+                               kOwnerOnly);
+}
+
+Result<protocol::Opening> Vault::pending(const Hash& request) const {
+  return read_opening(path("pending", request));
+}
+
+void Vault::forget_pending(const Hash& request) const {
+  // What stays behind after a failure is a secret on the buyer's own disk, and harmless.
+  std::remove(path("pending", request).c_str());
+}
+
+Status Vault::write_receipt(const Hash& receipt, const protocol::ReceiptFile& file,
+                            const protocol::Opening& opening) const {
+  CHECK_OK(write_opening(receipt, opening));
+  return io::write_file_atomic(receipt_path(receipt), view(protocol::to_text(file)));
+}
+
+Status Vault::write_opening(const Hash& receipt, const protocol::Opening& opening) const {
+  return io::write_file_atomic(opening_path(receipt), view(protocol::to_text(opening)), kOwnerOnly);
+}
+
+Result<protocol::Opening> Vault::opening(const Hash& receipt) const {
+  return read_opening(opening_path(receipt));
+}
+Result<std::string> Vault::receipt_text(const Hash& receipt) const {
+  return io::read_file(receipt_path(receipt), kFileBytesMax);
+}
+Result<std::string> Vault::opening_text(const Hash& receipt) const {
+  return io::read_file(opening_path(receipt), kFileBytesMax);
+}
+
+}  // namespace assay::services

@@ -1,0 +1,38 @@
+// The buyer's files, each replaced atomically:
+//   <data>/receipts/<receipt digest>.json   may be published (protocol/files.hpp)
+//   <data>/openings/<receipt digest>.json   mode 0600: prompt, answer, salt
+//   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
+#pragma once
+#include <string>
+
+#include "protocol/files.hpp"
+
+namespace assay::services {
+
+class Vault {
+ public:
+  // Makes the folders, for the owner only.
+  static Result<Vault> open(const std::string& data_directory);
+
+  Status write_pending(const protocol::Opening& opening) const;
+  Result<protocol::Opening> pending(const Hash& request) const;
+  void forget_pending(const Hash& request) const;
+
+  // Opening first: a receipt file never lies there without it.
+  Status write_receipt(const Hash& receipt, const protocol::ReceiptFile& file,
+                       const protocol::Opening& opening) const;
+  Status write_opening(const Hash& receipt, const protocol::Opening& opening) const;
+  Result<protocol::Opening> opening(const Hash& receipt) const;
+  Result<std::string> receipt_text(const Hash& receipt) const;
+  Result<std::string> opening_text(const Hash& receipt) const;
+
+  std::string receipt_path(const Hash& receipt) const;
+  std::string opening_path(const Hash& receipt) const;
+
+ private:
+  explicit Vault(std::string root) : root_(std::move(root)) {}
+  std::string path(std::string_view folder, const Hash& id) const;
+  std::string root_;
+};
+
+}  // namespace assay::services

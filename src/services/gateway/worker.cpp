@@ -1,0 +1,139 @@
+#include "services/gateway/worker.hpp"
+
+#include <algorithm>
+
+#include "io/log.hpp"
+#include "io/system_clock.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr std::int64_t kTickMs = 200;
+constexpr std::int64_t kWaitMaxMs = 60'000;
+// How long a provider that died may come back with its receipt before its last progress counts.
+constexpr std::int64_t kProgressGraceS = 60;
+
+}  // namespace
+
+Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
+    : buyer_(buyer),
+      leases_(leases),
+      intake_(intake),
+      auditor_(buyer, market),
+      disputes_(buyer, market) {}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool Worker::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void Worker::run() {
+  while (true) {
+    sweep();
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, std::chrono::milliseconds(kTickMs),
+                   [this] { return woken_ || stopping_; });
+    if (stopping_) return;
+    woken_ = false;
+  }
+}
+
+void Worker::attempt(const Hash& id, const std::function<Status()>& step) {
+  const std::int64_t now_ms = io::steady_ms();
+  Retry& retry = retries_[id];
+  if (now_ms < retry.due_ms || stopping()) return;
+  if (const Status done = step(); !done) {
+    io::log_debug("later: {}", done.error().message);
+    retry.wait_ms = std::clamp(retry.wait_ms * 2, buyer_.options.retry_ms, kWaitMaxMs);
+    retry.due_ms = now_ms + retry.wait_ms;
+  } else {
+    retries_.erase(id);
+  }
+}
+
+void Worker::each(RequestStage stage, const std::function<Status(RequestRecord)>& step) {
+  const auto records = buyer_.store->requests_in(stage);
+  if (!records) {
+    io::log_error("gateway database: {}", records.error().message);
+    return;
+  }
+  for (const RequestRecord& record : *records) {
+    if (buyer_.active.contains(record.id)) continue;
+    attempt(record.id, [&] { return step(record); });
+  }
+}
+
+void Worker::sweep() {
+  attempt(Hash{}, [&] { return leases_.catch_up(); });
+  each(RequestStage::signed_off, [&](RequestRecord record) { return pick_up(std::move(record)); });
+  each(RequestStage::receipted,
+       [&](RequestRecord record) { return after_receipt(std::move(record)); });
+  each(RequestStage::mismatch,
+       [&](RequestRecord record) { return disputes_.file(std::move(record)); });
+  each(RequestStage::disputed,
+       [&](RequestRecord record) { return disputes_.follow(std::move(record)); });
+  each(RequestStage::audited, [&](const RequestRecord& record) {
+    return leases_.settle(record.lease);  // pays whatever else the lease owes, too
+  });
+}
+
+Result<RequestRecord> Worker::audit_now(const Hash& request) {
+  auto record = auditor_.audit(request);
+  wake();
+  return record;
+}
+
+Status Worker::pick_up(RequestRecord record) {
+  const auto picked = intake_.pick_up(record);
+  if (picked) return {};
+  const std::uint64_t now = buyer_.now();
+  if (record.statement) {
+    if (now < static_cast<std::uint64_t>(record.created_s + kProgressGraceS))
+      return std::unexpected(picked.error());
+    TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
+    TRY(protocol::Opening opening, buyer_.vault.pending(record.id));
+    const auto progress = std::get<Signed<protocol::Progress>>(*record.statement);
+    CHECK_OK(intake_.accept_progress(std::move(record), lease, std::move(opening), progress));
+    return {};
+  }
+  if (now <= record.request.message.expires) return std::unexpected(picked.error());
+  record.stage = RequestStage::expired;
+  record.reason = fmt::format("no receipt before it expired ({})", picked.error().message);
+  CHECK_OK(buyer_.store->update_request(record, RequestStage::signed_off));
+  buyer_.vault.forget_pending(record.id);
+  return {};
+}
+
+Status Worker::after_receipt(RequestRecord record) {
+  if (record.audit == AuditState::pending) {
+    CHECK_OK(auditor_.audit(record.id));
+    return {};
+  }
+  record.stage = RequestStage::audited;
+  return buyer_.store->update_request(record, RequestStage::receipted);
+}
+
+}  // namespace assay::services

@@ -1,0 +1,57 @@
+// Everything that happens after an answer: audits, disputes, payments, and what a crash or an
+// unreachable peer left undone. One thread sweeps over the database; a restart is just the next
+// sweep, so recovery and normal work are the same code.
+#pragma once
+#include <condition_variable>
+#include <map>
+#include <thread>
+
+#include "services/gateway/auditor.hpp"
+#include "services/gateway/disputes.hpp"
+#include "services/gateway/intake.hpp"
+#include "services/gateway/leases.hpp"
+
+namespace assay::services {
+
+class Worker {
+ public:
+  Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake);
+  ~Worker();  // stop()
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();
+  void stop();  // the step at hand is finished, the rest waits for the next start
+  void wake();
+  // Audits one request in the caller's thread, before its turn.
+  Result<RequestRecord> audit_now(const Hash& request);
+
+ private:
+  void run();
+  void sweep();
+  void each(RequestStage stage, const std::function<Status(RequestRecord)>& step);
+  // Runs the step unless it failed lately; remembers when it may be tried again.
+  void attempt(const Hash& id, const std::function<Status()>& step);
+  bool stopping();
+
+  Status pick_up(RequestRecord record);
+  Status after_receipt(RequestRecord record);
+
+  Buyer& buyer_;
+  Leases& leases_;
+  Intake& intake_;
+  Auditor auditor_;
+  Disputes disputes_;
+
+  struct Retry {
+    std::int64_t due_ms = 0, wait_ms = 0;  // steady clock
+  };
+  std::map<Hash, Retry> retries_;  // worker thread only
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool woken_ = false, stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace assay::services

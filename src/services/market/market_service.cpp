@@ -1,0 +1,192 @@
+#include "services/market/market_service.hpp"
+
+#include "base/hex.hpp"
+#include "io/http_router.hpp"
+#include "io/log.hpp"
+#include "io/random.hpp"
+
+namespace assay::services {
+
+using io::HttpRequest;
+using io::HttpResponse;
+using market::Operation;
+
+namespace {
+
+constexpr std::size_t kBodyBytesMax = 32u << 20;
+
+template <class T>
+void answer(HttpResponse& response, const Result<T>& result) {
+  if (result)
+    response.send_json(200, market::to_json(*result));
+  else
+    response.send_error(result.error());
+}
+
+Result<json::object> body_of(const HttpRequest& request) {
+  TRY(json::value v, json::parse(request.body, kBodyBytesMax));
+  if (auto* o = v.if_object()) return std::move(*o);
+  return fail(Errc::invalid, "the body must be a JSON object");
+}
+
+Result<Hash> id_of(const HttpRequest& request) {
+  auto id = array_from_hex<32>(request.param("id"));
+  if (!id) return fail(Errc::invalid, "an id is 32 bytes of hex: {}", id.error().message);
+  return id;
+}
+
+Result<market::Applied> post_operation(settle::EmbeddedLedger& ledger, const HttpRequest& request) {
+  TRY(const auto body, body_of(request));
+  TRY(const auto operation, market::operation_from_json(body));
+  if (std::holds_alternative<market::FileDispute>(operation))
+    return fail(Errc::invalid,
+                "a dispute needs its opening: post both to /ledger/disputes instead");
+  return ledger.submit(operation);
+}
+
+Result<market::Applied> post_dispute(settle::EmbeddedLedger& ledger, Judge& judge,
+                                     const HttpRequest& request) {
+  TRY(const auto body, body_of(request));
+  TRY(const json::object* member, json::get_object(body, "operation"));
+  TRY(auto operation, market::operation_from_json(*member));
+  auto* filed = std::get_if<market::FileDispute>(&operation);
+  if (filed == nullptr)
+    return fail(Errc::invalid, "'operation' must be of kind file_dispute, not {}",
+                market::kind_of(operation));
+  TRY(const json::object* opening_json, json::get_object(body, "opening"));
+  TRY(auto opening, protocol::opening_from_text(json::dump(*opening_json)));
+  TRY(const auto applied, ledger.file_dispute(*filed, opening));
+  // Sent again: the first copy is with the judge, or its verdict is on the ledger.
+  if (!applied.already) judge.add({applied.id, std::move(*filed), std::move(opening)});
+  return applied;
+}
+
+void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpResponse& response) {
+  const auto text = request.query_value("from");
+  const auto from = text.empty() ? Result<std::uint64_t>(1) : json::parse_u64(text);
+  if (!from) {
+    response.send_error(400, "'from' must be a row number", "invalid");
+    return;
+  }
+  response.begin_stream(200, "application/x-ndjson");
+  const auto status = ledger.read_log(*from, [&](const settle::LogRow& row) -> Status {
+    if (response.write(settle::to_line(row))) return {};
+    return fail(Errc::cancelled, "the reader left");
+  });
+  // A cut connection is how a stream says that it is not whole.
+  if (status)
+    response.end();
+  else
+    response.abort();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions& options,
+                                                            const crypto::SecretKey& host_key,
+                                                            const Clock& clock) {
+  CHECK_OK(io::make_directories(options.data_dir, 0700));
+  TRY(auto lock, io::FileLock::acquire(options.data_dir));
+  std::unique_ptr<MarketService> service(new MarketService(std::move(lock)));
+  service->clock_ = &clock;
+
+  market::LedgerInfo fresh;
+  fresh.domain.ledger = io::random_hash();
+  fresh.host = crypto::address_of(host_key);
+  fresh.parameters = options.parameters;
+  TRY(service->ledger_,
+      settle::EmbeddedLedger::open(options.data_dir + "/ledger.db", fresh, clock));
+  service->referee_ =
+      std::make_unique<ReplayReferee>(options.models_dir, options.referee_threads, clock);
+  TRY(service->judge_, Judge::start(*service->ledger_, *service->referee_, host_key));
+
+  io::HttpServerOptions http;
+  http.address = options.address;
+  http.port = options.port;
+  http.max_body_bytes = kBodyBytesMax;
+  TRY(service->server_, io::HttpServer::start(http, service->routes()));
+  return service;
+}
+
+MarketService::~MarketService() { stop(); }
+
+void MarketService::stop() {
+  if (server_) server_->stop();
+  server_.reset();
+  judge_.reset();
+}
+
+std::string MarketService::url() const { return server_->url(); }
+
+// At most once a minute, by whoever reads or publishes offers.
+void MarketService::prune() {
+  constexpr std::int64_t kEveryMs = 60'000;
+  const auto now = clock_->now_ms();
+  auto last = pruned_at_.load();
+  if (now - last < kEveryMs || !pruned_at_.compare_exchange_strong(last, now)) return;
+  if (auto status = ledger_->prune_offers(); !status)
+    io::log_warn("expired offers stay on disk: {}", status.error().message);
+}
+
+io::HttpHandler MarketService::routes() {
+  auto& ledger = *ledger_;
+  io::Router router;
+  router.get("/health", [](HttpRequest&, HttpResponse& response) {
+    response.send_json(200, json::object{{"status", "ok"}});
+  });
+  router.get("/ledger",
+             [&ledger](HttpRequest&, HttpResponse& response) { answer(response, ledger.info()); });
+  router.get("/ledger/totals", [&ledger](HttpRequest&, HttpResponse& response) {
+    answer(response, ledger.totals());
+  });
+  router.get("/ledger/accounts/{address}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto address = market::Address::parse(request.param("address"));
+    answer(response, address ? ledger.account(*address)
+                             : Result<market::AccountView>(std::unexpected(address.error())));
+  });
+  router.get("/ledger/leases/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response,
+           id ? ledger.lease(*id) : Result<market::LeaseView>(std::unexpected(id.error())));
+  });
+  router.get("/ledger/disputes/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response,
+           id ? ledger.dispute(*id) : Result<market::DisputeView>(std::unexpected(id.error())));
+  });
+  router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
+    send_log(ledger, request, response);
+  });
+  router.post("/ledger/operations", [&ledger](HttpRequest& request, HttpResponse& response) {
+    answer(response, post_operation(ledger, request));
+  });
+  router.post("/ledger/disputes", [this](HttpRequest& request, HttpResponse& response) {
+    answer(response, post_dispute(*ledger_, *judge_, request));
+  });
+  router.get("/board/offers", [this](HttpRequest&, HttpResponse& response) {
+    prune();
+    const auto offers = ledger_->offers();
+    if (!offers) {
+      response.send_error(offers.error());
+      return;
+    }
+    json::array list;
+    for (const auto& offer : *offers) list.push_back(protocol::to_json(offer));
+    response.send_json(200, json::object{{"offers", std::move(list)}});
+  });
+  router.post("/board/offers", [this](HttpRequest& request, HttpResponse& response) {
+    prune();
+    const auto publish = [&]() -> Status {
+      TRY(const auto body, body_of(request));
+      TRY(const auto offer, protocol::signed_from_json<market::Offer>(body));
+      return ledger_->publish(offer);
+    };
+    if (auto status = publish(); !status)
+      response.send_error(status.error());
+    else
+      response.send_json(200, json::object{{"published", true}});
+  });
+  return router.handler();
+}
+
+}  // namespace assay::services

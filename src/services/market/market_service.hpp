@@ -1,0 +1,51 @@
+// The host of an embedded ledger and a board of offers, over HTTP: see settle/remote.hpp for the
+// endpoints. Data directory: ledger.db (and its WAL), lock.
+#pragma once
+#include <atomic>
+
+#include "io/files.hpp"
+#include "io/http_server.hpp"
+#include "services/market/judge.hpp"
+#include "services/market/replay_referee.hpp"
+
+namespace assay::services {
+
+struct MarketOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;         // 0: any free one
+  std::string data_dir;           // made when missing; one process at a time
+  std::string models_dir;         // the referee's GGUF files; empty: disputes are not judged
+  market::Parameters parameters;  // of a new ledger; an old one keeps its own
+  unsigned referee_threads = 1;
+};
+
+class MarketService {
+ public:
+  // Listens when it returns. `clock` outlives it.
+  static Result<std::unique_ptr<MarketService>> start(const MarketOptions& options,
+                                                      const crypto::SecretKey& host_key,
+                                                      const Clock& clock);
+  ~MarketService();
+  MarketService(const MarketService&) = delete;
+  MarketService& operator=(const MarketService&) = delete;
+
+  std::string url() const;
+  settle::EmbeddedLedger& ledger() { return *ledger_; }
+  // Ends requests first, then the judge, then the writer.
+  void stop();
+
+ private:
+  explicit MarketService(io::FileLock lock) : lock_(std::move(lock)) {}
+  io::HttpHandler routes();
+  void prune();
+
+  io::FileLock lock_;
+  std::unique_ptr<settle::EmbeddedLedger> ledger_;
+  std::unique_ptr<ReplayReferee> referee_;
+  std::unique_ptr<Judge> judge_;
+  std::unique_ptr<io::HttpServer> server_;
+  std::atomic<std::int64_t> pruned_at_{0};
+  const Clock* clock_ = nullptr;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,32 @@
+#include "services/provider/offer_keeper.hpp"
+
+namespace assay::services {
+
+Status OfferKeeper::renew() {
+  if (core_.now() < renew_at_) return {};
+  CHECK_OK(publish(core_.options.offer_lifetime_s));
+  renew_at_ = core_.now() + core_.options.offer_lifetime_s / 2;
+  return {};
+}
+
+Status OfferKeeper::withdraw() { return publish(1); }
+
+Status OfferKeeper::publish(std::uint64_t lifetime_s) {
+  protocol::Offer offer;
+  offer.provider = core_.address;
+  offer.payout = core_.payout;
+  // Used up before it is published: no two offers ever share a sequence.
+  TRY(offer.sequence, core_.store->next_offer_sequence());
+  offer.endpoint = endpoint_;
+  offer.region = core_.options.region;
+  offer.hardware = core_.options.hardware;
+  offer.vram_mib = core_.options.vram_mib;
+  offer.slots = core_.options.slots;
+  offer.first_token_ms = first_token_ms_;
+  offer.per_token_ms = per_token_ms_;
+  offer.expires = core_.now() + lifetime_s;
+  for (const ServedModel& model : core_.models) offer.models.push_back(model.advertised);
+  return core_.board.publish(core_.sign(std::move(offer)));
+}
+
+}  // namespace assay::services

@@ -1,0 +1,33 @@
+// Signs and publishes the offer, renews it at half of its life, withdraws it at the end.
+#pragma once
+#include <atomic>
+
+#include "services/provider/provider_core.hpp"
+
+namespace assay::services {
+
+class OfferKeeper {
+ public:
+  OfferKeeper(ProviderCore& core, std::string endpoint)
+      : core_(core), endpoint_(std::move(endpoint)) {}
+
+  // Milliseconds to the first token and per token, as measured; claimed in the next offer.
+  void set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms) {
+    first_token_ms_ = first_token_ms;
+    per_token_ms_ = per_token_ms;
+  }
+  // Publishes when the last one is past half of its life, or none is out.
+  Status renew();
+  // Replaces the offer by one that expires at once.
+  Status withdraw();
+
+ private:
+  Status publish(std::uint64_t lifetime_s);
+
+  ProviderCore& core_;
+  std::string endpoint_;
+  std::atomic<std::uint32_t> first_token_ms_{0}, per_token_ms_{0};
+  std::uint64_t renew_at_ = 0;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,41 @@
+// What a provider serves and under which terms.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/session.hpp"
+#include "protocol/typed.hpp"
+
+namespace assay::services {
+
+// `advertised` is what the offer says and what receipts will be about; `model` is what computes.
+// The mapped file behind the model outlives the service.
+struct ServedModel {
+  std::shared_ptr<const engine::Model> model;
+  protocol::OfferModel advertised;
+};
+
+struct ProviderOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;       // 0: any free one
+  std::string public_endpoint;  // what the offer says; empty: the address it listens on
+  std::string data_dir;         // made when missing; one process at a time
+  protocol::Address payout{};   // zero: the operating key's own address
+
+  std::string region, hardware;  // claimed in the offer
+  std::uint32_t vram_mib = 0;
+  std::uint32_t slots = 1;             // requests computed at a time
+  std::uint32_t queue = 8;             // waiting beyond that; more are answered 429
+  unsigned threads = 1;                // of one slot
+  std::uint32_t progress_tokens = 16;  // between two progress messages
+  engine::Isa isa = engine::best_isa();
+
+  std::uint64_t offer_lifetime_s = 600;  // renewed at half of it
+  // A lease with unpaid receipts is claimed once it has expired or rested for so long; one with
+  // nothing unpaid is closed then.
+  std::uint64_t rest_s = 3600;
+  std::int64_t tick_ms = 1000;  // of the background loop
+};
+
+}  // namespace assay::services

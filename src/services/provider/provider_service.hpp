@@ -1,0 +1,61 @@
+// A provider: serves GGUF models over HTTP as protocol/inference.hpp says, publishes its offer,
+// signs progress and receipts, and collects what it is owed.
+//
+// Trust: it believes the ledger about leases, nobody about anything else. After kill -9 it goes on
+// from its database: a request without a receipt is computed again when it is sent again, to the
+// same bits; a signed receipt is never replaced by another.
+#pragma once
+#include <memory>
+
+#include "io/files.hpp"
+#include "io/http_server.hpp"
+#include "services/provider/collector.hpp"
+#include "services/provider/offer_keeper.hpp"
+#include "services/provider/slots.hpp"
+
+namespace assay::services {
+
+class ProviderService {
+ public:
+  // Listens, and its first offer is on the board, when it returns. settlement, board and clock
+  // outlive it.
+  static Result<std::unique_ptr<ProviderService>> start(const ProviderOptions& options,
+                                                        std::vector<ServedModel> models,
+                                                        const crypto::SecretKey& key,
+                                                        market::Settlement& settlement,
+                                                        market::Board& board, const Clock& clock);
+  ~ProviderService();
+  ProviderService(const ProviderService&) = delete;
+  ProviderService& operator=(const ProviderService&) = delete;
+
+  std::string url() const;
+  std::uint16_t port() const;
+  const protocol::Address& address() const { return core_.address; }
+  Result<ProviderTotals> totals() { return core_.store->totals(); }
+  // Withdraws the offer, ends running requests with a receipt, then stops. Idempotent.
+  void stop();
+
+ private:
+  ProviderService(io::FileLock lock, ProviderCore core);
+  io::HttpHandler routes();
+  void infer(io::HttpRequest& request, io::HttpResponse& response);
+  void receipt(io::HttpRequest& request, io::HttpResponse& response);
+  void trace(io::HttpRequest& request, io::HttpResponse& response);
+  void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
+               ThreadPool& pool);
+  Result<StoredRequest> recalled(const protocol::Recall& recall);
+  Result<protocol::TraceReply> recompute(const StoredRequest& stored,
+                                         const protocol::Recall& recall,
+                                         io::HttpResponse& response);
+
+  io::FileLock lock_;
+  ProviderCore core_;
+  Slots slots_;
+  Admission admission_;
+  std::unique_ptr<OfferKeeper> offers_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<io::HttpServer> server_;
+  bool stopped_ = false;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,298 @@
+#include "services/provider/provider_store.hpp"
+
+#include "base/hex.hpp"
+
+namespace assay::services {
+namespace {
+
+using protocol::Signed;
+
+constexpr const char* kSchema = R"(
+CREATE TABLE IF NOT EXISTS meta(
+  key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases(
+  id BLOB PRIMARY KEY, lease TEXT NOT NULL, stage INTEGER NOT NULL, used INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS requests(
+  id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), sequence INTEGER NOT NULL,
+  request TEXT NOT NULL, salt BLOB NOT NULL, prompt BLOB NOT NULL, stop_ids BLOB NOT NULL,
+  answer BLOB, receipt TEXT, amount INTEGER, key_sequence INTEGER UNIQUE,
+  UNIQUE(lease, sequence)) STRICT;
+CREATE TABLE IF NOT EXISTS claims(
+  id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
+  leaves BLOB NOT NULL) STRICT;
+)";
+
+Bytes pack(std::span<const std::uint32_t> tokens) {
+  Bytes out;
+  out.reserve(tokens.size() * 4);
+  for (const auto t : tokens) append_le(out, t);
+  return out;
+}
+
+std::vector<std::uint32_t> unpack(ByteView bytes) {
+  std::vector<std::uint32_t> out;
+  out.reserve(bytes.size() / 4);
+  for (std::size_t i = 0; i + 4 <= bytes.size(); i += 4)
+    out.push_back(load_le<std::uint32_t>(bytes.data() + i));
+  return out;
+}
+
+template <class M>
+std::string dump(const Signed<M>& message) {
+  return json::dump(protocol::to_json(message));
+}
+
+template <class M>
+Result<Signed<M>> load(std::string_view text) {
+  TRY(const json::value v, json::parse(text));
+  TRY(const json::object* o, json::as_object(v, "a stored message"));
+  return protocol::signed_from_json<M>(*o);
+}
+
+constexpr const char* kColumns = "id, request, salt, prompt, stop_ids, answer, receipt";
+
+Result<StoredRequest> read_request(const io::Statement& row) {
+  StoredRequest out;
+  TRY(out.id, row.column_hash(0));
+  TRY(out.request, load<protocol::Request>(row.column_text(1)));
+  TRY(out.salt_secret, row.column_hash(2));
+  out.prompt = unpack(row.column_blob(3));
+  out.stop_ids = unpack(row.column_blob(4));
+  if (row.column_is_null(6)) return out;
+  TRY(auto receipt, load<protocol::Receipt>(row.column_text(6)));
+  out.outcome = StoredOutcome{unpack(row.column_blob(5)), std::move(receipt)};
+  return out;
+}
+
+Result<std::optional<StoredRequest>> find(io::Database& db, const Hash& id) {
+  TRY(auto select, db.prepare(fmt::format("SELECT {} FROM requests WHERE id = ?1", kColumns)));
+  select.bind_all(ByteView(id));
+  TRY(const bool found, select.step());
+  if (!found) return std::nullopt;
+  TRY(auto request, read_request(select));
+  return request;
+}
+
+Result<std::optional<std::string>> get_meta(io::Database& db, std::string_view key) {
+  TRY(auto select, db.prepare("SELECT value FROM meta WHERE key = ?1"));
+  select.bind_all(key);
+  TRY(const bool found, select.step());
+  if (!found) return std::nullopt;
+  return std::string(select.column_text(0));
+}
+
+Status set_meta(io::Database& db, std::string_view key, std::string_view value) {
+  TRY(auto insert, db.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)"));
+  return insert.bind_all(key, value).run();
+}
+
+// What the database is bound to; set by the first run.
+Status bind_to(io::Database& db, std::string_view key, const std::string& value,
+               std::string_view what) {
+  TRY(const auto stored, get_meta(db, key));
+  if (!stored) return set_meta(db, key, value);
+  if (*stored != value)
+    return fail(Errc::conflict,
+                "this data directory belongs to another {} ({}): choose another with --data", what,
+                *stored);
+  return {};
+}
+
+Status touch(io::Database& db, const Hash& lease, std::uint64_t now) {
+  TRY(auto update, db.prepare("UPDATE leases SET used = ?2 WHERE id = ?1"));
+  return update.bind_all(ByteView(lease), static_cast<std::int64_t>(now)).run();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProviderStore>> ProviderStore::open(const std::string& path,
+                                                           const protocol::Domain& domain,
+                                                           const protocol::Address& provider) {
+  TRY(auto db, io::Database::open(path, io::OpenMode::create));
+  CHECK_OK(db->exec(kSchema));
+  TRY(auto transaction, io::Transaction::begin(*db));
+  CHECK_OK(bind_to(*db, "ledger", to_hex(domain.separator()), "ledger"));
+  CHECK_OK(bind_to(*db, "provider", provider.to_string(), "key"));
+  CHECK_OK(transaction.commit());
+  return std::unique_ptr<ProviderStore>(new ProviderStore(std::move(db)));
+}
+
+Result<std::unique_ptr<ProviderStore>> ProviderStore::open_existing(const std::string& path) {
+  TRY(auto db, io::Database::open(path, io::OpenMode::read_only));
+  return std::unique_ptr<ProviderStore>(new ProviderStore(std::move(db)));
+}
+
+Status ProviderStore::add_request(const Hash& id, const protocol::InferenceCall& call,
+                                  std::uint64_t now) {
+  const std::lock_guard lock(mutex_);
+  const auto& request = call.request.message;
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  {
+    TRY(auto insert,
+        db_->prepare("INSERT INTO leases(id, lease, stage, used) VALUES(?1, ?2, 0, ?3) "
+                     "ON CONFLICT(id) DO UPDATE SET used = excluded.used"));
+    CHECK_OK(
+        insert.bind_all(ByteView(request.lease), dump(call.lease), static_cast<std::int64_t>(now))
+            .run());
+  }
+  {
+    TRY(auto same, db_->prepare("SELECT id FROM requests WHERE lease = ?1 AND sequence = ?2"));
+    same.bind_all(ByteView(request.lease), static_cast<std::int64_t>(request.sequence));
+    TRY(const bool found, same.step());
+    if (found) {
+      TRY(const Hash stored, same.column_hash(0));
+      if (stored == id) return {};
+      return fail(Errc::conflict, "another request has sequence {} of this lease: use a new one",
+                  request.sequence);
+    }
+  }
+  TRY(auto insert, db_->prepare("INSERT INTO requests(id, lease, sequence, request, salt, prompt, "
+                                "stop_ids) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  CHECK_OK(insert
+               .bind_all(ByteView(id), ByteView(request.lease),
+                         static_cast<std::int64_t>(request.sequence), dump(call.request),
+                         ByteView(call.salt_secret), ByteView(pack(call.prompt)),
+                         ByteView(pack(call.stop_ids)))
+               .run());
+  return transaction.commit();
+}
+
+Result<std::optional<StoredRequest>> ProviderStore::request(const Hash& id) {
+  const std::lock_guard lock(mutex_);
+  return find(*db_, id);
+}
+
+Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
+                                            std::span<const std::uint32_t> answer,
+                                            std::uint64_t now, const Sign& sign) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(auto stored, find(*db_, id));
+  if (!stored) return fail(Errc::not_found, "no such request");
+  if (stored->outcome) return std::move(*stored->outcome);
+  TRY(const auto last, db_->query_int64("SELECT MAX(key_sequence) FROM requests"));
+  const std::int64_t key_sequence = last.value_or(0) + 1;
+  StoredOutcome outcome{{answer.begin(), answer.end()},
+                        sign(static_cast<std::uint64_t>(key_sequence))};
+  {
+    TRY(auto update, db_->prepare("UPDATE requests SET answer = ?2, receipt = ?3, amount = ?4, "
+                                  "key_sequence = ?5 WHERE id = ?1 AND receipt IS NULL"));
+    CHECK_OK(update
+                 .bind_all(ByteView(id), ByteView(pack(answer)), dump(outcome.receipt),
+                           outcome.receipt.message.amount, key_sequence)
+                 .run());
+  }
+  CHECK_OK(touch(*db_, lease, now));
+  // If the process dies before this returns, the receipt was never sent and does not exist.
+  CHECK_OK(transaction.commit());
+  return outcome;
+}
+
+Result<protocol::Micros> ProviderStore::receipted(const Hash& lease) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto sum, db_->prepare("SELECT SUM(amount) FROM requests WHERE lease = ?1"));
+  sum.bind_all(ByteView(lease));
+  TRY(const bool found, sum.step());
+  return found && !sum.column_is_null(0) ? sum.column_int64(0) : 0;
+}
+
+Result<std::vector<StoredLease>> ProviderStore::open_leases() {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare("SELECT l.id, l.lease, l.used, (SELECT SUM(amount) FROM requests r WHERE "
+                   "r.lease = l.id) FROM leases l WHERE stage = 0"));
+  std::vector<StoredLease> out;
+  for (;;) {
+    TRY(const bool row, select.step());
+    if (!row) return out;
+    StoredLease lease;
+    TRY(lease.id, select.column_hash(0));
+    TRY(lease.lease, load<protocol::Lease>(select.column_text(1)));
+    lease.used = static_cast<std::uint64_t>(select.column_int64(2));
+    if (!select.column_is_null(3)) lease.receipted = select.column_int64(3);
+    out.push_back(std::move(lease));
+  }
+}
+
+Status ProviderStore::end_lease(const Hash& id) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto update, db_->prepare("UPDATE leases SET stage = 1 WHERE id = ?1"));
+  return update.bind_all(ByteView(id)).run();
+}
+
+Result<std::vector<StoredRequest>> ProviderStore::receipts(const Hash& lease) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare(fmt::format(
+          "SELECT {} FROM requests WHERE lease = ?1 AND receipt IS NOT NULL ORDER BY sequence",
+          kColumns)));
+  select.bind_all(ByteView(lease));
+  std::vector<StoredRequest> out;
+  for (;;) {
+    TRY(const bool row, select.step());
+    if (!row) return out;
+    TRY(auto request, read_request(select));
+    out.push_back(std::move(request));
+  }
+}
+
+Status ProviderStore::add_claim(const StoredClaim& claim) {
+  Bytes leaves;
+  for (const Hash& leaf : claim.leaves) append(leaves, leaf);
+  const std::lock_guard lock(mutex_);
+  TRY(auto insert, db_->prepare("INSERT OR IGNORE INTO claims(id, lease, claim, leaves) "
+                                "VALUES(?1, ?2, ?3, ?4)"));
+  return insert
+      .bind_all(ByteView(claim.id), ByteView(claim.claim.message.lease), dump(claim.claim),
+                ByteView(leaves))
+      .run();
+}
+
+Result<std::optional<StoredClaim>> ProviderStore::claim(const Hash& id) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select, db_->prepare("SELECT claim, leaves FROM claims WHERE id = ?1"));
+  select.bind_all(ByteView(id));
+  TRY(const bool found, select.step());
+  if (!found) return std::nullopt;
+  StoredClaim out;
+  out.id = id;
+  TRY(out.claim, load<protocol::Claim>(select.column_text(0)));
+  const ByteView leaves = select.column_blob(1);
+  for (std::size_t i = 0; i + 32 <= leaves.size(); i += 32)
+    std::copy_n(leaves.begin() + static_cast<std::ptrdiff_t>(i), 32,
+                out.leaves.emplace_back().begin());
+  return out;
+}
+
+Result<std::uint64_t> ProviderStore::next_offer_sequence() {
+  const std::lock_guard lock(mutex_);
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(const auto stored, get_meta(*db_, "offer_sequence"));
+  std::uint64_t next = 1;
+  if (stored) {
+    TRY(const std::uint64_t last, json::parse_u64(*stored));
+    next = last + 1;
+  }
+  CHECK_OK(set_meta(*db_, "offer_sequence", std::to_string(next)));
+  CHECK_OK(transaction.commit());
+  return next;
+}
+
+Result<ProviderTotals> ProviderStore::totals() {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare("SELECT COUNT(*), COUNT(receipt), COALESCE(SUM(amount), 0), "
+                   "COALESCE(SUM(LENGTH(answer)), 0) / 4, (SELECT COUNT(*) FROM leases "
+                   "WHERE stage = 0) FROM requests"));
+  TRY(const bool row, select.step());
+  if (!row) return ProviderTotals{};
+  ProviderTotals out;
+  out.requests = static_cast<std::uint64_t>(select.column_int64(0));
+  out.receipts = static_cast<std::uint64_t>(select.column_int64(1));
+  out.receipted = select.column_int64(2);
+  out.tokens_out = static_cast<std::uint64_t>(select.column_int64(3));
+  out.open_leases = static_cast<std::uint64_t>(select.column_int64(4));
+  return out;
+}
+
+}  // namespace assay::services

@@ -1,0 +1,97 @@
+// Everything a provider needs to get paid, in SQLite (WAL, synchronous=FULL): what a call returns
+// from is on disk. Kept per request: the signed request, its salt, token ids, the signed receipt;
+// states and traces are recomputed on demand.
+//
+// Safe to use from many threads. `provider.db` in the data directory.
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "io/sqlite.hpp"
+#include "protocol/inference.hpp"
+
+namespace assay::services {
+
+struct StoredOutcome {
+  std::vector<std::uint32_t> answer;
+  protocol::Signed<protocol::Receipt> receipt;
+};
+
+struct StoredRequest {
+  Hash id{};
+  protocol::Signed<protocol::Request> request;
+  Hash salt_secret{};
+  std::vector<std::uint32_t> prompt, stop_ids;
+  std::optional<StoredOutcome> outcome;  // none: it was interrupted and may be sent again
+};
+
+enum class LeaseStage : std::int64_t { open = 0, over = 1 };
+
+struct StoredLease {
+  Hash id{};
+  protocol::Signed<protocol::Lease> lease;
+  LeaseStage stage = LeaseStage::open;
+  std::uint64_t used = 0;          // Unix seconds of the last request or receipt
+  protocol::Micros receipted = 0;  // all its receipts together
+};
+
+// A claim as it was submitted, and the requests whose receipts are its leaves, in order.
+struct StoredClaim {
+  Hash id{};
+  protocol::Signed<protocol::Claim> claim;
+  std::vector<Hash> leaves;
+};
+
+struct ProviderTotals {
+  std::uint64_t requests = 0, receipts = 0, open_leases = 0;
+  std::uint64_t tokens_out = 0;
+  protocol::Micros receipted = 0;
+};
+
+class ProviderStore {
+ public:
+  // Errors: conflict when the database belongs to another ledger or another key: its receipts could
+  // not be claimed with this one.
+  static Result<std::unique_ptr<ProviderStore>> open(const std::string& path,
+                                                     const protocol::Domain& domain,
+                                                     const protocol::Address& provider);
+
+  // To look at, whoever it belongs to. Errors: not_found.
+  static Result<std::unique_ptr<ProviderStore>> open_existing(const std::string& path);
+
+  // The lease is remembered with its first request. conflict when another request has its lease and
+  // sequence; the same request again is fine and changes nothing.
+  Status add_request(const Hash& id, const protocol::InferenceCall& call, std::uint64_t now);
+  Result<std::optional<StoredRequest>> request(const Hash& id);
+
+  // Once and for ever: `sign` gets the next key sequence of this key and returns the receipt, which
+  // is written with the answer in the same transaction. A request that has a receipt keeps it: then
+  // the stored outcome comes back and `sign` is not called.
+  using Sign = std::function<protocol::Signed<protocol::Receipt>(std::uint64_t key_sequence)>;
+  Result<StoredOutcome> finish(const Hash& id, const Hash& lease,
+                               std::span<const std::uint32_t> answer, std::uint64_t now,
+                               const Sign& sign);
+
+  Result<protocol::Micros> receipted(const Hash& lease);
+  Result<std::vector<StoredLease>> open_leases();
+  Status end_lease(const Hash& id);
+  // Of one lease, those with a receipt, by sequence.
+  Result<std::vector<StoredRequest>> receipts(const Hash& lease);
+
+  Status add_claim(const StoredClaim& claim);
+  Result<std::optional<StoredClaim>> claim(const Hash& id);
+
+  // The next offer sequence, used up when it returns.
+  Result<std::uint64_t> next_offer_sequence();
+  Result<ProviderTotals> totals();
+
+ private:
+  explicit ProviderStore(std::unique_ptr<io::Database> db) : db_(std::move(db)) {}
+
+  std::mutex mutex_;
+  std::unique_ptr<io::Database> db_;
+};
+
+}  // namespace assay::services
