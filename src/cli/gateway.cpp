@@ -1,0 +1,112 @@
+// assay gateway
+#include "services/gateway/gateway.hpp"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/cli.hpp"
+#include "cli/signing_key.hpp"
+#include "io/log.hpp"
+#include "io/signals.hpp"
+#include "io/system_clock.hpp"
+#include "market/money.hpp"
+#include "settle/remote.hpp"
+
+namespace assay::cli {
+namespace {
+
+struct Options {
+  services::GatewayOptions gateway;
+  KeyOptions key;
+  std::string market, escrow = "1.00", max_price_in, max_price_out;
+  double audit_rate = -1;
+  bool verify_before_stream = false;
+};
+
+Result<services::GatewayOptions> gateway_options(const Options& options) {
+  services::GatewayOptions out = options.gateway;
+  const auto price = [](const std::string& text, const char* flag,
+                        std::optional<protocol::Micros>& ceiling) -> Status {
+    if (text.empty()) return {};
+    const auto parsed = market::parse_money(text);
+    if (!parsed) return fail_in(flag, parsed.error());
+    ceiling = *parsed;
+    return {};
+  };
+  std::optional<protocol::Micros> escrow;
+  CHECK_OK(price(options.escrow, "--escrow", escrow));
+  if (escrow) out.escrow = *escrow;
+  if (out.escrow <= 0) return fail(Errc::invalid, "--escrow must be more than nothing");
+  CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
+  CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
+  if (options.audit_rate >= 0) out.audit_rate = options.audit_rate;
+  if (options.verify_before_stream) out.delivery = services::Delivery::verify_before_stream;
+  return out;
+}
+
+Result<int> run(const Context& context, const Options& options) {
+  const io::StopSignal stop;
+  CHECK_OK(io::setup_log("", "gateway"));
+  TRY(const services::GatewayOptions gateway, gateway_options(options));
+  TRY(const crypto::SecretKey key, load_key(options.key));
+  settle::RemoteLedger ledger(options.market);
+  const io::SystemClock clock;
+  TRY(auto service, services::GatewayService::start(gateway, key, ledger, ledger, clock));
+  const std::string buyer = crypto::address_of(key).to_string();
+  if (context.json()) {
+    json::array models;
+    for (const std::string& model : service->models()) models.emplace_back(model);
+    context.print(json::object{{"ready", "gateway"},
+                               {"url", service->url()},
+                               {"port", service->port()},
+                               {"buyer", buyer},
+                               {"models", std::move(models)},
+                               {"data", gateway.data_directory}});
+  } else {
+    for (const std::string& skipped : service->skipped())
+      fmt::print(stderr, "assay: left out {}\n", skipped);
+    fmt::print("gateway ready on {}/v1 buyer {} models {}\n", service->url(), buyer,
+               fmt::join(service->models(), ", "));
+  }
+  std::fflush(stdout);
+  stop.wait();
+  service->stop();
+  return kOk;
+}
+
+}  // namespace
+
+void add_gateway(CLI::App& app, Context& context) {
+  auto* verb = context.verb(app, "gateway", "an OpenAI-compatible API in front of a market",
+                            "assay gateway --market http://127.0.0.1:8790 --models models --key "
+                            "buyer.json --data ./buyer --port 8787");
+  const auto o = std::make_shared<Options>();
+  auto& g = o->gateway;
+  verb->add_option("--market", o->market, "URL of the ledger and board")->required();
+  verb->add_option("--models", g.models_directory,
+                   "folder of GGUF files to tokenize and audit with")
+      ->required();
+  add_key_options(verb, o->key, "the buyer's key")->required();
+  verb->add_option("--data", g.data_directory, "folder for state, receipts and openings")
+      ->required();
+  verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--port", g.port, "port (default: a free one)");
+  verb->add_option("--escrow", o->escrow, "held in one lease; the most one request may cost")
+      ->default_str("1.00");
+  verb->add_option("--max-price-in", o->max_price_in, "ceiling per million prompt tokens");
+  verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens");
+  verb->add_option("--min-vram", g.routing.min_vram_mib, "least GPU memory of a provider, MiB");
+  verb->add_option("--max-latency", g.routing.max_latency_ms, "most ms to the first token");
+  verb->add_option("--regions", g.routing.regions, "only these regions: eu,us")->delimiter(',');
+  verb->add_option("--audit-rate", o->audit_rate,
+                   "share of receipts replayed, 0 to 1 (default: by price, stake and history)")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
+      ->check(CLI::Range(1, 256));
+  verb->add_flag("--verify-before-stream", o->verify_before_stream,
+                 "show nothing before its audit matched");
+  context.json_flag(verb);
+  context.on_run(verb, [&context, o] { return run(context, *o); });
+}
+
+}  // namespace assay::cli

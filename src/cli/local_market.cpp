@@ -1,0 +1,192 @@
+#include "cli/local_market.hpp"
+
+#include "base/hex.hpp"
+#include "base/json.hpp"
+#include "io/files.hpp"
+#include "io/random.hpp"
+
+namespace assay::cli {
+namespace {
+
+constexpr std::int64_t kReadyMs = 60'000;
+constexpr std::int64_t kGraceMs = 15'000;
+
+// The last line a failed child logged is what the user should see.
+std::string last_line(const std::string& file) {
+  auto text = io::read_file(file, 64u << 20);
+  if (!text) return "";
+  while (text->ends_with('\n')) text->pop_back();
+  const auto from = text->rfind('\n');
+  return from == std::string::npos ? *text : text->substr(from + 1);
+}
+
+}  // namespace
+
+Status LocalMarket::make_key(const LocalMarketOptions& options, const std::string& name) {
+  LocalParty party;
+  party.name = name;
+  party.data = data_ + "/" + name;
+  party.key_file = data_ + "/keys/" + name + ".json";
+  party.log = data_ + "/logs/" + name + ".log";
+  CHECK_OK(io::make_directories(party.data, 0700));
+  auto text = io::read_file(party.key_file);
+  if (!text) {
+    const Hash secret = io::random_hash();
+    TRY(const crypto::SecretKey key, crypto::secret_key(secret));
+    crypto::KeystoreRandom random;
+    io::random_bytes(random.salt);
+    io::random_bytes(random.iv);
+    io::random_bytes(random.uuid);
+    TRY(const std::string json,
+        crypto::keystore_encrypt(key, passphrase_, random, options.key_cost));
+    CHECK_OK(io::write_file_atomic(party.key_file, view(json), 0600));
+    party.address = crypto::address_of(key);
+  } else {
+    TRY(party.address, crypto::keystore_address(*text));
+  }
+  parties_[name] = std::move(party);
+  order_.push_back(name);
+  return {};
+}
+
+Status LocalMarket::launch(const std::string& name, std::vector<std::string> argv) {
+  LocalParty& party = parties_.at(name);
+  argv.insert(argv.begin(), io::self_executable());
+  argv.push_back("--json");
+  io::ChildOptions options;
+  options.env = {{"ASSAY_PASSPHRASE", passphrase_}};
+  options.out = io::ChildOptions::Output::pipe;
+  options.err = io::ChildOptions::Output::file;
+  options.err_file = party.log;
+  TRY(io::ChildProcess child, io::ChildProcess::spawn(argv, options));
+  const auto line = child.read_line(kReadyMs);
+  if (!line) {
+    const std::string why = last_line(party.log);
+    return fail(line.error().code, "{} did not start: {} (log: {})", name,
+                why.empty() ? line.error().message : why, party.log);
+  }
+  TRY(const json::value ready, json::parse(*line));
+  TRY(const json::object* o, json::as_object(ready, "the ready line"));
+  if (o->contains("error")) {
+    TRY(const json::object* error, json::get_object(*o, "error"));
+    TRY(const std::string message, json::get_string(*error, "message"));
+    return fail(Errc::unavailable, "{} did not start: {}", name, message);
+  }
+  TRY(party.url, json::get_string(*o, "url"));
+  children_.emplace_back(name, std::move(child));
+  return {};
+}
+
+// Through the host's own verb, so that the demo uses what an operator would use.
+Status LocalMarket::fund(const std::string& name, const std::string& amount) {
+  const LocalParty& party = parties_.at(name);
+  io::ChildOptions options;
+  options.env = {{"ASSAY_PASSPHRASE", passphrase_}};
+  options.out = io::ChildOptions::Output::null;
+  options.err = io::ChildOptions::Output::file;
+  options.err_file = party.log;
+  TRY(io::ChildProcess child,
+      io::ChildProcess::spawn(
+          {io::self_executable(), "ledger", "deposit", "--market", market_url(), "--key",
+           parties_.at("ledger").key_file, "--to", party.address.to_string(), "--amount", amount},
+          options));
+  if (child.wait().code != 0)
+    return fail(Errc::unavailable, "funding {} failed: {}", name, last_line(party.log));
+  return {};
+}
+
+Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
+                                       const std::function<bool()>& stopping) {
+  LocalMarket market;
+  market.data_ = options.data;
+  CHECK_OK(io::make_directories(options.data, 0700));
+  CHECK_OK(io::make_directories(options.data + "/keys", 0700));
+  CHECK_OK(io::make_directories(options.data + "/logs", 0700));
+
+  const std::string passphrase_file = options.data + "/passphrase";
+  const bool fresh = !io::path_exists(passphrase_file);
+  if (fresh) {
+    const std::string made = to_hex_bare(io::random_hash());
+    CHECK_OK(io::write_file_atomic(passphrase_file, view(made), 0600));
+  }
+  TRY(market.passphrase_, io::read_file(passphrase_file));
+
+  const auto interrupted = [&] { return stopping && stopping(); };
+  const auto cancelled = [] { return fail(Errc::cancelled, "stopped while starting"); };
+  CHECK_OK(market.make_key(options, "ledger"));
+  CHECK_OK(market.make_key(options, "buyer"));
+  for (const auto& provider : options.providers) CHECK_OK(market.make_key(options, provider.name));
+  if (interrupted()) return cancelled();
+
+  CHECK_OK(market.launch("ledger", {"market", "--data", market.party("ledger").data, "--key",
+                                    market.party("ledger").key_file, "--models", options.models,
+                                    "--port", std::to_string(options.market_port)}));
+  // A restarted market keeps its balances; money enters once.
+  if (fresh) {
+    CHECK_OK(market.fund("buyer", options.buyer_funds));
+    for (const auto& provider : options.providers)
+      CHECK_OK(market.fund(provider.name, provider.stake));
+  }
+  for (const auto& provider : options.providers) {
+    if (interrupted()) return cancelled();
+    std::vector<std::string> argv;
+    if (provider.claims.empty())
+      argv = {"provider", "--model", provider.model};
+    else
+      argv = {"attack", "model-swap", "--serve", provider.model, "--claim", provider.claims};
+    const LocalParty& party = market.party(provider.name);
+    for (const auto& flag : std::vector<std::string>{
+             "--price-in", provider.price_in, "--price-out", provider.price_out, "--market",
+             market.market_url(), "--key", party.key_file, "--data", party.data, "--region",
+             provider.region, "--stake", provider.stake, "--threads",
+             std::to_string(options.threads)})
+      argv.push_back(flag);
+    CHECK_OK(market.launch(provider.name, argv));
+  }
+  if (interrupted()) return cancelled();
+  std::vector<std::string> gateway{"gateway",
+                                   "--market",
+                                   market.market_url(),
+                                   "--models",
+                                   options.models,
+                                   "--key",
+                                   market.party("buyer").key_file,
+                                   "--data",
+                                   market.party("buyer").data,
+                                   "--port",
+                                   std::to_string(options.gateway_port)};
+  gateway.insert(gateway.end(), options.gateway_flags.begin(), options.gateway_flags.end());
+  CHECK_OK(market.launch("buyer", gateway));
+  return market;
+}
+
+LocalMarket::~LocalMarket() { stop(); }
+
+void LocalMarket::stop() {
+  while (!children_.empty()) {
+    children_.back().second.terminate(kGraceMs);
+    children_.pop_back();
+  }
+}
+
+std::vector<std::string> LocalMarket::names() const { return order_; }
+
+std::string LocalMarket::name_of(const crypto::Address& address) const {
+  for (const auto& [name, party] : parties_)
+    if (party.address == address) return name;
+  return address.to_string();
+}
+
+std::vector<pid_t> LocalMarket::pids() const {
+  std::vector<pid_t> out;
+  for (const auto& [name, child] : children_) out.push_back(child.pid());
+  return out;
+}
+
+std::string LocalMarket::dead() {
+  for (auto& [name, child] : children_)
+    if (!child.running()) return name + " ended by itself; see " + parties_.at(name).log;
+  return "";
+}
+
+}  // namespace assay::cli

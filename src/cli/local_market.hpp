@@ -1,0 +1,70 @@
+// A market of real processes on loopback: ledger and board, providers, one buyer's gateway, each an
+// `assay` child with its own key and data directory under one folder. Used by `up` and `demo`.
+#pragma once
+#include <functional>
+#include <map>
+
+#include "crypto/keystore.hpp"
+#include "io/process.hpp"
+#include "settle/remote.hpp"
+
+namespace assay::cli {
+
+struct LocalProvider {
+  std::string name;    // "alder": folder, key and log are named after it
+  std::string model;   // GGUF it serves
+  std::string claims;  // GGUF it says it serves; empty: honest. Else run as `attack model-swap`
+  std::string price_in, price_out;  // per million tokens, decimal
+  std::string stake;
+  std::string region;
+};
+
+struct LocalMarketOptions {
+  std::string data;    // created; holds everything written
+  std::string models;  // folder of GGUF files for the gateway and the referee
+  std::uint16_t market_port = 0, gateway_port = 0;  // 0: free ones
+  std::vector<LocalProvider> providers;
+  std::string buyer_funds = "10.00";
+  std::vector<std::string> gateway_flags;
+  crypto::ScryptCost key_cost;  // demo keys live for a minute and may be cheap
+  unsigned threads = 1;         // engine threads per provider
+};
+
+struct LocalParty {
+  std::string name, key_file, data, log, url;
+  crypto::Address address;
+};
+
+class LocalMarket {
+ public:
+  // Starts everything or nothing; on an error the children that ran are stopped and the error names
+  // the log to read. `stopping` is asked between steps and ends the start with Errc::cancelled.
+  static Result<LocalMarket> start(const LocalMarketOptions& options,
+                                   const std::function<bool()>& stopping = {});
+  LocalMarket(LocalMarket&&) = default;
+  ~LocalMarket();
+
+  const std::string& market_url() const { return parties_.at("ledger").url; }
+  const std::string& gateway_url() const { return parties_.at("buyer").url; }
+  const LocalParty& party(const std::string& name) const { return parties_.at(name); }
+  std::vector<std::string> names() const;  // ledger, buyer, then providers in order
+  std::string name_of(const crypto::Address& address) const;  // or its hex
+  std::vector<pid_t> pids() const;
+  // The first child that ended by itself, with its log; empty while all run.
+  std::string dead();
+  // Gateway, then providers, then the ledger; each gets SIGTERM and a grace period.
+  void stop();
+
+ private:
+  LocalMarket() = default;
+  Status make_key(const LocalMarketOptions& options, const std::string& name);
+  Status launch(const std::string& name, std::vector<std::string> argv);
+  Status fund(const std::string& name, const std::string& amount);
+
+  std::string data_, passphrase_;
+  std::map<std::string, LocalParty> parties_;
+  std::vector<std::string> order_;
+  std::vector<std::pair<std::string, io::ChildProcess>> children_;
+};
+
+}  // namespace assay::cli

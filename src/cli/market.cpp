@@ -1,0 +1,105 @@
+// assay market
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/hex.hpp"
+#include "cli/cli.hpp"
+#include "cli/signing_key.hpp"
+#include "io/files.hpp"
+#include "io/log.hpp"
+#include "io/signals.hpp"
+#include "io/system_clock.hpp"
+#include "market/money.hpp"
+#include "services/market/market_service.hpp"
+
+namespace assay::cli {
+namespace {
+
+struct Options {
+  services::MarketOptions market;
+  KeyOptions key;
+  bool dev_key = false;
+  std::string stake_min = "1.00", dispute_bond = "0.10", reward_max = "1.00";
+};
+
+Result<crypto::SecretKey> host_key(const Options& options) {
+  CHECK_OK(io::make_directories(options.market.data_dir, 0700));
+  const std::string own = options.market.data_dir + "/host.key.json";
+  if (options.dev_key) {
+    fmt::print(stderr,
+               "assay: WARNING: --insecure-dev-key: the host key in {} has a public passphrase. "
+               "Whoever can read the file can print money on this ledger. Never for real money.\n",
+               own);
+    return load_or_make_dev_key(own);
+  }
+  if (!options.key.file.empty()) return load_key(options.key);
+  return load_or_make_key({own, options.key.passphrase});
+}
+
+Result<int> run(const Context& context, Options options) {
+  const io::StopSignal stop;
+  CHECK_OK(io::setup_log("", "market"));
+  auto& parameters = options.market.parameters;
+  TRY(parameters.stake_min, market::parse_money(options.stake_min));
+  TRY(parameters.dispute_bond, market::parse_money(options.dispute_bond));
+  TRY(parameters.reward_max, market::parse_money(options.reward_max));
+  TRY(const crypto::SecretKey key, host_key(options));
+  const io::SystemClock clock;
+  TRY(auto service, services::MarketService::start(options.market, key, clock));
+  TRY(const auto info, service->ledger().info());
+  const auto ledger = to_hex(info.domain.ledger);
+  if (context.json())
+    context.print(json::object{{"ready", "market"},
+                               {"url", service->url()},
+                               {"ledger", ledger},
+                               {"host", info.host.to_string()},
+                               {"data", options.market.data_dir}});
+  else
+    fmt::print("market ready on {} ledger {}\n", service->url(), ledger);
+  std::fflush(stdout);
+  stop.wait();
+  service->stop();
+  return kOk;
+}
+
+}  // namespace
+
+void add_market(CLI::App& app, Context& context) {
+  auto* verb = context.verb(app, "market", "host a ledger (SQLite) and a board of offers over HTTP",
+                            "assay market --data ./market --port 8790 --models models");
+  const auto o = std::make_shared<Options>();
+  auto& m = o->market;
+  auto& p = m.parameters;
+  verb->add_option("--data", m.data_dir, "folder of the ledger; made when missing")->required();
+  verb->add_option("--address", m.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--port", m.port, "port (default: a free one)");
+  verb->add_option("--models", m.models_dir,
+                   "folder of GGUF files disputes are re-executed with; none: not judged");
+  verb->add_option("--threads", m.referee_threads, "engine threads of the referee (default 1)")
+      ->check(CLI::Range(1, 256));
+  auto* key = add_key_options(verb, o->key, "the host's key, default DIR/host.key.json");
+  verb->add_flag("--insecure-dev-key", o->dev_key, "host key without a secret passphrase")
+      ->excludes(key);
+  const std::string fresh = "rules of a new ledger (an existing one keeps its own)";
+  verb->add_option("--exposure-factor", p.exposure_factor,
+                   "unpaid escrow per provider <= factor x stake (default 3)")
+      ->group(fresh);
+  verb->add_option("--stake-min", o->stake_min, "least stake to be leased from (default 1.00)")
+      ->group(fresh);
+  verb->add_option("--dispute-bond", o->dispute_bond, "least bond (default 0.10)")->group(fresh);
+  verb->add_option("--reward-max", o->reward_max, "most a challenger gains (default 1.00)")
+      ->group(fresh);
+  verb->add_option("--burned-bps", p.burned_bps, "burned share of a slash, >= 5000 (default 5000)")
+      ->group(fresh);
+  verb->add_option("--window-min", p.window_min_s, "shortest challenge window, s (default 3600)")
+      ->group(fresh);
+  verb->add_option("--window-max", p.window_max_s, "longest, s (default 604800)")->group(fresh);
+  verb->add_option("--unbonding", p.unbonding_s, "unbonding time, s (default 604800)")
+      ->group(fresh);
+  verb->add_option("--lease-max", p.lease_max_s, "longest lease, s (default 2592000)")
+      ->group(fresh);
+  context.json_flag(verb);
+  context.on_run(verb, [&context, o] { return run(context, *o); });
+}
+
+}  // namespace assay::cli

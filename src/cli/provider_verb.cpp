@@ -1,0 +1,172 @@
+#include "cli/provider_verb.hpp"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "base/hex.hpp"
+#include "cli/cli.hpp"
+#include "io/hardware.hpp"
+#include "io/log.hpp"
+#include "io/random.hpp"
+#include "io/signals.hpp"
+#include "io/system_clock.hpp"
+#include "market/money.hpp"
+#include "services/provider/provider_service.hpp"
+#include "settle/remote.hpp"
+
+namespace assay::cli {
+namespace {
+
+// The tensor type most bytes have: what people call the quantization.
+std::string quantization(const engine::Model& model) {
+  std::map<std::string, std::uint64_t> bytes;
+  for (const engine::Tensor* tensor : model.weights())
+    bytes[engine::type_name(static_cast<std::uint32_t>(tensor->type))] += tensor->data.size();
+  return std::ranges::max_element(bytes, {}, [](const auto& b) { return b.second; })->first;
+}
+
+std::string stem(const std::string& path) {
+  const auto slash = path.rfind('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name;
+}
+
+std::string hardware_text(const io::Hardware& hardware) {
+  std::string text = hardware.cpu_model.value_or("unknown CPU");
+  text += fmt::format(", {} threads", hardware.logical_cpus);
+  for (const io::Gpu& gpu : hardware.gpus) text += ", " + gpu.name;
+  return text;
+}
+
+Result<services::ServedModel> served(const Offered& offered, const ProviderFlags& flags,
+                                     ThreadPool& pool) {
+  TRY(const auto id, offered.claims->identity(pool));
+  services::ServedModel out{offered.serves->model, {}};
+  protocol::OfferModel& m = out.advertised;
+  m.name = flags.name.empty() ? stem(offered.claims->path) : flags.name;
+  m.weights_root = id.weights_root;
+  m.program_hash = id.program_hash;
+  m.canon = id.canon;
+  m.file_alias = id.file_sha256;
+  m.quantization = quantization(*offered.claims->model);
+  TRY(m.price_in, market::parse_money(flags.price_in));
+  TRY(m.price_out, market::parse_money(flags.price_out));
+  m.context =
+      std::min(offered.claims->model->hyper().context, offered.serves->model->hyper().context);
+  return out;
+}
+
+// Brings the stake up to what was asked for; never takes any back.
+Status raise_stake(settle::RemoteLedger& ledger, const crypto::SecretKey& key,
+                   const std::string& wanted_text) {
+  TRY(const auto info, ledger.info());
+  const auto address = crypto::address_of(key);
+  TRY(const auto account, ledger.account(address));
+  protocol::Micros wanted = account.stake;
+  if (!wanted_text.empty()) {
+    TRY(wanted, market::parse_money(wanted_text));
+  }
+  if (wanted > account.stake) {
+    const protocol::Micros missing = wanted - account.stake;
+    if (account.available < missing)
+      return fail(Errc::refused,
+                  "staking {} needs {} more, account {} has {}: deposit to it first (`assay ledger "
+                  "deposit --to {} …`)",
+                  market::format_money(wanted), market::format_money(missing), address.to_string(),
+                  market::format_money(account.available), address.to_string());
+    const protocol::Stake stake{address, missing, io::random_u64()};
+    CHECK_OK(ledger.submit(protocol::sign(info.domain, stake, key)));
+  }
+  if (std::max(wanted, account.stake) < info.parameters.stake_min)
+    return fail(Errc::refused, "a stake of {} is under the ledger's least of {}: give --stake",
+                market::format_money(std::max(wanted, account.stake)),
+                market::format_money(info.parameters.stake_min));
+  return {};
+}
+
+}  // namespace
+
+void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
+  auto& s = flags.service;
+  verb->add_option("--name", flags.name, "name buyers ask for (default: the file's)");
+  verb->add_option("--price-in", flags.price_in, "per million prompt tokens, e.g. 0.30");
+  verb->add_option("--price-out", flags.price_out, "per million answer tokens, e.g. 1.20");
+  verb->add_option("--market", flags.market, "ledger and board, e.g. http://127.0.0.1:8790");
+  add_key_options(verb, flags.key, "the operating key");
+  verb->add_option("--data", s.data_dir, "folder of its database; made when missing");
+  verb->add_option("--payout", flags.payout, "address that is paid (default: the key's own)");
+  verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--port", s.port, "port (default: a free one)");
+  verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
+  verb->add_option("--region", s.region, "claimed in the offer, e.g. eu");
+  verb->add_option("--slots", s.slots, "requests computed at a time (default 1)")
+      ->check(CLI::Range(1, 256));
+  verb->add_option("--queue", s.queue, "requests that may wait beyond that (default 8)")
+      ->check(CLI::Range(0, 4096));
+  verb->add_option("--threads", flags.threads, "engine threads of all slots (default: all)")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--stake", flags.stake, "raise the stake to this amount, e.g. 5.00");
+  verb->add_option("--rest", s.rest_s,
+                   "seconds without a request after which a lease is claimed or closed "
+                   "(default 3600)");
+}
+
+Result<int> run_provider(const Context& context, ProviderFlags flags,
+                         std::span<const Offered> offered) {
+  const std::pair<const char*, const std::string*> required[] = {
+      {"--price-in", &flags.price_in},
+      {"--price-out", &flags.price_out},
+      {"--market", &flags.market},
+      {"--key", &flags.key.file},
+      {"--data", &flags.service.data_dir}};
+  for (const auto& [name, value] : required)
+    if (value->empty())
+      return context.report({Errc::invalid, fmt::format("{} is required (see --help)", name)},
+                            kUsage);
+  const io::StopSignal stop;
+  CHECK_OK(io::setup_log("", "provider"));
+  TRY(const crypto::SecretKey key, load_key(flags.key));
+  std::vector<services::ServedModel> models;
+  {
+    ThreadPool pool(thread_count(flags.threads));
+    for (const Offered& o : offered) {
+      TRY(auto model, served(o, flags, pool));
+      models.push_back(std::move(model));
+    }
+  }
+  auto& options = flags.service;
+  if (!flags.payout.empty()) {
+    TRY(options.payout, crypto::Address::parse(flags.payout));
+  }
+  const auto hardware = io::discover_hardware();
+  options.hardware = hardware_text(hardware);
+  if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)
+    options.vram_mib = static_cast<std::uint32_t>(*hardware.gpus.front().vram_bytes >> 20);
+  options.threads = std::max(1u, thread_count(flags.threads) / options.slots);
+
+  settle::RemoteLedger ledger(flags.market);
+  CHECK_OK(raise_stake(ledger, key, flags.stake));
+  const io::SystemClock clock;
+  TRY(auto service,
+      services::ProviderService::start(options, std::move(models), key, ledger, ledger, clock));
+  if (context.json())
+    context.print(json::object{{"ready", "provider"},
+                               {"url", service->url()},
+                               {"port", service->port()},
+                               {"address", service->address().to_string()},
+                               {"data", options.data_dir}});
+  else
+    fmt::print("provider ready on {} as {}\n", service->url(), service->address().to_string());
+  std::fflush(stdout);
+  stop.wait();
+  service->stop();
+  if (!context.json()) {
+    TRY(const auto totals, service->totals());
+    fmt::print("{} receipts over {}, {} answer tokens\n", totals.receipts,
+               market::format_money(totals.receipted), totals.tokens_out);
+  }
+  return kOk;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,33 @@
+// What `assay provider` and `assay attack model-swap` share: flags, and running the service.
+#pragma once
+#include "cli/model_file.hpp"
+#include "cli/signing_key.hpp"
+#include "services/provider/provider_options.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace assay::cli {
+
+class Context;
+
+struct ProviderFlags {
+  services::ProviderOptions service;
+  KeyOptions key;
+  std::string price_in, price_out;  // decimal units per million tokens
+  std::string market, stake, payout, name;
+  unsigned threads = 0;  // of all slots together
+};
+void add_provider_flags(CLI::App* verb, ProviderFlags& flags);
+
+// One model to offer: what computes, and the file the offer and every receipt are about.
+struct Offered {
+  const ModelFile* serves;
+  const ModelFile* claims;
+};
+// Serves until Ctrl-C. The first line on stdout says that it is ready and where.
+Result<int> run_provider(const Context& context, ProviderFlags flags,
+                         std::span<const Offered> offered);
+
+}  // namespace assay::cli

@@ -1,0 +1,110 @@
+"""What a beginner meets: help with examples, exit codes, and errors that say what to do."""
+import json
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+
+from harness import MODEL, ROOT, Folder, Runner, expect, expect_equal
+
+VERBS = ["generate", "tokenize", "model", "perplexity", "keys", "market", "ledger", "provider", "gateway",
+         "screen", "up", "demo", "verify", "audit", "attack"]
+
+
+def one_line_error(t, needle, *arguments, code=1, env=None):
+    run = t.cli(*arguments, code=code, env=env)
+    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    expect_equal(len(lines), 1, f"lines of error from {arguments}: {run.stderr!r}")
+    expect(lines[0].startswith("assay: "), f"error prefix: {lines[0]!r}")
+    expect(needle.lower() in lines[0].lower(), f"{arguments}: {lines[0]!r} does not say {needle!r}")
+    expect_equal(run.stdout.strip(), "", "stdout of a failed command")
+
+
+def help_has_examples(t):
+    top = t.cli("--help").stdout
+    for verb in VERBS:
+        expect(verb in top, f"assay --help does not list {verb}")
+        text = t.cli(verb, "--help").stdout
+        expect("example" in text.lower() and "assay " + verb in text, f"assay {verb} --help has no example")
+    for code in ("0", "1", "2"):
+        expect(code in top, "exit codes are not documented")
+
+
+def usage_errors_exit_2(t):
+    t.cli("nonsense", code=2)
+    t.cli("generate", code=2)
+    t.cli("generate", "--model", MODEL, "--prompt", "x", "--isa", "mmx", code=2)
+    t.cli(code=2)
+
+
+def model_file_errors(t):
+    with Folder() as folder:
+        raw = MODEL.read_bytes()
+
+        def file(name, content):
+            (folder / name).write_bytes(content)
+            return folder / name
+
+        generate = lambda f: ["generate", "--model", f, "--prompt", "hi", "-n", "1"]
+        one_line_error(t, "no such file", *generate(folder / "absent.gguf"))
+        one_line_error(t, "not a gguf", *generate(file("text.gguf", b"hello world, not a model at all")))
+        one_line_error(t, "truncated", *generate(file("cut.gguf", raw[:len(raw) // 2])))
+        one_line_error(t, "truncated", *generate(file("head.gguf", raw[:200])))
+        arch = raw.replace(struct.pack("<Q", 5) + b"llama", struct.pack("<Q", 5) + b"bloom", 1)
+        one_line_error(t, "bloom", *generate(file("arch.gguf", arch)))
+        at = raw.find(b"blk.0.attn_q.weight") + len("blk.0.attn_q.weight") + 4 + 16
+        expect_equal(struct.unpack("<I", raw[at:at + 4])[0], 8, "type field of attn_q")
+        kquant = raw[:at] + struct.pack("<I", 12) + raw[at + 4:]
+        one_line_error(t, "q4_k", *generate(file("type.gguf", kquant)))
+        one_line_error(t, "directory", *generate(folder))
+
+
+def json_errors_are_json(t):
+    run = t.cli("generate", "--model", "/nonexistent.gguf", "--prompt", "x", "--json", code=1)
+    expect("no such file" in json.loads(run.stdout)["error"]["message"], "JSON error message")
+
+
+def port_in_use_and_wrong_passphrase(t):
+    with Folder() as folder:
+        secret = dict(os.environ, ASSAY_PASSPHRASE="correct horse")
+        t.cli("keys", "new", "--out", folder / "key.json", env=secret)
+        expect_equal((folder / "key.json").stat().st_mode & 0o777, 0o600, "key file mode")
+        expect("correct horse" not in (folder / "key.json").read_text(), "passphrase in the key file")
+        # A second key never replaces the first.
+        one_line_error(t, "exists", "keys", "new", "--out", folder / "key.json", env=secret)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            one_line_error(t, f"port {port}", "market", "--data", folder / "m", "--port", port, env=secret)
+        wrong = dict(os.environ, ASSAY_PASSPHRASE="wrong")
+        one_line_error(t, "passphrase", "provider", "--model", MODEL, "--price-in", "0.1", "--price-out", "0.2",
+                       "--market", "http://127.0.0.1:9", "--key", folder / "key.json", "--data", folder / "p",
+                       env=wrong)
+        one_line_error(t, "unreachable", "provider", "--model", MODEL, "--price-in", "0.1", "--price-out", "0.2",
+                       "--market", "http://127.0.0.1:9", "--key", folder / "key.json", "--data", folder / "p",
+                       env=secret)
+
+
+def colour_only_on_a_terminal(t):
+    run = t.cli("model", "inspect", MODEL)
+    expect("\x1b[" not in run.stdout + run.stderr, "escape codes in a pipe")
+
+
+def identity_is_complete(t):
+    identity = t.json("model", "id", MODEL)
+    digest = subprocess.run(["sha256sum", MODEL], capture_output=True, text=True, check=True).stdout.split()[0]
+    expect(identity["file_sha256"].removeprefix("0x") == digest, "file_sha256 differs from sha256sum")
+    for key in ("weights_root", "program_hash", "canon"):
+        expect(key in identity, f"model id lacks {key}")
+    details = t.json("model", "inspect", MODEL)
+    for key in ("architecture", "shapes", "quantizations", "tokenizer", "template"):
+        expect(key in details, f"model inspect lacks {key}")
+    worse = t.json("model", "id", ROOT / "models/tern-worse-q8_0.gguf")
+    expect(worse["weights_root"] != identity["weights_root"], "two models, one weights root")
+
+
+if __name__ == "__main__":
+    Runner().run(help_has_examples, usage_errors_exit_2, model_file_errors, json_errors_are_json,
+                 port_in_use_and_wrong_passphrase, colour_only_on_a_terminal, identity_is_complete)

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market killed at random moments,
+# random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${ASSAY_FUZZ_SECONDS:-60}
+
+cmake --preset fuzz >/dev/null
+cmake --build build/fuzz
+for corpus in tests/fuzz/corpus/*/; do
+  name=$(basename "$corpus")
+  found=build/fuzz/found/$name
+  mkdir -p "$found"
+  echo "soak: fuzzing $name for $seconds s"
+  "build/fuzz/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    -artifact_prefix="$found/" "$found" "$corpus" 2>&1 | tail -n 3
+done
+
+/usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
+echo "soak: done"
