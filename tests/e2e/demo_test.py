@@ -29,7 +29,7 @@ def demo_tells_the_truth(t):
         before, after = demo["balances"]["before"], demo["balances"]["after"]
         cheat = next(n for n, b in after.items() if b["address"] == lies[0]["provider"])
         expect(micros(after[cheat]["stake"]) < micros(before[cheat]["stake"]), "the cheat kept its stake")
-        expect_equal(after[cheat]["paid"], "0", "the cheat was paid")
+        expect_equal(micros(after[cheat]["paid"]), 0, "what the cheat was paid")
         paid = next(n for n, b in after.items() if b["address"] == honest[0]["provider"])
         expect(micros(after[paid]["paid"]) > 0, "the honest provider was not paid")
 
