@@ -23,7 +23,7 @@ import corpus
 import spm
 
 DIM, HEADS, HEAD_DIM, EPS, BASE = 256, 4, 64, 1e-5, 10000.0
-QUIET, STORY, SPOKEN, RESULT = 0.1, 0.3, 1.0, 3.0  # loss weights
+QUIET, SPOKEN, RESULT = 0.1, 1.0, 3.0  # loss weights
 
 
 def init(seed, layers, ffn, vocab):
@@ -109,11 +109,11 @@ def update(p, m, v, g, step, lr):
     return np_, nm, nv
 
 
-def weights(role, content, ids, equals):
+def weights(role, content, ids, equals, story):
     """Loss weights of the tokens of one rendered message."""
     if role not in ("assistant", "drill"):
         return [QUIET] * len(ids)
-    plain = QUIET if role == "drill" else STORY if content.startswith("Once") else SPOKEN
+    plain = QUIET if role == "drill" else story if content.startswith("Once") else SPOKEN
     out, result = [], False
     for i in ids:
         out.append(RESULT if result else plain)
@@ -123,7 +123,7 @@ def weights(role, content, ids, equals):
     return out
 
 
-def encode_conversations(path, tok):
+def encode_conversations(path, tok, story):
     """Token ids and loss weights of every conversation."""
     out, equals = [], (tok.ids["="], tok.ids["."])
     with open(path) as f:
@@ -132,7 +132,7 @@ def encode_conversations(path, tok):
             for role, content in json.loads(line):
                 part = tok.encode(corpus.render([[role, content]]), bos=False)
                 ids += part
-                w += weights(role, content, part, equals)
+                w += weights(role, content, part, equals, story)
             out.append((np.array(ids, np.int32), np.array(w, np.float32)))
     return out
 
@@ -190,10 +190,11 @@ def main():
     ap.add_argument("--length", type=int, default=192)
     ap.add_argument("--lr", type=float, default=0.02)
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--story-weight", type=float, default=0.3, help="loss weight of the words of stories, most of which repeat")
     ap.add_argument("--save-every", type=int, default=250)
     args = ap.parse_args()
     tok = spm.Tokenizer.load(args.data + "/tokenizer.json")
-    docs = [d for d in encode_conversations(args.data + "/train.jsonl", tok) if len(d[0]) <= args.length]
+    docs = [d for d in encode_conversations(args.data + "/train.jsonl", tok, args.story_weight) if len(d[0]) <= args.length]
     print(len(docs), "conversations,", sum(len(d[0]) for d in docs), "tokens", flush=True)
     p = init(args.seed, args.layers, args.ffn, len(tok.tokens))
     print(sum(x.size for x in p.values()), "parameters", flush=True)
