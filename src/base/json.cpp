@@ -151,6 +151,8 @@ Result<Hash> get_hash(const object& o, std::string_view key) {
 }
 
 Result<std::int64_t> parse_i64(std::string_view text) { return parse_integer<std::int64_t>(text); }
-Result<std::uint64_t> parse_u64(std::string_view text) { return parse_integer<std::uint64_t>(text); }
+Result<std::uint64_t> parse_u64(std::string_view text) {
+  return parse_integer<std::uint64_t>(text);
+}
 
 }  // namespace assay::json

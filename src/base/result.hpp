@@ -1,8 +1,7 @@
 // Operating errors are values. Every message is one line that says what to do.
 #pragma once
-#include <fmt/format.h>
-
 #include <expected>
+#include <fmt/format.h>
 #include <string>
 #include <utility>
 
@@ -48,12 +47,12 @@ inline std::unexpected<Error> fail_in(std::string_view where, const Error& e) {
 #define ASSAY_CONCAT(a, b) ASSAY_CONCAT_(a, b)
 // TRY(auto x, f()): declares x from the value, or returns the error from the enclosing function.
 #define TRY(decl, expr) ASSAY_TRY_(ASSAY_CONCAT(try_, __LINE__), decl, expr)
-#define ASSAY_TRY_(tmp, decl, expr)                                \
-  auto tmp = (expr);                                               \
-  if (!tmp) return std::unexpected(std::move(tmp).error());        \
+#define ASSAY_TRY_(tmp, decl, expr)                         \
+  auto tmp = (expr);                                        \
+  if (!tmp) return std::unexpected(std::move(tmp).error()); \
   decl = std::move(*tmp)
 // CHECK_OK(f()): returns the error of a Status (or drops a value).
-#define CHECK_OK(expr)                                                          \
-  do {                                                                          \
+#define CHECK_OK(expr)                                                              \
+  do {                                                                              \
     if (auto try_ = (expr); !try_) return std::unexpected(std::move(try_).error()); \
   } while (0)

@@ -84,7 +84,10 @@ Result<int> run(const Context& context, const Options& options) {
     context.print(document(file, *report, model.model->hyper().layers));
     return code;
   }
-  fmt::print("{}  {}\n", report->match ? green("match") : red("MISMATCH"), report->reason);
+  if (report->match)  // the reason begins with the verdict
+    fmt::print("{}\n", green(report->reason));
+  else
+    fmt::print("{}  {}\n", red("MISMATCH"), report->reason);
   fmt::print("provider        {}\n", file.lease.message.provider.to_string());
   fmt::print("receipt's root  {}\n", to_hex(file.receipt.message.trace_root));
   fmt::print("replay's root   {}\n", to_hex(report->expected_trace_root));

@@ -45,12 +45,14 @@ Result<int> run(const Context& context, const Options& options) {
 }  // namespace
 
 void add_demo(CLI::App& app, Context& context) {
-  auto* verb = context.verb(app, "demo", "a whole market on this machine, with a cheat that is caught",
-                            "assay demo --models models");
+  auto* verb =
+      context.verb(app, "demo", "a whole market on this machine, with a cheat that is caught",
+                   "assay demo --models models");
   const auto o = std::make_shared<Options>();
   verb->add_option("--models", o->models,
                    "folder with tern-q8_0.gguf and tern-worse-q8_0.gguf (default ./models)");
-  verb->add_option("--data", o->data, "folder to create and leave behind (default: a new one in /tmp)");
+  verb->add_option("--data", o->data,
+                   "folder to create and leave behind (default: a new one in /tmp)");
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run(context, *o); });
 }

@@ -48,12 +48,27 @@ Status DemoStory::open_market() {
   options.models = models_;
   options.key_cost.n = 1u << 12;  // keys of a demo guard play money for a minute
   options.providers = {
-      {.name = "alder", .model = good, .claims = {}, .price_in = "0.30", .price_out = "0.60",
-       .stake = "5.00", .region = "local"},
-      {.name = "birch", .model = good, .claims = {}, .price_in = "0.35", .price_out = "0.70",
-       .stake = "5.00", .region = "local"},
-      {.name = "cuckoo", .model = worse, .claims = good, .price_in = "0.10", .price_out = "0.20",
-       .stake = "5.00", .region = "local"},
+      {.name = "alder",
+       .model = good,
+       .claims = {},
+       .price_in = "0.30",
+       .price_out = "0.60",
+       .stake = "5.00",
+       .region = "local"},
+      {.name = "birch",
+       .model = good,
+       .claims = {},
+       .price_in = "0.35",
+       .price_out = "0.70",
+       .stake = "5.00",
+       .region = "local"},
+      {.name = "cuckoo",
+       .model = worse,
+       .claims = good,
+       .price_in = "0.10",
+       .price_out = "0.20",
+       .stake = "5.00",
+       .region = "local"},
   };
   TRY(LocalMarket market, LocalMarket::start(options, stopping_));
   market_.emplace(std::move(market));
@@ -70,7 +85,8 @@ Status DemoStory::wait_until(std::string_view what, const std::function<Result<b
     if (stopping_()) return fail(Errc::cancelled, "stopped");
     TRY(const bool ready, done());
     if (ready) return {};
-    if (const auto dead = market_->dead(); !dead.empty()) return fail(Errc::unavailable, "{}", dead);
+    if (const auto dead = market_->dead(); !dead.empty())
+      return fail(Errc::unavailable, "{}", dead);
     if (io::steady_ms() > deadline)
       return fail(Errc::unavailable, "waited {} s for {}; the logs are in {}/logs",
                   kPatienceMs / 1000, what, folder_);
@@ -80,13 +96,12 @@ Status DemoStory::wait_until(std::string_view what, const std::function<Result<b
 
 Result<DemoStory::Asked> DemoStory::ask() {
   io::HttpClient client(gateway_client());
-  const json::object body{
-      {"model", kModel},
-      {"messages", json::array{{{"role", "user"}, {"content", kQuestion}}}},
-      {"temperature", 0}};
+  const json::object body{{"model", kModel},
+                          {"messages", json::array{{{"role", "user"}, {"content", kQuestion}}}},
+                          {"temperature", 0}};
   TRY(const json::object reply,
-      reply_object(client.post_json(market_->gateway_url() + "/v1/chat/completions",
-                                    json::dump(body))));
+      reply_object(
+          client.post_json(market_->gateway_url() + "/v1/chat/completions", json::dump(body))));
   Asked out;
   TRY(const json::array* choices, json::get_array(reply, "choices"));
   if (choices->empty()) return fail(Errc::invalid, "the gateway's reply has no choices");
@@ -104,7 +119,8 @@ Result<DemoStory::Audited> DemoStory::await_audit(const Asked& asked) {
   io::HttpClient client(gateway_client());
   Audited out;
   CHECK_OK(wait_until("the audit", [&]() -> Result<bool> {
-    TRY(const json::object reply, reply_object(client.get(market_->gateway_url() + "/assay/audits")));
+    TRY(const json::object reply,
+        reply_object(client.get(market_->gateway_url() + "/assay/audits")));
     TRY(const json::array* rows, json::get_array(reply, "data"));
     for (const auto& row : *rows) {
       TRY(const json::object* o, json::as_object(row, "an audit"));
@@ -198,12 +214,12 @@ json::object DemoStory::document() const {
                                     {"file", file_of("receipts", a.receipt)},
                                     {"opening", file_of("openings", a.receipt)}});
   for (const auto& a : audits_)
-    audits.push_back(json::object{{"receipt", a.receipt},
-                                  {"provider", a.provider},
-                                  {"match", a.match},
-                                  {"reason", a.reason},
-                                  {"divergence", a.match ? json::value(nullptr)
-                                                         : json::value(a.divergence)}});
+    audits.push_back(
+        json::object{{"receipt", a.receipt},
+                     {"provider", a.provider},
+                     {"match", a.match},
+                     {"reason", a.reason},
+                     {"divergence", a.match ? json::value(nullptr) : json::value(a.divergence)}});
   if (conviction_ && conviction_->outcome == protocol::Outcome::provider_wrong) {
     const auto& d = *conviction_;
     slashed.push_back(json::object{{"provider", audits_[0].provider},

@@ -24,8 +24,7 @@ void DemoStory::say(std::string_view text) const {
 void DemoStory::tell_cast(const Balances& before) const {
   say(fmt::format("   ledger   {}", market_url_));
   say(fmt::format("   buyer    {} to spend, through a gateway of its own at {}/v1",
-                  market::format_money(before.at("buyer").view.available),
-                  market_->gateway_url()));
+                  market::format_money(before.at("buyer").view.available), market_->gateway_url()));
   say(fmt::format("   alder    sells tern-q8_0 at 0.30 in / 0.60 out per million tokens, stake {}",
                   market::format_money(before.at("alder").view.stake)));
   say(fmt::format("   birch    the same at 0.35 / 0.70, stake {}",
@@ -47,14 +46,17 @@ void DemoStory::tell_lie(const Asked& asked, const Audited& audit) const {
     const auto* v = audit.divergence.if_contains(key);
     return v == nullptr || v->is_null() ? "" : json::dump(*v);
   };
-  say(fmt::format("   The two executions part at position {}{}.\n", at("position"),
-                  at("layer").empty() ? "" : ", layer " + at("layer")));
+  const bool from_the_start = at("position") == "0" && at("layer") == "0";
+  say(fmt::format("   The two executions part at position {}{}{}.\n", at("position"),
+                  at("layer").empty() ? "" : ", layer " + at("layer"),
+                  from_the_start ? ", the very first state: other weights were running" : ""));
 }
 
 void DemoStory::tell_verdict() const {
   if (!conviction_) return;
   const auto& d = *conviction_;
-  say(fmt::format("{} The buyer disputes; the ledger's referee re-executes and convicts.", bold("3.")));
+  say(fmt::format("{} The buyer disputes; the ledger's referee re-executes and convicts.",
+                  bold("3.")));
   say(fmt::format("   {}'s stake of {} is slashed: {} burned, {} to the buyer for the challenge.",
                   title(market_->name_of(*crypto::Address::parse(audits_.back().provider))),
                   market::format_money(d.slashed), market::format_money(d.burned),
@@ -88,8 +90,8 @@ void DemoStory::tell_end() const {
   const std::string good = file_of("receipts", asked_.back().receipt);
   const std::string opening = file_of("openings", asked_.back().receipt);
   say(fmt::format("Everything is in {}. Try next:", folder_));
-  say(fmt::format("   assay verify {} \\\n     --opening {} --model {}/tern-q8_0.gguf", good, opening,
-                  models_));
+  say(fmt::format("   assay verify {} \\\n     --opening {} --model {}/tern-q8_0.gguf", good,
+                  opening, models_));
   say(fmt::format("   assay audit {} \\\n     --opening {} --model {}/tern-q8_0.gguf   {}",
                   file_of("receipts", asked_.front().receipt),
                   file_of("openings", asked_.front().receipt), models_, dim("# the lie")));

@@ -1,5 +1,6 @@
 // assay generate
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -53,6 +54,15 @@ CLI::Validator number_between(float low, float high) {
             return fmt::format("{} is not a number from {} to {}", text, low, high);
           },
           fmt::format("in [{} - {}]", low, high)};
+}
+
+// CLI11 wraps "-1" and clamps what is too large.
+std::string whole_number(std::string& text) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end) return {};
+  return fmt::format("{} is not a whole number from 0 to 18446744073709551615", text);
 }
 
 Result<engine::Isa> chosen_isa(const std::string& name) {
@@ -171,7 +181,8 @@ void add_generate(CLI::App& app, Context& context) {
       ->check(number_between(0.0f, 1000.0f));
   verb->add_option("--top-p", o->sampling.top_p, "nucleus; 1 keeps every token (default)")
       ->check(number_between(1e-6f, 1.0f));
-  verb->add_option("--seed", o->sampling.seed, "seed of the sampler (default 0)");
+  verb->add_option("--seed", o->sampling.seed, "seed of the sampler (default 0)")
+      ->check(CLI::Validator(whole_number, "below 2^64"));
   verb->add_option("--threads", o->threads, "threads (default: all); never changes the answer")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--isa", o->isa, "instruction set (default: the best); never changes the answer")

@@ -1,6 +1,7 @@
 // assay ledger verify | show | account | lease | log
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "base/hex.hpp"
@@ -19,6 +20,11 @@ struct Options {
   std::string source, market, id;
   std::uint64_t from = 1;
 };
+
+bool is_directory(const std::string& path) {
+  std::error_code none;
+  return std::filesystem::is_directory(path, none);
+}
 
 bool is_url(const std::string& s) { return s.starts_with("http://") || s.starts_with("https://"); }
 
@@ -45,8 +51,10 @@ Result<settle::LogReport> verify_url(const std::string& url) {
 }
 
 Result<int> run_verify(const Context& context, const Options& options) {
-  TRY(const auto report,
-      is_url(options.source) ? verify_url(options.source) : settle::verify_log(options.source));
+  // A market's data folder stands for the ledger in it.
+  const std::string file =
+      is_directory(options.source) ? options.source + "/ledger.db" : options.source;
+  TRY(const auto report, is_url(file) ? verify_url(file) : settle::verify_log(file));
   if (context.json()) {
     context.print(json::object{{"ok", report.ok},
                                {"problem", report.problem},
@@ -161,7 +169,8 @@ void add_ledger_reading(CLI::App& ledger, Context& context) {
   {
     const auto [verb, o] = add("verify", "replay the whole log: signatures, rules, hashes, money",
                                "assay ledger verify market/ledger.db", run_verify);
-    verb->add_option("SOURCE", o->source, "ledger.db or the address of a host")->required();
+    verb->add_option("SOURCE", o->source, "ledger.db, a market's data folder, or a host's address")
+        ->required();
   }
   remote("show", "the ledger's rules and sums", "assay ledger show --market http://127.0.0.1:8790",
          run_show);

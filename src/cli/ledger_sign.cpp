@@ -7,6 +7,7 @@
 #include "cli/ledger_verbs.hpp"
 #include "cli/signing_key.hpp"
 #include "io/random.hpp"
+#include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "settle/remote.hpp"
 
@@ -54,6 +55,10 @@ Result<int> run(const Context& context, const Options& options, Make make) {
   fmt::print("{}  operation {} {}\naccount   {}\navailable {}  stake {}\n", green("ok"),
              applied.sequence, to_hex(applied.id), whose.to_string(),
              market::format_money(account.available), market::format_money(account.stake));
+  const auto now = static_cast<std::uint64_t>(io::SystemClock().now_s());
+  for (const auto& u : account.unbonding)
+    fmt::print("unbonding {}, to be released in {} s, once older leases are settled\n",
+               market::format_money(u.amount), u.due > now ? u.due - now : 0);
   return kOk;
 }
 

@@ -80,6 +80,9 @@ Status LocalMarket::launch(const std::string& name, std::vector<std::string> arg
 // Through the host's own verb, so that the demo uses what an operator would use.
 Status LocalMarket::fund(const std::string& name, const std::string& amount) {
   const LocalParty& party = parties_.at(name);
+  // A restarted market keeps its balances; money enters once, however the first start ended.
+  const std::string mark = party.data + "/funded";
+  if (io::path_exists(mark)) return {};
   io::ChildOptions options;
   options.env = {{"ASSAY_PASSPHRASE", passphrase_}};
   options.out = io::ChildOptions::Output::null;
@@ -92,7 +95,7 @@ Status LocalMarket::fund(const std::string& name, const std::string& amount) {
           options));
   if (child.wait().code != 0)
     return fail(Errc::unavailable, "funding {} failed: {}", name, last_line(party.log));
-  return {};
+  return io::write_file_atomic(mark, view(amount + "\n"), 0600);
 }
 
 Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
@@ -104,8 +107,7 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
   CHECK_OK(io::make_directories(options.data + "/logs", 0700));
 
   const std::string passphrase_file = options.data + "/passphrase";
-  const bool fresh = !io::path_exists(passphrase_file);
-  if (fresh) {
+  if (!io::path_exists(passphrase_file)) {
     const std::string made = to_hex_bare(io::random_hash());
     CHECK_OK(io::write_file_atomic(passphrase_file, view(made), 0600));
   }
@@ -121,12 +123,9 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
   CHECK_OK(market.launch("ledger", {"market", "--data", market.party("ledger").data, "--key",
                                     market.party("ledger").key_file, "--models", options.models,
                                     "--port", std::to_string(options.market_port)}));
-  // A restarted market keeps its balances; money enters once.
-  if (fresh) {
-    CHECK_OK(market.fund("buyer", options.buyer_funds));
-    for (const auto& provider : options.providers)
-      CHECK_OK(market.fund(provider.name, provider.stake));
-  }
+  CHECK_OK(market.fund("buyer", options.buyer_funds));
+  for (const auto& provider : options.providers)
+    CHECK_OK(market.fund(provider.name, provider.stake));
   for (const auto& provider : options.providers) {
     if (interrupted()) return cancelled();
     std::vector<std::string> argv;

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <sys/stat.h>
 
 #include "cli/cli.hpp"
 
@@ -9,21 +10,9 @@ namespace {
 
 // Every verb, in the order --help lists them.
 constexpr void (*kVerbs[])(CLI::App&, Context&) = {
-    add_generate,
-    add_tokenize,
-    add_model,
-    add_perplexity,
-    add_keys,
-    add_market,
-    add_ledger,
-    add_provider,
-    add_gateway,
-    add_screen,
-    add_attack,
-    add_verify,
-    add_audit,
-    add_up,
-    add_demo,
+    add_generate, add_tokenize, add_model,    add_perplexity, add_keys,
+    add_market,   add_ledger,   add_provider, add_gateway,    add_screen,
+    add_attack,   add_verify,   add_audit,    add_up,         add_demo,
 };
 
 constexpr const char* kAbout =
@@ -63,6 +52,8 @@ int run(int argc, char** argv) {
     if (json) context.assume_json();
     std::string line = error.what();
     std::ranges::replace(line, '\n', ' ');
+    if (app.get_subcommands().empty() && argv[1][0] != '-')
+      line = fmt::format("there is no verb '{}'", argv[1]);
     return context.report({Errc::invalid, fmt::format("{} (see `{} --help`)", line, verb_of(app))},
                           kUsage);
   }
@@ -72,4 +63,8 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace assay::cli
 
-int main(int argc, char** argv) { return assay::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  // Databases, their journals and logs may hold prompts, salts and seeds: for their owner alone.
+  ::umask(077);
+  return assay::cli::run(argc, argv);
+}

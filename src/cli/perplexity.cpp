@@ -94,7 +94,7 @@ Result<int> run(const Context& context, const Options& options) {
 
 void add_perplexity(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  auto* verb = context.verb(app, "perplexity", "How well a model predicts a text",
+  auto* verb = context.verb(app, "perplexity", "how well a model predicts a text",
                             "assay perplexity --model models/tern-q8_0.gguf "
                             "--file models/eval/heldout.txt");
   verb->add_option("--model", options->model, "GGUF file")->required();

@@ -1,5 +1,6 @@
 // assay up
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "cli/cli.hpp"
 #include "cli/local_market.hpp"
@@ -48,11 +49,12 @@ Result<int> run(const Context& context, const Options& options) {
         "  gateway   {}/v1   any OpenAI client, any API key\n"
         "  ledger    {}\n"
         "  data      {}   receipts in {}/receipts\n\n"
-        "try  curl {}/v1/chat/completions -d '{{\"model\":\"tern-q8_0\",\"messages\":"
+        "try  curl {}/v1/chat/completions -d '{{\"model\":\"{}\",\"messages\":"
         "[{{\"role\":\"user\",\"content\":\"What is 27 + 48?\"}}]}}'\n"
         "Ctrl-C stops everything; the same command continues where it left off.\n",
         bold("A market is up on this machine."), market->gateway_url(), market->market_url(),
-        options.data, market->party("buyer").data, market->gateway_url());
+        options.data, market->party("buyer").data, market->gateway_url(),
+        std::filesystem::path(options.model).stem().string());
   }
   std::fflush(stdout);
   while (!stop.wait(500))
@@ -67,8 +69,9 @@ Result<int> run(const Context& context, const Options& options) {
 }  // namespace
 
 void add_up(CLI::App& app, Context& context) {
-  auto* verb = context.verb(app, "up", "start a whole market on loopback: ledger, providers, gateway",
-                            "assay up --models models --model models/tern-q8_0.gguf");
+  auto* verb =
+      context.verb(app, "up", "start a whole market on loopback: ledger, providers, gateway",
+                   "assay up --models models --model models/tern-q8_0.gguf");
   const auto o = std::make_shared<Options>();
   verb->add_option("--data", o->data, "folder for keys, ledger, receipts (default ./assay-data)");
   verb->add_option("--model", o->model, "GGUF the providers serve")

@@ -53,7 +53,8 @@ TEST(Keccak256, EveryLengthUpToThreeBlocks) {
     append(all, keccak256(data));
     data.push_back(static_cast<std::uint8_t>(n));
   }
-  EXPECT_EQ(to_hex_bare(keccak256(all)), "0fc998ee6a10e02747cbbec85db4c64ca1af8ff416ec0628aa3f23c38d3185c1");
+  EXPECT_EQ(to_hex_bare(keccak256(all)),
+            "0fc998ee6a10e02747cbbec85db4c64ca1af8ff416ec0628aa3f23c38d3185c1");
 }
 
 }  // namespace

@@ -226,6 +226,8 @@ void HttpAcceptor::join() {
   if (!impl_->thread.joinable()) return;
   impl_->context.stop();
   impl_->thread.join();
+  // A posted stop may not have had its turn: the port is free when this returns.
+  stop_accepting();
 }
 
 }  // namespace assay::io

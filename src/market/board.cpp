@@ -19,9 +19,16 @@ Status check_offer(const protocol::Domain& domain, const Signed<Offer>& offer, s
   if (m.models.empty() || m.models.size() > kOfferModelsMax)
     return fail(Errc::invalid, "the offer has {} models, 1 to {} are allowed", m.models.size(),
                 kOfferModelsMax);
+  const auto short_enough = [](std::string_view text) { return text.size() <= kOfferTextMax; };
+  if (!short_enough(m.endpoint) || !short_enough(m.region) || !short_enough(m.hardware))
+    return fail(Errc::invalid, "endpoint, region and hardware have at most {} bytes each",
+                kOfferTextMax);
   std::set<std::string_view> names;
   for (const auto& model : m.models) {
     if (model.name.empty()) return fail(Errc::invalid, "the offer has a model without a name");
+    if (!short_enough(model.name) || !short_enough(model.quantization))
+      return fail(Errc::invalid, "a model's name and quantization have at most {} bytes each",
+                  kOfferTextMax);
     if (!names.insert(model.name).second)
       return fail(Errc::invalid, "the offer names model '{}' twice", model.name);
     if (model.price_in < 0 || model.price_out < 0)

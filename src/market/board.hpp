@@ -13,6 +13,7 @@ using protocol::Signed;
 // Longest time an offer may be valid, so that a forgotten one dies.
 inline constexpr std::uint64_t kOfferLifetimeMax = 7 * 86400;
 inline constexpr std::size_t kOfferModelsMax = 64;
+inline constexpr std::size_t kOfferTextMax = 256;  // bytes of each text in it
 
 // Where offers are read and published: OfferBook behind a service, or settle/remote.
 struct Board {

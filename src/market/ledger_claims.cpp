@@ -71,6 +71,9 @@ Status on(Step& step, const Signed<protocol::Claim>& op) {
     return fail(Errc::refused, "claims ended at {} (expiry + window)",
                 v.terms.expires + v.terms.window);
   if (m.count == 0) return fail(Errc::invalid, "a claim without receipts");
+  if (m.count > protocol::kLeaseRequestsMax)
+    return fail(Errc::refused, "a claim of {} receipts, at most {} can be opened", m.count,
+                protocol::kLeaseRequestsMax);
   if (m.total <= v.paid)
     return fail(Errc::conflict, "claim {} is not above the {} already paid", format_money(m.total),
                 format_money(v.paid));

@@ -43,8 +43,7 @@ TEST_F(DisputeTest, ClaimIsPaidAfterItsWindow) {
   expect_refused(finalize, Errc::refused, "window ends");
   expect_refused(w.sign(Close{w.provider.address, lease}, w.provider), Errc::refused,
                  "claim is pending");
-  expect_refused(w.claim(lease, std::span(all).first(2), w.provider), Errc::refused,
-                 "is pending");
+  expect_refused(w.claim(lease, std::span(all).first(2), w.provider), Errc::refused, "is pending");
   w.time += 100;
   must(finalize);
   EXPECT_EQ(w.account(w.payout).available, kClaimed);

@@ -14,6 +14,9 @@ Status check_terms(const Domain& domain, const Lease& lease, const Request& requ
   if (request.execution != lease.execution)
     return fail(Errc::mismatch, "request: it names another execution id than its lease");
   if (request.sequence == 0) return fail(Errc::invalid, "request: sequences start at 1");
+  if (request.sequence > kLeaseRequestsMax)
+    return fail(Errc::refused, "request: sequence {}, a lease carries {} requests: open a new one",
+                request.sequence, kLeaseRequestsMax);
   if (request.expires > lease.expires)
     return fail(Errc::refused, "request: it expires after its lease");
   if (request.max_tokens == 0) return fail(Errc::invalid, "request: max_tokens must be at least 1");

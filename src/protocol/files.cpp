@@ -39,7 +39,7 @@ std::string file_text(std::string_view kind, const T& file) {
 
 template <class T>
 Result<T> file_from_text(std::string_view kind, std::string_view what, std::string_view text) {
-  TRY(const json::value parsed, json::parse(text));
+  TRY(const json::value parsed, json::parse(text, kFileBytesMax));
   TRY(const json::object* o, json::as_object(parsed, what));
   const json::value* tag = o->if_contains("assay");
   if (tag == nullptr || !tag->is_string() || tag->get_string() != kind)

@@ -5,6 +5,9 @@
 
 namespace assay::protocol {
 
+// Longest receipt or opening file that is read.
+inline constexpr std::size_t kFileBytesMax = 64u << 20;
+
 // Everything a stranger needs to check signatures, commitments and amounts.
 struct ReceiptFile {
   Domain domain;

@@ -26,6 +26,8 @@ using crypto::Signature;
 using Micros = std::int64_t;
 
 inline constexpr std::uint32_t kCanon = 0;
+// Requests one lease carries: small enough that every claim can be opened in one operation.
+inline constexpr std::uint64_t kLeaseRequestsMax = 8192;
 
 // What a receipt proves: these weights, this program, this arithmetic.
 struct ExecutionId {

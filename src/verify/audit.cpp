@@ -141,17 +141,21 @@ Result<AuditReport> audit(const protocol::Request& request, const Claimed& claim
     return report;
   }
   // The provider's own roots may place the difference earlier than the first wrong token.
+  const auto token = report.divergence;
   auto served = first_difference(*report.trace, opening, claimed.trace_root, layers);
-  if (served && (!report.divergence || served->position <= report.divergence->position)) {
-    if (report.divergence && served->position == report.divergence->position) {
-      served->expected_token = report.divergence->expected_token;
-      served->claimed_token = report.divergence->claimed_token;
+  if (served && (!token || served->position <= token->position)) {
+    if (token && served->position == token->position) {
+      served->expected_token = token->expected_token;
+      served->claimed_token = token->claimed_token;
     }
     report.divergence = served;
   }
   report.reason = report.divergence ? describe(*report.divergence, claimed, *run, layers)
                                     : "every token is the model's, but the trace root differs: the "
                                       "states behind the answer are not the model's";
+  if (token && token->claimed_token && token->position > report.divergence->position)
+    report.reason += fmt::format("; at position {} the model chooses token {}, the answer has {}",
+                                 token->position, *token->expected_token, *token->claimed_token);
   return report;
 }
 

@@ -143,7 +143,7 @@ TEST(Audit, AnotherModelUnderThisName) {
   ASSERT_TRUE(placed.divergence && placed.divergence->layer);
   EXPECT_EQ(placed.divergence->position, 0u);
   EXPECT_EQ(*placed.divergence->layer, 2u);
-  EXPECT_THAT(placed.reason, HasSubstr("position 0, layer 2"));
+  EXPECT_THAT(placed.reason, HasSubstr("position 0, layer 2; at position"));
 }
 
 TEST(Audit, AlteredAnswerIsFoundAtItsToken) {

@@ -12,6 +12,7 @@
 //   le32 l)
 #pragma once
 #include <optional>
+
 #include "base/bytes.hpp"
 #include "crypto/merkle.hpp"
 #include "crypto/sha256.hpp"

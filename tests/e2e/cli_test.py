@@ -32,7 +32,9 @@ def help_has_examples(t):
 
 
 def usage_errors_exit_2(t):
-    t.cli("nonsense", code=2)
+    one_line_error(t, "no verb 'nonsense'", "nonsense", code=2)
+    for seed in ("-1", "18446744073709551616", "1.5"):
+        t.cli("generate", "--model", MODEL, "--prompt", "x", "--seed", seed, code=2)
     t.cli("generate", code=2)
     t.cli("generate", "--model", MODEL, "--prompt", "x", "--isa", "mmx", code=2)
     t.cli(code=2)

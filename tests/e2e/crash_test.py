@@ -72,6 +72,8 @@ def a_market_survives_kill_9(t):
                         "model": MODEL.stem, "messages": [{"role": "user", "content": question}],
                         "temperature": 0, "max_tokens": 24}, timeout=60)
                     counts["answered" if status == 200 else "refused"] += 1
+                    if status != 200:
+                        time.sleep(0.05)
                 except OSError:
                     counts["refused"] += 1
                     time.sleep(0.05)
@@ -100,12 +102,19 @@ def a_market_survives_kill_9(t):
             "model": MODEL.stem, "messages": [{"role": "user", "content": "What is 27 + 48?"}], "temperature": 0})
         expect_equal(status, 200, f"a request after the crashes: {reply}")
 
-        def settled():
-            _, audits = http("GET", market.url("gateway") + "/assay/audits")
-            rows = audits["data"]
-            return rows if all(r["stage"] in ("settled", "expired") for r in rows) else None
+        def receipts():
+            return http("GET", market.url("gateway") + "/assay/receipts")[1]["data"]
 
-        rows = wait_for("every receipt to be settled", settled, timeout=90)
+        def settled():
+            return all(r["stage"] in ("settled", "expired") for r in receipts())
+
+        try:
+            wait_for("every receipt to be settled", settled, timeout=240)
+        finally:
+            for r in receipts():
+                if r["stage"] not in ("settled", "expired"):
+                    print(f"  {r['statement']} {r['receipt'][:12]}: {r['stage']}, audit {r['audit']}: {r['reason']}")
+        rows = receipts()
         # Money arrives once for each receipt: the ledger's total equals the sum of the receipts.
         owed = 0
         for path in (folder / "g" / "receipts").glob("*.json"):

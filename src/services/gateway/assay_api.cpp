@@ -9,6 +9,13 @@ namespace assay::services {
 namespace {
 
 constexpr std::uint32_t kListed = 200;
+constexpr std::uint32_t kTypicalTokens = 64;
+
+// A page whose name was pointed at loopback (DNS rebinding) still sends its own name.
+bool names_loopback(std::string_view host) {
+  host = host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':'));
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+}
 
 bool is_loopback(std::string_view peer) {
   return peer.starts_with("127.") || peer.starts_with("[::1]") || peer.starts_with("::1");
@@ -107,11 +114,7 @@ ApiResult<void> read_price(const io::HttpRequest& request, std::string_view key,
 }
 
 ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
-  Wish wish{.model = nullptr,
-            .name = std::string(request.query_value("model")),
-            .prompt_tokens = 64,
-            .max_tokens = 64,
-            .routing = {}};
+  Wish wish{.model = nullptr, .name = std::string(request.query_value("model")), .routing = {}};
   if (wish.name.empty() && buyer.models.models().size() == 1)
     wish.name = buyer.models.models()[0]->name;
   wish.model = buyer.models.find(wish.name);
@@ -119,6 +122,10 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
     return api_fail(404, "model_not_found", "model",
                     "The model '{}' does not exist: this gateway has {}", wish.name,
                     buyer.models.names());
+  // A typical question, where none is described.
+  const std::uint32_t half = std::max(1u, wish.model->model->hyper().context / 2);
+  wish.prompt_tokens = std::min(kTypicalTokens, half);
+  wish.max_tokens = std::min(kTypicalTokens, half);
   Routing routing;
   CHECK_OK(read_number(request, "prompt_tokens", wish.prompt_tokens));
   CHECK_OK(read_number(request, "max_tokens", wish.max_tokens));
@@ -169,7 +176,7 @@ void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market) {
       "/assay/openings/{id}", [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
         const auto id = id_param(request);
         if (!id) return send_api_error(response, to_api_error(id.error()));
-        if (!is_loopback(request.peer))
+        if (!is_loopback(request.peer) || !names_loopback(request.header("host")))
           return send_api_error(response, {.status = 403,
                                            .code = "loopback_only",
                                            .message = "openings hold prompts and answers: ask from "

@@ -182,12 +182,12 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
     if (const auto* p = std::get_if<Signed<protocol::Progress>>(&event)) return on_progress(*p);
     if (const auto* r = std::get_if<Signed<protocol::Receipt>>(&event)) return on_receipt(*r);
     const auto& error = std::get<protocol::ErrorEvent>(event);
-    contradicted = error.code == "continuation";
+    contradicted = error.code == "continuation" && request.continuation > 0;
     return fail(Errc::unavailable, "the provider gave up: {}", error.message.substr(0, 300));
   };
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
-  const Status done = buyer_.providers.infer(lease.offer.message.endpoint, call, on_event, gone);
+  const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
   if (attempt.end == Attempt::End::receipt) return;
   if (!done) {
     attempt.error = to_api_error(done.error());

@@ -5,6 +5,9 @@
 namespace assay::services {
 namespace {
 
+// Of one position: a leaf for each layer and the head.
+constexpr std::size_t kLeavesMax = 1025;
+
 const Hash& trace_root_of(const market::Statement& statement) {
   return std::visit([](const auto& s) -> const Hash& { return s.message.trace_root; }, statement);
 }
@@ -63,11 +66,14 @@ Result<RequestRecord> Auditor::audit(const Hash& request) {
 void Auditor::ask_for_trace(const RequestRecord& record, const LeaseRecord& lease,
                             const LocalModel& model, protocol::Opening& opening,
                             verify::AuditReport& report) {
-  const std::string& endpoint = lease.offer.message.endpoint;
+  const std::string endpoint = market_.endpoint_of(lease);
   protocol::Recall recall{
       .request = record.id, .salt_secret = opening.salt_secret, .positions = {}};
   auto reply = buyer_.providers.trace(endpoint, recall);
-  if (!reply || !verify::layers_behind(reply->position_roots, trace_root_of(*record.statement))) {
+  // More roots than the execution has positions could only be meant to bloat the opening.
+  const std::size_t positions_max = opening.prompt.size() + opening.answer.size();
+  if (!reply || reply->position_roots.size() > positions_max ||
+      !verify::layers_behind(reply->position_roots, trace_root_of(*record.statement))) {
     io::log_info("the provider serves no trace for its receipt: {}",
                  reply ? "its roots are not the ones it signed" : reply.error().message);
     return;
@@ -81,7 +87,7 @@ void Auditor::ask_for_trace(const RequestRecord& record, const LeaseRecord& leas
     auto opened = buyer_.providers.trace(endpoint, recall);
     if (opened)
       for (protocol::TracePosition& p : opened->positions)
-        if (p.position == position &&
+        if (p.position == position && p.leaves.size() <= kLeavesMax &&
             verify::position_root(p.leaves) == opening.position_roots[position])
           opening.positions = {std::move(p)};
     if (!opening.positions.empty())

@@ -39,7 +39,11 @@ Status Disputes::file(RequestRecord record) {
                                 code == Errc::internal || code == Errc::cancelled ||
                                 code == Errc::refused;  // the bond may be affordable later
     const auto lease = buyer_.settlement.lease(record.lease);
-    const bool lease_over = lease && lease->state != market::LeaseState::open;
+    // A closed lease can be disputed for another window.
+    const bool lease_over =
+        lease &&
+        (lease->state == market::LeaseState::convicted ||
+         (lease->state == market::LeaseState::closed && buyer_.now() > lease->disputable_until));
     if (may_pass_later && !lease_over) return fail_in("dispute", filed.error());
     io::log_warn("dispute not taken: {}", filed.error().message);
     // A convicted lease has returned its escrow already: nothing is left to ask for.

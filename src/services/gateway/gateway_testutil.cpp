@@ -264,6 +264,28 @@ json::object GatewayTest::chat_body() const {
           {"max_tokens", 6}};
 }
 
+json::object GatewayTest::talkative_body() {
+  json::object body = chat_body();
+  body["temperature"] = 1;
+  body["max_tokens"] = 12;
+  for (int seed = 1; seed < 500; ++seed) {
+    body["seed"] = seed;
+    const json::object answer = parse_object(post(body).body);
+    const auto* choices = answer.if_contains("choices");
+    if (choices == nullptr) break;
+    if (answer.at("usage").at("completion_tokens").to_number<int>() < 12) continue;
+    body["max_tokens"] = 3;
+    const json::object start = parse_object(post(body).body);
+    body["max_tokens"] = 12;
+    const auto length = [](const json::object& o) {
+      return o.at("choices").at(0).at("message").at("content").as_string().size();
+    };
+    if (length(start) > 0 && length(answer) >= 6) return body;
+  }
+  ADD_FAILURE() << "the toy model says nothing";
+  return body;
+}
+
 io::HttpReply GatewayTest::post(const json::object& body, const std::string& path) {
   io::HttpClient client;
   auto reply = client.post_json(gateway->url() + path, json::dump(body));
@@ -282,7 +304,8 @@ json::object GatewayTest::await_stage(const std::string& receipt, const std::str
   const std::int64_t deadline_ms = io::steady_ms() + 60'000;
   json::object last;
   while (io::steady_ms() < deadline_ms) {
-    for (const json::value& row : get("/assay/receipts").at("data").as_array()) {
+    const json::object listed = get("/assay/receipts");
+    for (const json::value& row : listed.at("data").as_array()) {
       last = row.as_object();
       if (!receipt.empty() && text_at(last, "receipt") != receipt) continue;
       if (text_at(last, "stage") == stage) return last;

@@ -96,6 +96,8 @@ struct GatewayTest : testing::Test {
   void judge(protocol::Outcome outcome);
 
   json::object chat_body() const;  // "abc" to "toy", greedy, 6 tokens
+  // A sampled answer of 12 tokens that shows text within the first 3.
+  json::object talkative_body();
   io::HttpReply post(const json::object& body, const std::string& path = "/v1/chat/completions");
   json::object get(const std::string& path);
   // Polls until the only listed receipt (or the newest) reaches the stage.

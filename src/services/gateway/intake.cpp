@@ -1,6 +1,9 @@
 #include "services/gateway/intake.hpp"
 
+#include <algorithm>
+
 #include "market/audit_policy.hpp"
+#include "market/statements.hpp"
 #include "protocol/audit_draw.hpp"
 #include "protocol/rules.hpp"
 
@@ -10,6 +13,10 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
                                      protocol::Opening opening,
                                      const Signed<protocol::Receipt>& receipt) {
   const protocol::Request& request = record.request.message;
+  if (const auto fault = market::arithmetic_fault(lease.lease.message, request, receipt);
+      fault && market::check_evidence(buyer_.ledger.domain, lease.lease.message, lease.id,
+                                      record.request, receipt))
+    return convicting(std::move(record), opening, receipt, *fault);
   CHECK_OK(protocol::check_receipt(buyer_.ledger.domain, lease.lease.message, request,
                                    opening.salt_secret, opening.answer, receipt));
   CHECK_OK(
@@ -29,6 +36,21 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
   TRY(RequestRecord filed, file(std::move(record), lease, id, receipt.message.amount));
   buyer_.vault.forget_pending(filed.id);
   return filed;
+}
+
+Result<RequestRecord> Intake::convicting(RequestRecord record, const protocol::Opening& opening,
+                                         const Signed<protocol::Receipt>& receipt,
+                                         const std::string& fault) {
+  const RequestStage from = record.stage;
+  record.statement = receipt;
+  record.statement_id = buyer_.id(receipt.message);
+  CHECK_OK(buyer_.vault.write_opening(record.statement_id, opening));
+  record.amount = 0;
+  record.reason = fault;
+  record.audit = AuditState::mismatch;
+  record.stage = RequestStage::mismatch;
+  CHECK_OK(buyer_.store->update_request(record, from));
+  return fail(Errc::mismatch, "{}", fault);
 }
 
 Result<RequestRecord> Intake::accept_progress(RequestRecord record, const LeaseRecord& lease,
@@ -53,11 +75,12 @@ Result<RequestRecord> Intake::file(RequestRecord record, const LeaseRecord& leas
   const Hash link = protocol::audit_link(lease.audit_seed, lease.chain_length, request.sequence);
   const bool drawn = record.always_audit ||
                      protocol::audit_drawn(link, id, market_.audit_rate_q32(provider, request.cap));
+  const RequestStage from = record.stage;
   record.stage = RequestStage::receipted;
   record.statement_id = id;
   record.amount = amount;
   record.audit = drawn ? AuditState::pending : AuditState::not_drawn;
-  CHECK_OK(buyer_.store->update_request(record, RequestStage::signed_off));
+  CHECK_OK(buyer_.store->update_request(record, from));
   market_.served(provider);
   return record;
 }
@@ -67,8 +90,14 @@ Result<Intake::PickedUp> Intake::pick_up(const RequestRecord& record) {
   TRY(protocol::Opening opening, buyer_.vault.pending(record.id));
   TRY(protocol::ReceiptReply reply,
       buyer_.providers.receipt(
-          lease.offer.message.endpoint,
+          market_.endpoint_of(lease),
           {.request = record.id, .salt_secret = opening.salt_secret, .positions = {}}));
+  // What was shown must be what is paid for.
+  const auto& shown = opening.answer;
+  if (reply.answer.size() < shown.size() ||
+      !std::ranges::equal(shown, std::span(reply.answer).first(shown.size())))
+    return fail(Errc::mismatch,
+                "the provider's receipt is for another answer than the one it sent");
   opening.answer = reply.answer;
   TRY(RequestRecord accepted, accept(record, lease, std::move(opening), reply.receipt));
   return PickedUp{std::move(accepted), std::move(reply.answer)};

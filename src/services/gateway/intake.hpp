@@ -12,6 +12,7 @@ class Intake {
   // due, and moves the request from signed to receipted. mismatch: the receipt is not valid.
   Result<RequestRecord> accept(RequestRecord record, const LeaseRecord& lease,
                                protocol::Opening opening, const Signed<protocol::Receipt>& receipt);
+  // A receipt whose own figures convict it (statements.hpp) is filed as a mismatch, to be disputed.
   // The last progress of a request whose receipt never came: what was proven is what is owed.
   Result<RequestRecord> accept_progress(RequestRecord record, const LeaseRecord& lease,
                                         protocol::Opening opening,
@@ -24,6 +25,9 @@ class Intake {
   Result<PickedUp> pick_up(const RequestRecord& record);
 
  private:
+  Result<RequestRecord> convicting(RequestRecord record, const protocol::Opening& opening,
+                                   const Signed<protocol::Receipt>& receipt,
+                                   const std::string& fault);
   Result<RequestRecord> file(RequestRecord record, const LeaseRecord& lease, const Hash& id,
                              Micros amount);
 

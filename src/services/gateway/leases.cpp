@@ -11,7 +11,7 @@ namespace assay::services {
 namespace {
 
 // Requests one lease can carry; its audit chain is hashed once through when it opens.
-constexpr std::uint64_t kChainLength = 1u << 14;
+constexpr std::uint64_t kChainLength = protocol::kLeaseRequestsMax;
 
 // The ledger, or the way to it, is at fault: the same operation may be accepted later.
 bool worth_repeating(const Error& error) {
@@ -72,14 +72,18 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
 }
 
 ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap) {
+  // A dispute's bond must stay affordable, or a cheat could not be challenged.
+  const Micros bond = buyer_.ledger.parameters.dispute_bond;
   TRY(const Micros have, available());
-  if (have < cap)
+  if (have - bond < cap)
     return std::unexpected(too_small(
         "account_too_small",
-        fmt::format("this request may cost up to {}, the account {} has {}: deposit at least {}",
-                    market::format_money(cap), buyer_.address.to_string(),
-                    market::format_money(have), market::format_money(cap - have)),
-        cap, have));
+        fmt::format("this request may cost up to {} and a dispute needs a bond of {}; the account "
+                    "{} has {}: deposit at least {}",
+                    market::format_money(cap), market::format_money(bond),
+                    buyer_.address.to_string(), market::format_money(have),
+                    market::format_money(cap + bond - have)),
+        cap + bond, have));
 
   const protocol::Offer& offer = candidate.offer.message;
   const protocol::OfferModel& model = offer.models[candidate.model];
@@ -89,7 +93,7 @@ ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros c
   lease.execution = candidate.execution;
   lease.audit_seed = io::random_hash();
   lease.chain_length = kChainLength;
-  lease.escrow = std::min(buyer_.options.escrow, have);
+  lease.escrow = std::min(buyer_.options.escrow, have - bond);
   lease.lease = buyer_.sign(protocol::Lease{
       .buyer = buyer_.address,
       .provider = offer.provider,
@@ -126,17 +130,20 @@ Status Leases::submit_opening(LeaseRecord& lease) {
 }
 
 ApiResult<void> Leases::top_up(const LeaseRecord& lease, Micros needed) {
+  const Micros bond = buyer_.ledger.parameters.dispute_bond;
   TRY(const Micros have, available());
-  if (have < needed)
+  if (have - bond < needed)
     return std::unexpected(too_small(
         "account_too_small",
-        fmt::format("the lease lacks {} of escrow, the account {} has {}: deposit at least {}",
-                    market::format_money(needed), buyer_.address.to_string(),
-                    market::format_money(have), market::format_money(needed - have)),
-        needed, have));
+        fmt::format("the lease lacks {} of escrow and a dispute needs a bond of {}; the account {} "
+                    "has {}: deposit at least {}",
+                    market::format_money(needed), market::format_money(bond),
+                    buyer_.address.to_string(), market::format_money(have),
+                    market::format_money(needed + bond - have)),
+        needed + bond, have));
   // Back to a full lease where the account allows it, so that not every request tops up.
   const Micros held = lease.escrow - lease.cumulative;
-  const Micros amount = std::min(have, std::max(needed, buyer_.options.escrow - held));
+  const Micros amount = std::min(have - bond, std::max(needed, buyer_.options.escrow - held));
   Store::PendingTopUp top_up;
   top_up.operation = buyer_.sign(protocol::TopUp{
       .buyer = buyer_.address, .lease = lease.id, .amount = amount, .nonce = io::random_u64()});

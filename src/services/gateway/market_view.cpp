@@ -1,6 +1,7 @@
 #include "services/gateway/market_view.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/hex.hpp"
 #include "io/log.hpp"
@@ -78,7 +79,10 @@ Status MarketView::recall() {
       const Address& provider = lease.lease.message.provider;
       reputation_.served(provider);
       if (request.audit == AuditState::match) reputation_.audited(provider);
-      if (request.audit == AuditState::mismatch) reputation_.convicted(provider, request.reason);
+      // A referee that found the provider right has made the receipt payable again.
+      const bool overruled = stage == RequestStage::audited || stage == RequestStage::settled;
+      if (request.audit == AuditState::mismatch && !overruled)
+        reputation_.convicted(provider, request.reason);
     }
   }
   return {};
@@ -111,6 +115,15 @@ Status MarketView::refresh() {
   return {};
 }
 
+std::string MarketView::endpoint_of(const LeaseRecord& lease) {
+  const std::lock_guard lock(mutex_);
+  // An unreachable board leaves what was read last, or the address the lease was agreed at.
+  if (const Status fresh = refresh(); !fresh) io::log_debug("board: {}", fresh.error().message);
+  for (const auto& offer : offers_)
+    if (offer.message.provider == lease.lease.message.provider) return offer.message.endpoint;
+  return lease.offer.message.endpoint;
+}
+
 market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& execution,
                                            const market::AccountView& account) {
   market::ProviderFacts facts{account, reputation_.of(provider)};
@@ -118,6 +131,23 @@ market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& 
   if (auto lease = buyer_.store->usable_lease(provider, execution, buyer_.now()); lease && *lease)
     facts.account.exposure = std::max<Micros>(0, facts.account.exposure - buyer_.options.escrow);
   return facts;
+}
+
+void MarketView::arrange(std::vector<market::Candidate>& fitting,
+                         std::span<const Address> order) const {
+  const std::int64_t now_ms = io::steady_ms();
+  using Key = std::tuple<std::ptrdiff_t, bool, std::size_t>;  // ends with the place in the ranking
+  std::vector<Key> keys;
+  for (const market::Candidate& candidate : fitting) {
+    const Address& provider = candidate.offer.message.provider;
+    const auto pause = pauses_.find(provider);
+    keys.emplace_back(std::ranges::find(order, provider) - order.begin(),
+                      pause != pauses_.end() && pause->second.until_ms > now_ms, keys.size());
+  }
+  std::ranges::sort(keys);
+  std::vector<market::Candidate> arranged;
+  for (const Key& key : keys) arranged.push_back(std::move(fitting[std::get<2>(key)]));
+  fitting = std::move(arranged);
 }
 
 Result<MarketView::Screened> MarketView::screen(const Wish& wish) {
@@ -130,16 +160,7 @@ Result<MarketView::Screened> MarketView::screen(const Wish& wish) {
       market::screen(offers_, job_of(wish, buyer_.options.escrow), facts, buyer_.now());
   name_execution_refusals(out, offers_, wish);
 
-  const std::int64_t now_ms = io::steady_ms();
-  std::ranges::stable_partition(out.fitting, [&](const market::Candidate& candidate) {
-    const auto pause = pauses_.find(candidate.offer.message.provider);
-    return pause == pauses_.end() || pause->second.until_ms <= now_ms;
-  });
-  const auto& order = wish.routing.order;
-  const auto place = [&](const market::Candidate& candidate) {
-    return std::ranges::find(order, candidate.offer.message.provider) - order.begin();
-  };
-  std::ranges::stable_sort(out.fitting, {}, place);
+  arrange(out.fitting, wish.routing.order);
   json::object relaxation;
   if (out.fitting.empty()) relaxation = cheapest_relaxation(out, wish, offers_);
   return Screened{std::move(out), std::move(relaxation)};

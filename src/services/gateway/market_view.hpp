@@ -17,6 +17,8 @@ class MarketView {
  public:
   explicit MarketView(Buyer& buyer) : buyer_(buyer) {}
 
+  // Where the lease's provider listens now: it may have moved since the lease was agreed.
+  std::string endpoint_of(const LeaseRecord& lease);
   // Reads what earlier runs of this gateway learned about providers.
   Status recall();
 
@@ -40,6 +42,7 @@ class MarketView {
 
  private:
   Status refresh();
+  void arrange(std::vector<market::Candidate>& fitting, std::span<const Address> order) const;
   market::ProviderFacts facts_of(const Address& provider, const Hash& execution,
                                  const market::AccountView& account);
 

@@ -19,6 +19,8 @@ io::HttpClientOptions call_options(const ProviderLimits& limits) {
   io::HttpClientOptions options = stream_options(limits);
   // A trace is recomputed before the first byte.
   options.idle_timeout_ms = std::max<std::int64_t>(limits.idle_ms, 1'000);
+  // Audits and payments wait for these calls: nobody may drip them out.
+  options.total_timeout_ms = std::min<std::int64_t>(limits.total_ms, 30'000);
   return options;
 }
 

@@ -108,6 +108,15 @@ Result<Micros> Store::free_escrow(const Hash& lease) {
   return free_escrow_locked(lease);
 }
 
+Result<Micros> Store::known_total(const Hash& lease) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select, db_->prepare("SELECT COALESCE(SUM(amount), 0) FROM requests "
+                                "WHERE lease = ?1 AND stage NOT IN ('signed', 'expired')"));
+  select.bind_all(ByteView(lease));
+  TRY(const bool row, select.step());
+  return row ? select.column_int64(0) : 0;
+}
+
 Result<Micros> Store::free_escrow_locked(const Hash& lease) {
   TRY(auto select,
       db_->prepare("SELECT l.escrow - l.cumulative - COALESCE((SELECT SUM(CASE r.stage "

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kTickMs = 200;
 constexpr std::int64_t kWaitMaxMs = 60'000;
+constexpr std::int64_t kClaimsEveryMs = 5'000;  // far below any challenge window
 // How long a provider that died may come back with its receipt before its last progress counts.
 constexpr std::int64_t kProgressGraceS = 60;
 
@@ -88,9 +89,6 @@ void Worker::each(RequestStage stage, const std::function<Status(RequestRecord)>
 
 void Worker::sweep() {
   attempt(Hash{}, [&] { return leases_.catch_up(); });
-  each(RequestStage::signed_off, [&](RequestRecord record) { return pick_up(std::move(record)); });
-  each(RequestStage::receipted,
-       [&](RequestRecord record) { return after_receipt(std::move(record)); });
   each(RequestStage::mismatch,
        [&](RequestRecord record) { return disputes_.file(std::move(record)); });
   each(RequestStage::disputed,
@@ -98,6 +96,10 @@ void Worker::sweep() {
   each(RequestStage::audited, [&](const RequestRecord& record) {
     return leases_.settle(record.lease);  // pays whatever else the lease owes, too
   });
+  each(RequestStage::receipted,
+       [&](RequestRecord record) { return after_receipt(std::move(record)); });
+  each(RequestStage::signed_off, [&](RequestRecord record) { return pick_up(std::move(record)); });
+  watch_claims();
 }
 
 Result<RequestRecord> Worker::audit_now(const Hash& request) {
@@ -120,10 +122,48 @@ Status Worker::pick_up(RequestRecord record) {
     return {};
   }
   if (now <= record.request.message.expires) return std::unexpected(picked.error());
+  // Its secrets stay: should the provider claim, the receipt is asked for once more.
   record.stage = RequestStage::expired;
   record.reason = fmt::format("no receipt before it expired ({})", picked.error().message);
-  CHECK_OK(buyer_.store->update_request(record, RequestStage::signed_off));
-  buyer_.vault.forget_pending(record.id);
+  return buyer_.store->update_request(record, RequestStage::signed_off);
+}
+
+void Worker::watch_claims() {
+  const std::int64_t now_ms = io::steady_ms();
+  if (now_ms < claims_due_ms_ || stopping()) return;
+  claims_due_ms_ = now_ms + kClaimsEveryMs;
+  const auto leases = buyer_.store->unreturned_leases();
+  if (!leases) return;
+  for (const LeaseRecord& lease : *leases)
+    if (lease.stage != LeaseStage::opening) attempt(lease.id, [&] { return watch_claim(lease); });
+}
+
+Status Worker::watch_claim(const LeaseRecord& lease) {
+  TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
+  if (!view.claim || view.claim->opened) return {};
+  const market::PendingClaim& claim = *view.claim;
+  if (claim.contest != Hash{}) {
+    // Not opened in time: the claim is void and the bond comes back.
+    if (buyer_.now() < claim.due) return {};
+    CHECK_OK(buyer_.settlement.submit(
+        buyer_.sign(protocol::Finalize{.account = buyer_.address, .claim = claim.id})));
+    return {};
+  }
+  // An honest provider shows the receipts it claims with.
+  TRY(const auto expired, buyer_.store->requests_in(RequestStage::expired));
+  for (const RequestRecord& record : expired)
+    if (record.lease == lease.id) (void)intake_.pick_up(record);
+  TRY(const Micros known, buyer_.store->known_total(lease.id));
+  if (claim.total <= known) return {};
+  io::log_warn("provider {} claims {} on a lease with receipts for {}: contested",
+               lease.lease.message.provider.to_string(), claim.total, known);
+  // The same nonce every time: the same operation, however often it is sent.
+  CHECK_OK(buyer_.settlement.submit(market::ContestClaim{
+      buyer_.sign(protocol::Dispute{.challenger = buyer_.address,
+                                    .lease = lease.id,
+                                    .subject = claim.id,
+                                    .bond = buyer_.ledger.parameters.dispute_bond,
+                                    .nonce = 0})}));
   return {};
 }
 

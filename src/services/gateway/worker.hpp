@@ -36,6 +36,9 @@ class Worker {
 
   Status pick_up(RequestRecord record);
   Status after_receipt(RequestRecord record);
+  // A claim above what this buyer holds receipts for is contested; one left unopened is voided.
+  void watch_claims();
+  Status watch_claim(const LeaseRecord& lease);
 
   Buyer& buyer_;
   Leases& leases_;
@@ -47,6 +50,7 @@ class Worker {
     std::int64_t due_ms = 0, wait_ms = 0;  // steady clock
   };
   std::map<Hash, Retry> retries_;  // worker thread only
+  std::int64_t claims_due_ms_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,5 +1,7 @@
 #include "services/market/market_service.hpp"
 
+#include <atomic>
+
 #include "base/hex.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
@@ -66,6 +68,18 @@ void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpRe
   const auto from = text.empty() ? Result<std::uint64_t>(1) : json::parse_u64(text);
   if (!from) {
     response.send_error(400, "'from' must be a row number", "invalid");
+    return;
+  }
+  // Each reader holds a handler and a read transaction for as long as it reads.
+  constexpr int kReadersMax = 8;
+  static std::atomic<int> readers{0};
+  struct Turn {
+    Turn() : number(++readers) {}
+    ~Turn() { --readers; }
+    int number;
+  } const turn;
+  if (turn.number > kReadersMax) {
+    response.send_error(503, "too many readers of the log: try again in a moment", "busy");
     return;
   }
   response.begin_stream(200, "application/x-ndjson");

@@ -85,8 +85,12 @@ Result<Judgement> ReplayReferee::judge(const market::DisputeEvidence& evidence) 
       evidence.statement);
   // An opening that does not fit is the challenger's fault or a wrong file, never the provider's.
   if (!report) return not_judged(report.error().message);
-  return Judgement{report->match ? Outcome::provider_right : Outcome::provider_wrong,
-                   report->reason};
+  const auto outcome = report->match ? Outcome::provider_right : Outcome::provider_wrong;
+  if (!report->divergence) return Judgement{outcome, report->reason};
+  // The verdict is public: places may be named in it, tokens may not.
+  const auto& d = *report->divergence;
+  return Judgement{outcome, fmt::format("the replay differs at position {}{}", d.position,
+                                        d.layer ? fmt::format(", layer {}", *d.layer) : "")};
 }
 
 }  // namespace assay::services

@@ -23,7 +23,21 @@ Status Admission::check_lease(const protocol::InferenceCall& call, const Hash& l
     return fail(Errc::refused, "the lease is {}: open a new one", to_string(view.state));
   if (!view.may_claim)
     return fail(Errc::refused, "this lease cannot be claimed any more: open a new one");
+  // What is earned beside a pending claim might find no time left for a claim of its own.
+  if (view.claim)
+    return fail(Errc::refused, "a claim of this lease is pending: settle it or open a new lease");
   return {};
+}
+
+Status Admission::check(const protocol::InferenceCall& call) {
+  const auto& request = call.request.message;
+  CHECK_OK(protocol::check_runnable(request));
+  const ServedModel* served = core_.serving(request.execution);
+  if (served == nullptr)
+    return fail(Errc::not_found, "this provider does not serve the lease's execution id");
+  CHECK_OK(fits(call, served->model->hyper()));
+  market::LeaseView view;
+  return check_lease(call, request.lease, view);
 }
 
 Result<Admission::Ticket> Admission::admit(const protocol::InferenceCall& call,

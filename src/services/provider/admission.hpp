@@ -32,6 +32,8 @@ class Admission {
     Hash request_, lease_;
   };
 
+  // Whether model, sizes and lease would do right now; admit() asks again.
+  Status check(const protocol::InferenceCall& call);
   // Checks call, model and ledger, and writes the request to disk. refused, mismatch, invalid: the
   // call is at fault; conflict: its sequence is taken, or it is being computed right now;
   // unavailable: the ledger cannot be asked.

@@ -155,6 +155,11 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
     response.send_error(ok.error());
     return;
   }
+  // Before it takes a place: strangers without a lease must not fill the queue.
+  if (const auto ok = admission_.check(*call); !ok) {
+    response.send_error(ok.error());
+    return;
+  }
   auto place = slots_.take(gone);
   if (!place) {
     response.send_error(429, place.error().message, "busy");

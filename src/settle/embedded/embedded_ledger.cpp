@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "market/money.hpp"
+
 namespace assay::settle {
 
 using market::Address;
@@ -13,7 +15,7 @@ using market::Signed;
 namespace {
 
 Result<json::value> parse_row(std::string_view text, std::string_view what) {
-  auto v = json::parse(text);
+  auto v = json::parse(text, kRowBytesMax);
   if (!v) return fail_in(what, v.error());
   return v;
 }
@@ -177,6 +179,13 @@ Status EmbeddedLedger::publish(const Signed<Offer>& offer) {
   std::optional<market::OfferBook> before;
   GroupWriter::Job job;
   job.write = [&](io::Database& database) -> Status {
+    // Offers cost every gateway a look, so they cost their provider a stake.
+    const auto stake_min = state_.info.parameters.stake_min;
+    if (market::account_view(state_, offer.message.provider).stake < stake_min) {
+      refused = fail(Errc::refused, "stake at least {} first: only staked providers are listed",
+                     market::format_money(stake_min));
+      return {};
+    }
     before = book_;
     const auto stored = book_.put(offer, now());
     if (!stored) refused = std::unexpected(stored.error());

@@ -323,6 +323,9 @@ TEST_F(EmbeddedTest, OffersSurviveAndExpire) {
   model.context = 10;
   {
     const auto ledger = open();
+    EXPECT_EQ(ledger->publish(sign(offer, alice())).error().code, Errc::refused) << "no stake";
+    ASSERT_TRUE(ledger->submit(deposit(90, 2'000'000)));
+    ASSERT_TRUE(ledger->submit(sign(protocol::Stake{alice().address, 1'000'000, 91}, alice())));
     ASSERT_TRUE(ledger->publish(sign(offer, alice())));
     offer.sequence = 0;
     EXPECT_EQ(ledger->publish(sign(offer, alice())).error().code, Errc::conflict);

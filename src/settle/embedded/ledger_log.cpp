@@ -34,7 +34,7 @@ std::string to_line(const LogRow& row) {
 }
 
 Result<LogRow> log_row_from_line(std::string_view line) {
-  TRY(const json::value v, json::parse(line));
+  TRY(const json::value v, json::parse(line, 2 * kRowBytesMax));
   TRY(const json::object* o, json::as_object(v, "a line of the log"));
   LogRow row;
   TRY(row.sequence, json::get_u64(*o, "sequence"));
@@ -63,7 +63,7 @@ Status LogReplay::add(const LogRow& row) {
     if (row.hash != row_hash(row))
       return fail(Errc::mismatch, "was changed: its hash is {}, recorded is {}", hex(row_hash(row)),
                   hex(row.hash));
-    TRY(const json::value body, json::parse(row.body));
+    TRY(const json::value body, json::parse(row.body, kRowBytesMax));
     TRY(const json::object* o, json::as_object(body, "an operation"));
     TRY(const auto operation, market::operation_from_json(*o));
     if (json::dump(market::to_json(operation)) != row.body)

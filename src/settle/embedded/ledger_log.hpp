@@ -13,6 +13,10 @@
 
 namespace assay::settle {
 
+// Longest operation or stored opening that is read back: well above anything the host accepts
+// (32 MiB of HTTP body), so that what was accepted can always be replayed.
+inline constexpr std::size_t kRowBytesMax = 128u << 20;
+
 struct LogRow {
   std::uint64_t sequence = 0;  // from 1, gap-free
   std::uint64_t time = 0;
