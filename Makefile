@@ -2,25 +2,28 @@
 # Debian 12 or Ubuntu 24.04 with make, git and sudo.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: setup setup-clang build all demo test check bench soak fmt vectors clean
+.PHONY: setup setup-build setup-clang build all demo test check bench soak fmt vectors clean
 
 BUILD := build/release
 
 setup:            ## install whatever is missing; instant when nothing is
 	@tools/setup/setup.sh build test
 
+setup-build:
+	@tools/setup/setup.sh build
+
 setup-clang:
 	@tools/setup/setup.sh clang
 
-$(BUILD)/build.ninja: | setup
+$(BUILD)/build.ninja: | setup-build
 	@cmake --preset release > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
 	@mkdir -p build && mv build-configure.log build/configure.log
 
-build: setup $(BUILD)/build.ninja   ## release binary at build/assay
+build: setup-build $(BUILD)/build.ninja   ## release binary at build/assay
 	@cmake --build $(BUILD) --target assay
 	@cmp -s $(BUILD)/src/assay build/assay || install -m 755 $(BUILD)/src/assay build/assay
 
-all: build        ## binary and every unit test
+all: setup build  ## binary and every unit test
 	@cmake --build $(BUILD)
 
 demo: build       ## a whole market on this machine, with a cheat that is caught

@@ -55,7 +55,7 @@ def llama_cpp_answers_the_same(t):
 
 
 def llama(t, prompts, count):
-    run = node("llama.mjs", MODEL, "--generate", count, stdin=json.dumps(prompts))
+    run = node("llama/llama.mjs", MODEL, "--generate", count, stdin=json.dumps(prompts))
     expect_equal(run.returncode, 0, f"llama.mjs: {run.stderr[-1500:]}")
     return run.stdout
 

@@ -15,7 +15,6 @@ boost() {  # Debian 12's default Boost is 1.74; 1.81 is beside it. Ubuntu 24.04'
   if have "libboost-$1" && dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "libboost-$1")" ge 1.81; then
     echo "libboost-$1"; return
   fi
-  if have "libboost-${1%-dev}1.81-dev" || have "libboost1.81-dev"; then :; fi
   local versioned="libboost-${1%-dev}1.81-dev"; [ "$1" = dev ] && versioned=libboost1.81-dev
   first_known "$versioned" "libboost-$1"
 }
@@ -27,11 +26,11 @@ for group in "$@"; do
     build)
       packages+=(g++ cmake ninja-build ccache pkg-config git
         libssl-dev libcurl4-openssl-dev libsqlite3-dev libsecp256k1-dev
-        libfmt-dev libspdlog-dev libcli11-dev)
+        libfmt-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev)
       packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
     test)
-      packages+=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy curl ca-certificates)
-      npm_folders+=(tests/peers) ;;
+      packages+=(python3 python3-numpy curl ca-certificates)
+      npm_folders+=(tests/peers tests/peers/llama) ;;
     clang)
       packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19) ;;
     *) echo "setup: unknown group '$group'" >&2; exit 2 ;;
@@ -60,11 +59,12 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 for folder in "${npm_folders[@]}"; do
-  [ -f "$folder/package-lock.json" ] || continue
+  wanted="$folder/package-lock.json"; how=ci
+  [ -f "$wanted" ] || { wanted="$folder/package.json"; how=install; }
   stamp="$folder/node_modules/.assay-installed"
-  if ! cmp -s "$folder/package-lock.json" "$stamp"; then
-    echo "setup: npm ci in $folder"
-    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
-    cp "$folder/package-lock.json" "$stamp"
+  if ! cmp -s "$wanted" "$stamp"; then
+    echo "setup: npm $how in $folder"
+    (cd "$folder" && npm "$how" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
+    cp "$wanted" "$stamp"
   fi
 done
