@@ -89,14 +89,15 @@ void DemoStory::tell_end() const {
                                       : red("MONEY IS NOT CONSERVED")));
   const std::string good = file_of("receipts", asked_.back().receipt);
   const std::string opening = file_of("openings", asked_.back().receipt);
+  const std::string self = io::self_executable();
   say(fmt::format("Everything is in {}. Try next:", folder_));
-  say(fmt::format("   assay verify {} \\\n     --opening {} --model {}/tern-q8_0.gguf", good,
+  say(fmt::format("   {} verify {} \\\n     --opening {} --model {}/tern-q8_0.gguf", self, good,
                   opening, models_));
-  say(fmt::format("   assay audit {} \\\n     --opening {} --model {}/tern-q8_0.gguf   {}",
+  say(fmt::format("   {} audit {} \\\n     --opening {} --model {}/tern-q8_0.gguf   {}", self,
                   file_of("receipts", asked_.front().receipt),
                   file_of("openings", asked_.front().receipt), models_, dim("# the lie")));
-  say(fmt::format("   assay ledger verify {}/ledger/ledger.db", folder_));
-  say("   assay up      # a market to point your OpenAI client at");
+  say(fmt::format("   {} ledger verify {}/ledger/ledger.db", self, folder_));
+  say(fmt::format("   {} up      # a market to point your OpenAI client at", self));
 }
 
 }  // namespace assay::cli

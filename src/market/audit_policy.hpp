@@ -1,5 +1,5 @@
 // How often a buyer replays receipts so that cheating loses money in expectation.
-// Derivation and limits: docs/decisions/audit-rate.md.
+// Derivation and limits: docs/decisions/0005-audit-rate.md.
 //
 //   rate ≥ margin × price × saving / (stake × power)
 #pragma once

@@ -29,7 +29,7 @@ class Runner:
         parser.add_argument("--rounds", type=int, default=5)
         parser.add_argument("--only", default="")
         self.options = parser.parse_args()
-        self.assay = self.options.assay
+        self.assay = str(pathlib.Path(self.options.assay).resolve())
         self.failed = 0
 
     def run(self, *tests):
