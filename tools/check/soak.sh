@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 seconds=${ASSAY_FUZZ_SECONDS:-60}
 
 cmake --preset fuzz >/dev/null
-cmake --build build/fuzz
+cmake --build build/fuzz --target fuzzers
 for corpus in tests/fuzz/corpus/*/; do
   name=$(basename "$corpus")
   found=build/fuzz/found/$name
