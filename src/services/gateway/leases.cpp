@@ -35,6 +35,20 @@ ApiResult<Micros> Leases::available() {
   return account->available;
 }
 
+ApiResult<Micros> Leases::affordable(Micros amount, std::string_view why) {
+  const Micros bond = buyer_.ledger.parameters.dispute_bond;
+  TRY(const Micros have, available());
+  if (have - bond >= amount) return have - bond;
+  return std::unexpected(too_small(
+      "account_too_small",
+      fmt::format("{} {} and a dispute needs a bond of {}; the account {} has {}: deposit at least "
+                  "{}",
+                  why, market::format_money(amount), market::format_money(bond),
+                  buyer_.address.to_string(), market::format_money(have),
+                  market::format_money(amount + bond - have)),
+      amount + bond, have));
+}
+
 ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap) {
   if (cap > buyer_.options.escrow)
     return std::unexpected(too_small(
@@ -72,18 +86,7 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
 }
 
 ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap) {
-  // A dispute's bond must stay affordable, or a cheat could not be challenged.
-  const Micros bond = buyer_.ledger.parameters.dispute_bond;
-  TRY(const Micros have, available());
-  if (have - bond < cap)
-    return std::unexpected(too_small(
-        "account_too_small",
-        fmt::format("this request may cost up to {} and a dispute needs a bond of {}; the account "
-                    "{} has {}: deposit at least {}",
-                    market::format_money(cap), market::format_money(bond),
-                    buyer_.address.to_string(), market::format_money(have),
-                    market::format_money(cap + bond - have)),
-        cap + bond, have));
+  TRY(const Micros spendable, affordable(cap, "this request may cost up to"));
 
   const protocol::Offer& offer = candidate.offer.message;
   const protocol::OfferModel& model = offer.models[candidate.model];
@@ -93,7 +96,7 @@ ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros c
   lease.execution = candidate.execution;
   lease.audit_seed = io::random_hash();
   lease.chain_length = kChainLength;
-  lease.escrow = std::min(buyer_.options.escrow, have - bond);
+  lease.escrow = std::min(buyer_.options.escrow, spendable);
   lease.lease = buyer_.sign(protocol::Lease{
       .buyer = buyer_.address,
       .provider = offer.provider,
@@ -130,20 +133,10 @@ Status Leases::submit_opening(LeaseRecord& lease) {
 }
 
 ApiResult<void> Leases::top_up(const LeaseRecord& lease, Micros needed) {
-  const Micros bond = buyer_.ledger.parameters.dispute_bond;
-  TRY(const Micros have, available());
-  if (have - bond < needed)
-    return std::unexpected(too_small(
-        "account_too_small",
-        fmt::format("the lease lacks {} of escrow and a dispute needs a bond of {}; the account {} "
-                    "has {}: deposit at least {}",
-                    market::format_money(needed), market::format_money(bond),
-                    buyer_.address.to_string(), market::format_money(have),
-                    market::format_money(needed + bond - have)),
-        needed + bond, have));
+  TRY(const Micros spendable, affordable(needed, "the lease's escrow lacks"));
   // Back to a full lease where the account allows it, so that not every request tops up.
   const Micros held = lease.escrow - lease.cumulative;
-  const Micros amount = std::min(have - bond, std::max(needed, buyer_.options.escrow - held));
+  const Micros amount = std::min(spendable, std::max(needed, buyer_.options.escrow - held));
   Store::PendingTopUp top_up;
   top_up.operation = buyer_.sign(protocol::TopUp{
       .buyer = buyer_.address, .lease = lease.id, .amount = amount, .nonce = io::random_u64()});

@@ -27,6 +27,9 @@ class Leases {
   Status submit_settlement(const Store::PendingSettlement& settlement);
   Status close_if_due(const LeaseRecord& lease);
   ApiResult<Micros> available();
+  // What may be spent besides the bond of a dispute, which must stay affordable or a cheat could
+  // not be challenged; 402 when that is less than `amount`.
+  ApiResult<Micros> affordable(Micros amount, std::string_view why);
 
   Buyer& buyer_;
   std::mutex mutex_;  // one lease is opened or topped up at a time
