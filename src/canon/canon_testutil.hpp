@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "canon/sampling.hpp"
+#include "canon/gumbel.hpp"
 
 namespace assay::canon::test {
 

@@ -8,7 +8,7 @@ namespace assay::canon {
 // is subnormal. exp(±0) = 1 exactly. Error ≤ 0.95 ulp. Source of the coefficients: Cephes expf.
 float exp(float x);
 
-// ln x for 2^-24 ≤ x < 2^5. ln 1 = +0 exactly. Error ≤ 1 ulp. Source of the coefficients: Cephes
+// ln x for 2^-24 ≤ x ≤ 2^24. ln 1 = +0 exactly. Error ≤ 1 ulp. Source of the coefficients: Cephes
 // logf.
 float log(float x);
 

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/bytes.hpp"
 #include "canon/chain.hpp"
 #include "canon/elementary.hpp"
 #include "canon/fp16.hpp"
-#include "canon/q8.hpp"
 
 namespace assay::canon {
 
@@ -20,6 +18,15 @@ bool rms_norm(std::span<const float> x, std::span<const float> weight, float eps
   for (std::size_t i = 0; i < x.size(); ++i) y[i] = (x[i] * inv) * weight[i];
   // An infinite sum would make every y zero: it must not pass unseen.
   return finite(squares) && all_finite(y);
+}
+
+bool rms_norm_heads(std::span<float> heads, std::span<const float> weight, float epsilon) {
+  bool ok = true;
+  for (std::size_t at = 0; at < heads.size(); at += weight.size()) {
+    const auto head = heads.subspan(at, weight.size());
+    ok &= rms_norm(head, weight, epsilon, head);
+  }
+  return ok;
 }
 
 float silu(float g) {
@@ -48,36 +55,6 @@ bool to_fp16(std::span<const float> x, std::span<std::uint16_t> out) {
 
 bool all_finite(std::span<const float> x) {
   return std::ranges::all_of(x, [](float v) { return finite(v); });
-}
-
-void dequantize_row(RowFormat format, const std::uint8_t* row, std::span<float> out) {
-  switch (format) {
-    case RowFormat::f32:
-      for (std::size_t i = 0; i < out.size(); ++i)
-        out[i] = std::bit_cast<float>(load_le<std::uint32_t>(row + 4 * i));
-      return;
-    case RowFormat::f16:
-      for (std::size_t i = 0; i < out.size(); ++i)
-        out[i] = from_fp16(load_le<std::uint16_t>(row + 2 * i));
-      return;
-    case RowFormat::bf16:
-      for (std::size_t i = 0; i < out.size(); ++i)
-        out[i] = from_bf16(load_le<std::uint16_t>(row + 2 * i));
-      return;
-    case RowFormat::q8_0:
-    case RowFormat::q4_0: {
-      const bool q8 = format == RowFormat::q8_0;
-      for (std::size_t b = 0; b < out.size() / kBlock; ++b) {
-        const std::uint8_t* block = row + b * (q8 ? 34 : 18);
-        std::int8_t values[kBlock];
-        q8 ? block_q8_0(block, values) : block_q4_0(block, values);
-        const float d = from_fp16(load_le<std::uint16_t>(block));
-        for (std::size_t i = 0; i < kBlock; ++i)
-          out[b * kBlock + i] = static_cast<float>(values[i]) * d;
-      }
-      return;
-    }
-  }
 }
 
 }  // namespace assay::canon

@@ -70,7 +70,7 @@ TEST(Exp, StatedErrorCutAndExactOne) {
 
 TEST(Log, StatedErrorAndExactZero) {
   double worst = 0;
-  for (std::uint32_t b = bits(0x1p-24f); b < bits(32.0f); b += 53) {
+  for (std::uint32_t b = bits(0x1p-24f); b <= bits(0x1p24f); b += 53) {
     const auto x = std::bit_cast<float>(b);
     worst = std::max(worst, test::ulps(log(x), std::log(static_cast<double>(x))));
   }
@@ -104,7 +104,7 @@ TEST(Rope, TableIsWithinItsBound) {
        {std::pair{64u, 1e4f}, {128u, 5e5f}, {48u, 1e6f}, {2u, 1.0f}}) {
     const std::uint32_t positions = 3000;
     std::vector<float> table(std::size_t{positions} * head_dim);
-    rope_table(positions, head_dim, base, table);
+    rope_table(positions, head_dim, base, {}, 1.0f, table);
     for (std::uint32_t p = 0; p < positions; ++p)
       for (std::uint32_t i = 0; i < head_dim / 2; ++i) {
         const double angle =
@@ -117,6 +117,32 @@ TEST(Rope, TableIsWithinItsBound) {
     EXPECT_EQ(table[0], 1.0f);
     EXPECT_EQ(table[1], 0.0f);
   }
+}
+
+TEST(Rope, FactorsAndLinearScalingDivideTheFrequency) {
+  const std::uint32_t positions = 2000, head_dim = 8;
+  const std::vector<float> factors{1.0f, 1.75f, 8.0f, 32.0f};
+  for (const float linear : {1.0f, 4.0f})
+    for (const bool scaled : {false, true}) {
+      std::vector<float> table(std::size_t{positions} * head_dim);
+      rope_table(positions, head_dim, 5e5f, scaled ? factors : std::vector<float>{}, linear, table);
+      for (std::uint32_t p = 0; p < positions; ++p)
+        for (std::uint32_t i = 0; i < head_dim / 2; ++i) {
+          const double angle =
+              p * std::pow(5e5, -0.25 * i) / (scaled ? double{factors[i]} : 1.0) / double{linear};
+          const std::size_t at = std::size_t{p} * head_dim + 2 * i;
+          ASSERT_NEAR(table[at], std::cos(angle), 0x1p-25 + p * 0x1p-48) << p << " " << i;
+          ASSERT_NEAR(table[at + 1], std::sin(angle), 0x1p-25 + p * 0x1p-48) << p << " " << i;
+        }
+    }
+  for (const float refused : {0.99f, 0.0f, -2.0f, test::kInfinity, test::kNan})
+    EXPECT_FALSE(rope_divisor_valid(refused));
+}
+
+TEST(Rope, RotatesHalves) {
+  std::vector<float> head{1, 3, 2, 4};  // pairs (1, 2) and (3, 4)
+  rope_rotate_halves(head, std::vector<float>{0, 1, 1, 0});
+  EXPECT_EQ(head, (std::vector<float>{-2, 3, 1, 4}));
 }
 
 TEST(Rope, RotatesAdjacentPairs) {

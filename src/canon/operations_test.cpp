@@ -113,6 +113,20 @@ TEST(RmsNorm, InfiniteSumOfSquaresIsAFaultThoughEveryResultIsZero) {
   EXPECT_FALSE(rms_norm(x, w, 0.0f, y));  // 1 / 0
 }
 
+TEST(RmsNorm, HeadsAreNormedOneByOne) {
+  Random random(12);
+  const auto weight = random.hostile_values(16, 2.0f);
+  auto heads = random.hostile_values(48, 10.0f);
+  std::vector<float> want(48);
+  for (std::size_t at = 0; at < 48; at += 16)
+    ASSERT_TRUE(
+        rms_norm(std::span(heads).subspan(at, 16), weight, 1e-6f, std::span(want).subspan(at, 16)));
+  ASSERT_TRUE(rms_norm_heads(heads, weight, 1e-6f));
+  for (std::size_t i = 0; i < 48; ++i) EXPECT_EQ(bits(heads[i]), bits(want[i]));
+  heads[20] = 1e30f;  // in the second head only
+  EXPECT_FALSE(rms_norm_heads(heads, weight, 1e-6f));
+}
+
 TEST(SwiGlu, ValuesAndFaults) {
   EXPECT_NEAR(silu(1.0f), 0.731058578, 1e-7);
   EXPECT_NEAR(silu(-1.0f), -0.268941421, 1e-7);

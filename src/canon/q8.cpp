@@ -1,5 +1,6 @@
 #include "canon/q8.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -41,22 +42,26 @@ std::int32_t round_to_int(float x) {
   return std::bit_cast<std::int32_t>(t) - std::bit_cast<std::int32_t>(0x1.8p23f);
 }
 
-bool quantize_q8(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale) {
+bool quantize_blocks(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale,
+                     std::size_t block) {
   for (std::size_t b = 0; b < scale.size(); ++b) {
     // Magnitudes of floats order as their bits do, NaN and infinity on top.
     std::uint32_t largest = 0;
-    for (std::size_t i = b * kBlock; i < (b + 1) * kBlock; ++i)
+    for (std::size_t i = b * block; i < (b + 1) * block; ++i)
       largest = std::max(largest, std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffu);
     const std::uint16_t half = to_fp16(std::bit_cast<float>(largest) / 127.0f);
     if (!fp16_finite(half)) return false;
     const float d = from_fp16(half);
     scale[b] = d;
-    for (std::size_t i = b * kBlock; i < (b + 1) * kBlock; ++i) {
-      const std::int32_t rounded = d == 0.0f ? 0 : round_to_int(x[i] / d);
-      q[i] = static_cast<std::int8_t>(std::clamp(rounded, -127, 127));
-    }
+    for (std::size_t i = b * block; i < (b + 1) * block; ++i)
+      q[i] =
+          d == 0.0f ? 0 : static_cast<std::int8_t>(std::clamp(round_to_int(x[i] / d), -127, 127));
   }
   return true;
+}
+
+bool quantize_q8(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale) {
+  return quantize_blocks(x, q, scale, kBlock);
 }
 
 void block_q8_0(const std::uint8_t* block, std::int8_t* values) {

@@ -12,6 +12,9 @@ inline constexpr std::size_t kBlock = 32;
 // Per block d = fp16(max|x| / 127), q = clamp(round(x / d), -127, 127), or q = 0 where d = 0.
 // False (a numeric fault; outputs unspecified) if any x is not finite or a scale overflows fp16.
 bool quantize_q8(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale);
+// The same rule for blocks of `block` values (Q8K: 256).
+bool quantize_blocks(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale,
+                     std::size_t block);
 
 // Nearest integer, ties to even, as an integer; |x| < 2^22.
 std::int32_t round_to_int(float x);

@@ -1,5 +1,6 @@
 #include "canon/rope.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -19,6 +20,12 @@ double nearest(double x) {
 }
 
 constexpr double factorial(int n) { return n <= 1 ? 1.0 : n * factorial(n - 1); }
+
+void rotate(float& a, float& b, const float* cos_sin) {
+  const float x = a, y = b, c = cos_sin[0], s = cos_sin[1];
+  a = std::fma(x, c, -(y * s));
+  b = std::fma(x, s, y * c);
+}
 
 }  // namespace
 
@@ -79,28 +86,41 @@ double rope_frequency(std::uint32_t pair, std::uint32_t head_dim, float base) {
   return rope_exp(-(fraction * rope_log(base)));
 }
 
-void rope_table(std::uint32_t positions, std::uint32_t head_dim, float base, std::span<float> out) {
-  ASSAY_ASSERT(head_dim % 2 == 0 && base >= 1.0f && std::isfinite(base));
-  ASSAY_ASSERT(positions <= 1u << 24 &&
-               out.size() == static_cast<std::size_t>(positions) * head_dim);
+bool rope_divisor_valid(float divisor) { return divisor >= 1.0f && std::isfinite(divisor); }
+
+void rope_rows(std::uint32_t first, std::uint32_t head_dim, float base,
+               std::span<const float> factors, float linear, std::span<float> out) {
+  ASSAY_ASSERT(head_dim > 0 && head_dim % 2 == 0 && base >= 1.0f && std::isfinite(base));
+  ASSAY_ASSERT(out.size() % head_dim == 0 && first + out.size() / head_dim <= 1u << 24);
+  ASSAY_ASSERT(factors.empty() || factors.size() == head_dim / 2);
+  ASSAY_ASSERT(rope_divisor_valid(linear) && std::ranges::all_of(factors, rope_divisor_valid));
   for (std::uint32_t pair = 0; pair < head_dim / 2; ++pair) {
-    const double frequency = rope_frequency(pair, head_dim, base);
-    for (std::uint32_t position = 0; position < positions; ++position) {
+    double frequency = rope_frequency(pair, head_dim, base);
+    if (!factors.empty()) frequency = frequency / static_cast<double>(factors[pair]);
+    frequency = frequency / static_cast<double>(linear);
+    for (std::size_t row = 0; row < out.size() / head_dim; ++row) {
       double c, s;
-      rope_cos_sin(position * frequency, c, s);
-      float* entry = &out[static_cast<std::size_t>(position) * head_dim + 2 * pair];
+      rope_cos_sin(static_cast<double>(first + row) * frequency, c, s);
+      float* entry = &out[row * head_dim + 2 * pair];
       entry[0] = static_cast<float>(c);
       entry[1] = static_cast<float>(s);
     }
   }
 }
 
+void rope_table(std::uint32_t positions, std::uint32_t head_dim, float base,
+                std::span<const float> factors, float linear, std::span<float> out) {
+  ASSAY_ASSERT(out.size() == static_cast<std::size_t>(positions) * head_dim);
+  rope_rows(0, head_dim, base, factors, linear, out);
+}
+
 void rope_rotate(std::span<float> head, std::span<const float> row) {
-  for (std::size_t i = 0; i < head.size(); i += 2) {
-    const float a = head[i], b = head[i + 1], c = row[i], s = row[i + 1];
-    head[i] = std::fma(a, c, -(b * s));
-    head[i + 1] = std::fma(a, s, b * c);
-  }
+  for (std::size_t i = 0; i < head.size(); i += 2) rotate(head[i], head[i + 1], &row[i]);
+}
+
+void rope_rotate_halves(std::span<float> head, std::span<const float> row) {
+  const std::size_t half = head.size() / 2;
+  for (std::size_t i = 0; i < half; ++i) rotate(head[i], head[i + half], &row[2 * i]);
 }
 
 }  // namespace assay::canon

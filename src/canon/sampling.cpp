@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <limits>
 #include <vector>
 
 #include "canon/chain.hpp"
@@ -10,27 +12,31 @@
 
 namespace assay::canon {
 
-std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c,
-                                    std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = 0xD2511F53ull * c[0], b = 0xCD9E8D57ull * c[2];
-    c = {static_cast<std::uint32_t>(b >> 32) ^ c[1] ^ key[0], static_cast<std::uint32_t>(b),
-         static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ key[1], static_cast<std::uint32_t>(a)};
-    key[0] += 0x9E3779B9u;
-    key[1] += 0xBB67AE85u;
+void adjust_logits(std::span<float> logits, const Draw& draw) {
+  for (const LogitBias& b : draw.logit_bias)
+    if (b.token < logits.size()) logits[b.token] = logits[b.token] + b.bias;
+
+  std::vector<bool> seen(logits.size());
+  std::vector<std::uint32_t> count(logits.size());
+  for (std::size_t position = 0; position < draw.tape.size(); ++position) {
+    const std::uint32_t token = draw.tape[position];
+    seen[token] = true;
+    if (position >= draw.answer_from) ++count[token];
   }
-  return c;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    float& l = logits[i];
+    if (seen[i]) l = l > 0.0f ? l / draw.repetition_penalty : l * draw.repetition_penalty;
+    if (count[i] == 0) continue;
+    l = l - static_cast<float>(count[i]) * draw.frequency_penalty;
+    l = l - draw.presence_penalty;
+  }
 }
 
-float gumbel_of(std::uint32_t k) {
-  const float u = static_cast<float>(2 * k + 1) * 0x1p-24f;  // exact: 24 bits
-  return -log(-log(u));
-}
-
-float gumbel(std::uint64_t seed, std::uint32_t position, std::uint32_t token) {
-  const auto words = philox({position, token, 0, 0}, {static_cast<std::uint32_t>(seed),
-                                                      static_cast<std::uint32_t>(seed >> 32)});
-  return gumbel_of(words[0] >> 9);
+float top_k_threshold(std::span<const float> z, std::uint32_t k) {
+  if (k == 0 || k > z.size()) return -std::numeric_limits<float>::infinity();
+  std::vector<float> sorted(z.begin(), z.end());
+  std::ranges::nth_element(sorted, sorted.begin() + (k - 1), std::greater<>());
+  return sorted[k - 1];
 }
 
 void exp_from_max(std::span<const float> z, std::span<float> p) {
@@ -64,22 +70,24 @@ std::uint32_t arg_max(std::span<const float> values) {
 
 std::optional<std::uint32_t> sample(std::span<const float> logits, const Draw& draw) {
   if (!all_finite(logits)) return std::nullopt;
-  if (draw.temperature == 0.0f) return arg_max(logits);
-  std::vector<float> z(logits.size());
-  for (std::size_t i = 0; i < z.size(); ++i) z[i] = logits[i] / draw.temperature;
+  std::vector<float> z(logits.begin(), logits.end());
+  adjust_logits(z, draw);
+  if (!all_finite(z)) return std::nullopt;
+  if (draw.temperature == 0.0f) return arg_max(z);
+  for (float& v : z) v = v / draw.temperature;
   if (!all_finite(z)) return std::nullopt;
 
-  std::vector<float> p;
-  float threshold = 0.0f;
-  if (draw.top_p < 1.0f) {
-    p.resize(z.size());
-    exp_from_max(z, p);
-    threshold = top_p_threshold(p, draw.top_p);
-  }
+  const float lowest = top_k_threshold(z, draw.top_k);
+  std::vector<float> p(z.size());
+  exp_from_max(z, p);
+  for (std::size_t i = 0; i < z.size(); ++i)
+    if (z[i] < lowest) p[i] = 0.0f;
+  const float nucleus = draw.top_p < 1.0f ? top_p_threshold(p, draw.top_p) : 0.0f;
+
   std::optional<std::uint32_t> best;
   float best_score = 0.0f;
   for (std::uint32_t id = 0; id < z.size(); ++id) {
-    if (!p.empty() && p[id] < threshold) continue;
+    if (z[id] < lowest || p[id] < nucleus || p[id] < draw.min_p) continue;
     const float score = z[id] + gumbel(draw.seed, draw.position, id);
     if (!best || score > best_score) best = id, best_score = score;
   }

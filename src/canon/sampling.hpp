@@ -1,37 +1,51 @@
 // Choosing the next token. spec/canon.md, "Sampling".
 #pragma once
-#include <array>
-#include <cstdint>
 #include <optional>
 #include <span>
 
+#include "canon/gumbel.hpp"
+
 namespace assay::canon {
 
-// Philox4x32-10. Paper: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
-std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
-                                    std::array<std::uint32_t, 2> key);
+struct LogitBias {
+  std::uint32_t token;
+  float bias;  // finite
+  bool operator==(const LogitBias&) const = default;
+};
 
-// -log(-log u), u = (2k + 1) 2^-24, k = the top 23 bits of word 0 of
-// philox((position, token, 0, 0), (low, high word of seed)).
-float gumbel(std::uint64_t seed, std::uint32_t position, std::uint32_t token);
-float gumbel_of(std::uint32_t k);  // k < 2^23
+// What a choice depends on beside the logits, in the order it is applied. The defaults change
+// nothing.
+struct Draw {
+  std::span<const LogitBias> logit_bias{};  // ascending ids, each once; a foreign id names nothing
+  float repetition_penalty = 1.0f, presence_penalty = 0.0f, frequency_penalty = 0.0f;
+  float temperature = 0.0f;  // 0: arg-max
+  std::uint32_t top_k = 0;   // 0: every token
+  float top_p = 1.0f, min_p = 0.0f;
+  std::uint64_t seed = 0;
+  std::uint32_t position = 0;             // of the head: the token goes to position + 1
+  std::span<const std::uint32_t> tape{};  // tokens at positions 0 … position, in the vocabulary
+  std::uint32_t answer_from = 0;          // first position presence and frequency count
+};
 
-// The nucleus of p_i = exp(z_i - max z): the largest threshold t with Σ{p ≥ t} ≥ top_p * Σ p,
-// each sum a chain in id order. Ties at the threshold are kept. z finite, not empty.
+// The next token, lowest id on ties. nullopt (a fault): a logit, an adjusted logit or, if
+// temperature ≠ 0, its quotient is not finite. logits: not empty.
+std::optional<std::uint32_t> sample(std::span<const float> logits, const Draw& draw);
+
+// Bias and penalties, in place.
+void adjust_logits(std::span<float> logits, const Draw& draw);
+
+// The largest value v with at least k of z ≥ v; -infinity if k is 0 or exceeds the count.
+float top_k_threshold(std::span<const float> z, std::uint32_t k);
+
+// The nucleus of p: the largest threshold t with Σ{p ≥ t} ≥ top_p * Σ p, each sum a chain in id
+// order. Ties at the threshold are kept. p: exp_from_max, +0 for ids that are out. top_p < 1.
 // Paper: Holtzman et al. 2019 (arXiv:1904.09751).
 float top_p_threshold(std::span<const float> p, float top_p);
+
+// p_i = exp(z_i - max z). z finite, not empty.
 void exp_from_max(std::span<const float> z, std::span<float> p);
 
 // Lowest id among the largest values.
 std::uint32_t arg_max(std::span<const float> values);
-
-struct Draw {
-  float temperature, top_p;
-  std::uint64_t seed;
-  std::uint32_t position;  // of the head: the chosen token goes to position + 1
-};
-// temperature 0: arg_max(logits). Else z = logit / temperature, filtered by top_p if top_p < 1,
-// then arg-max of z + gumbel, lowest id on ties. nullopt (a fault): a logit or a z is not finite.
-std::optional<std::uint32_t> sample(std::span<const float> logits, const Draw& draw);
 
 }  // namespace assay::canon

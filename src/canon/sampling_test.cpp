@@ -6,6 +6,7 @@
 
 #include "canon/canon_testutil.hpp"
 #include "canon/chain.hpp"
+#include "canon/logprob.hpp"
 
 namespace assay::canon {
 namespace {
@@ -53,17 +54,60 @@ TEST(TopP, TheThresholdIsTheOneTheDesignDefines) {
   }
 }
 
+TEST(TopK, KeepsTiesAtTheThreshold) {
+  const std::vector<float> z{3, 1, 2, 2, -5};
+  EXPECT_EQ(top_k_threshold(z, 1), 3.0f);
+  EXPECT_EQ(top_k_threshold(z, 2), 2.0f);
+  EXPECT_EQ(top_k_threshold(z, 3), 2.0f);
+  EXPECT_EQ(top_k_threshold(z, 5), -5.0f);
+  EXPECT_EQ(top_k_threshold(z, 6), -test::kInfinity);
+  EXPECT_EQ(top_k_threshold(z, 0), -test::kInfinity);
+}
+
+TEST(Penalties, FollowTheTape) {
+  const std::vector<LogitBias> bias{{1, 0.5f}, {9, 7.0f}};
+  const std::vector<std::uint32_t> tape{0, 0, 1, 2, 2, 2};
+  const Draw draw{.logit_bias = bias,
+                  .repetition_penalty = 2.0f,
+                  .presence_penalty = 0.25f,
+                  .frequency_penalty = 0.125f,
+                  .tape = tape,
+                  .answer_from = 3};
+  std::vector<float> l{4, -1.5f, 3, -0.0f, 5};
+  adjust_logits(l, draw);
+  // Seen in the prompt; biased to -1, then seen; seen, and three times in the answer; not seen.
+  EXPECT_EQ(l, (std::vector<float>{2, -2, 1.5f - 0.375f - 0.25f, 0, 5}));
+}
+
+TEST(Logprob, AgreesWithDoubles) {
+  Random random(4);
+  for (const std::size_t n : {1, 10, 1000, 150000}) {
+    std::vector<float> logits(n);
+    for (float& v : logits) v = random.unit() * 12.0f;
+    double largest = -1e300, sum = 0;
+    for (const float v : logits) largest = std::max<double>(largest, v);
+    for (const float v : logits) sum += std::exp(v - largest);
+    const LogNormalizer normalizer = log_normalizer(logits);
+    for (std::size_t i = 0; i < n; i += 97)
+      EXPECT_NEAR(logprob(logits[i], normalizer), logits[i] - largest - std::log(sum), 1e-5);
+  }
+  const LogNormalizer one = log_normalizer(std::vector<float>{-7.0f});
+  EXPECT_EQ(logprob(-7.0f, one), 0.0f);
+  const std::vector<float> apart{3e38f, -3e38f};
+  EXPECT_EQ(logprob(-3e38f, log_normalizer(apart)), -test::kInfinity);
+}
+
 TEST(Sample, ArgMaxTakesTheLowestIdOnTies) {
-  EXPECT_EQ(sample(std::vector<float>{1, 3, 3, 2}, {0.0f, 1.0f, 0, 0}), 1u);
-  EXPECT_EQ(sample(std::vector<float>{-0.0f, 0.0f}, {0.0f, 1.0f, 0, 0}), 0u);
+  EXPECT_EQ(sample(std::vector<float>{1, 3, 3, 2}, {}), 1u);
+  EXPECT_EQ(sample(std::vector<float>{-0.0f, 0.0f}, {}), 0u);
 }
 
 TEST(Sample, NonFiniteLogitsAndQuotientsAreFaults) {
   for (const float bad : {test::kInfinity, -test::kInfinity, test::kNan}) {
-    EXPECT_EQ(sample(std::vector<float>{1, bad}, {0.0f, 1.0f, 0, 0}), std::nullopt);
-    EXPECT_EQ(sample(std::vector<float>{1, bad}, {1.0f, 1.0f, 0, 0}), std::nullopt);
+    EXPECT_EQ(sample(std::vector<float>{1, bad}, {}), std::nullopt);
+    EXPECT_EQ(sample(std::vector<float>{1, bad}, {.temperature = 1.0f}), std::nullopt);
   }
-  EXPECT_EQ(sample(std::vector<float>{1e10f, 0}, {1e-30f, 1.0f, 0, 0}), std::nullopt);
+  EXPECT_EQ(sample(std::vector<float>{1e10f, 0}, {.temperature = 1e-30f}), std::nullopt);
 }
 
 // Frequencies over many positions follow the softmax, with and without the nucleus.
@@ -73,7 +117,10 @@ TEST(Sample, FollowsTheDistribution) {
   for (const float top_p : {1.0f, 0.8f}) {
     std::vector<int> seen(4);
     for (int i = 0; i < draws; ++i)
-      ++seen[*sample(logits, {1.0f, top_p, 77, static_cast<std::uint32_t>(i)})];
+      ++seen[*sample(logits, {.temperature = 1.0f,
+                              .top_p = top_p,
+                              .seed = 77,
+                              .position = static_cast<std::uint32_t>(i)})];
     double total = 0;
     std::vector<double> p(4);
     for (std::size_t i = 0; i < 4; ++i) {

@@ -1,57 +1,20 @@
-// Writes spec/vectors/canon/*.json (with ASSAY_WRITE_VECTORS=1), else recomputes them and compares
-// byte for byte. Floats are the hex of their bits; arrays of bytes are hex strings.
-#include <cstdlib>
-#include <filesystem>
-#include <fmt/format.h>
-#include <fstream>
+// spec/vectors/canon: numbers, Q8 rows, the operations of a layer, sampling by temperature and
+// top-p.
 #include <gtest/gtest.h>
-#include <iterator>
 
-#include "base/hex.hpp"
-#include "base/json.hpp"
 #include "canon/attention.hpp"
-#include "canon/canon_testutil.hpp"
 #include "canon/elementary.hpp"
 #include "canon/fp16.hpp"
 #include "canon/layer.hpp"
 #include "canon/q8.hpp"
 #include "canon/rope.hpp"
+#include "canon/sampling.hpp"
+#include "canon/vectors_testutil.hpp"
 
 namespace assay::canon {
 namespace {
 
-using test::Random;
-
-json::value hex(float x) { return json::value(fmt::format("{:08x}", test::bits(x))); }
-json::value hex(std::uint16_t x) { return json::value(fmt::format("{:04x}", x)); }
-
-template <class T>
-json::value hex_array(const std::vector<T>& values) {
-  json::array out;
-  for (T v : values) out.push_back(hex(v));
-  return out;
-}
-
-json::value hex_bytes(const std::vector<std::int8_t>& q) {
-  return json::value(to_hex_bare({reinterpret_cast<const std::uint8_t*>(q.data()), q.size()}));
-}
-
-void check(const std::string& name, const json::array& cases) {
-  const std::filesystem::path path =
-      std::filesystem::path(ASSAY_SOURCE_DIR) / "spec/vectors/canon" / (name + ".json");
-  json::object file;
-  file["canon"] = 0;
-  file["operation"] = name;
-  file["cases"] = cases;
-  const std::string text = json::dump_pretty(file) + "\n";
-  if (const char* write = std::getenv("ASSAY_WRITE_VECTORS"); write && *write == '1') {
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << text;
-  }
-  std::ifstream in(path, std::ios::binary);
-  const std::string committed{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_EQ(committed, text) << path << " differs: the canon changed, or it was never written";
-}
+using namespace test;
 
 TEST(Vectors, Fp16) {
   Random random(1);
@@ -63,7 +26,7 @@ TEST(Vectors, Fp16) {
   for (float x : inputs)
     cases.push_back(json::object{
         {"x", hex(x)}, {"fp16", hex(to_fp16(x))}, {"finite", fp16_finite(to_fp16(x))}});
-  check("to_fp16", cases);
+  check_vectors("to_fp16", cases);
 }
 
 TEST(Vectors, Elementary) {
@@ -77,8 +40,16 @@ TEST(Vectors, Elementary) {
     const float x = std::ldexp(1.0f + fraction, static_cast<int>(random.below(28)) - 24);
     logs.push_back(json::object{{"x", hex(x)}, {"y", hex(log(x))}});
   }
-  check("exp", exps);
-  check("log", logs);
+  for (int exponent = 4; exponent <= 23; ++exponent)
+    for (const float x :
+         {std::ldexp(1.0f, exponent), std::ldexp(1.0f + std::fabs(random.unit()), exponent)})
+      logs.push_back(json::object{{"x", hex(x)}, {"y", hex(log(x))}});
+  for (int i = 0; i < 60; ++i) {
+    const float x = 1.05f + 0.35f * random.unit();
+    logs.push_back(json::object{{"x", hex(x)}, {"y", hex(log(x))}});
+  }
+  check_vectors("exp", exps);
+  check_vectors("log", logs);
 }
 
 TEST(Vectors, Q8) {
@@ -100,7 +71,20 @@ TEST(Vectors, Q8) {
   for (std::size_t i = 0; i < 32; ++i) ties[i] = static_cast<float>(i) - 15.5f;
   ties[0] = 127.0f;
   add(ties);
-  check("q8_activations", cases);
+  std::vector<float> ordinary(128);
+  for (float& v : ordinary) v = random.unit() * 3.0f;
+  add(ordinary);
+  // A scale rounded down to a subnormal half: quotients beyond ±127.
+  std::vector<float> beyond(32, -127.0f * 0x1.4p-24f);
+  beyond[5] = 127.0f * 0x1.4p-24f;
+  add(beyond);
+  // Ties that only a division sees: odd multiples of d / 2, 1 / d inexact.
+  std::vector<float> odd(32);
+  for (std::size_t i = 0; i < odd.size(); ++i)
+    odd[i] = (static_cast<float>(i) * 5.0f - 79.5f) * 0x1.f94p-3f;
+  odd[0] = 127.0f * 0x1.f94p-3f;
+  add(odd);
+  check_vectors("q8_activations", cases);
 }
 
 TEST(Vectors, RowProducts) {
@@ -130,7 +114,7 @@ TEST(Vectors, RowProducts) {
                                  {"f16_y", hex(row_f16(f16.data(), x))},
                                  {"bf16_y", hex(row_bf16(f16.data(), x))}});
   }
-  check("row_products", cases);
+  check_vectors("row_products", cases);
 }
 
 TEST(Vectors, Layer) {
@@ -150,8 +134,8 @@ TEST(Vectors, Layer) {
   ASSERT_TRUE(swiglu(gate, up, y));
   gates.push_back(
       json::object{{"gate", hex_array(gate)}, {"up", hex_array(up)}, {"y", hex_array(y)}});
-  check("rms_norm", norms);
-  check("swiglu", gates);
+  check_vectors("rms_norm", norms);
+  check_vectors("swiglu", gates);
 }
 
 TEST(Vectors, Rope) {
@@ -159,7 +143,7 @@ TEST(Vectors, Rope) {
   for (const auto& [head_dim, base] : {std::pair{8u, 1e4f}, {64u, 5e5f}}) {
     const std::uint32_t positions = 4097;
     std::vector<float> table(std::size_t{positions} * head_dim);
-    rope_table(positions, head_dim, base, table);
+    rope_table(positions, head_dim, base, {}, 1.0f, table);
     for (const std::uint32_t p : {0u, 1u, 2u, 1000u, 4096u}) {
       const std::vector<float> row(table.begin() + p * head_dim,
                                    table.begin() + (p + 1) * head_dim);
@@ -174,14 +158,13 @@ TEST(Vectors, Rope) {
                                    {"rotated", hex_array(rotated)}});
     }
   }
-  check("rope", cases);
+  check_vectors("rope", cases);
 }
 
 TEST(Vectors, Attention) {
   Random random(7);
   json::array cases;
-  for (const std::size_t n : {1, 5, 256, 258, 515}) {
-    constexpr std::size_t dim = 4;
+  const auto add = [&](std::size_t dim, std::size_t n) {
     auto q = random.hostile_values(dim, 8.0f);
     std::vector<std::uint16_t> k(n * dim), v(n * dim);
     for (auto& h : k) h = to_fp16(random.hostile(8.0f));
@@ -190,8 +173,10 @@ TEST(Vectors, Attention) {
     ASSERT_TRUE(attend(q, {k.data(), dim, v.data(), dim}, n, out));
     cases.push_back(json::object{
         {"q", hex_array(q)}, {"k", hex_array(k)}, {"v", hex_array(v)}, {"out", hex_array(out)}});
-  }
-  check("attention", cases);
+  };
+  for (const std::size_t n : {1, 5, 256, 258, 515}) add(4, n);
+  for (const std::size_t n : {3, 20, 40}) add(8, n);  // a scale that is no power of two
+  check_vectors("attention", cases);
 }
 
 TEST(Vectors, Sampling) {
@@ -200,8 +185,10 @@ TEST(Vectors, Sampling) {
   for (std::uint32_t i = 0; i < 24; ++i) {
     std::vector<float> logits(i % 3 == 0 ? 300 : 20);
     for (float& v : logits) v = static_cast<float>(random.below(64)) * 0.25f - 8.0f;
-    const Draw draw{i % 4 == 0 ? 0.0f : 0.25f * static_cast<float>(i % 5 + 1),
-                    i % 2 == 0 ? 1.0f : 0.9f, 0x0123456789abcdefull * i, i * 1000};
+    const Draw draw{.temperature = i % 4 == 0 ? 0.0f : 0.25f * static_cast<float>(i % 5 + 1),
+                    .top_p = i % 2 == 0 ? 1.0f : 0.9f,
+                    .seed = 0x0123456789abcdefull * i,
+                    .position = i * 1000};
     cases.push_back(json::object{{"logits", hex_array(logits)},
                                  {"temperature", hex(draw.temperature)},
                                  {"top_p", hex(draw.top_p)},
@@ -210,7 +197,7 @@ TEST(Vectors, Sampling) {
                                  {"token", *sample(logits, draw)},
                                  {"gumbel_of_token_0", hex(gumbel(draw.seed, draw.position, 0))}});
   }
-  check("sampling", cases);
+  check_vectors("sampling", cases);
 }
 
 }  // namespace
