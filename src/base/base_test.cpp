@@ -1,9 +1,7 @@
 #include <gtest/gtest.h>
-#include <numeric>
 
 #include "base/hex.hpp"
 #include "base/json.hpp"
-#include "base/thread_pool.hpp"
 
 namespace assay {
 namespace {
@@ -31,19 +29,6 @@ TEST(Json, DepthAndTrailingBytesAreRefused) {
   EXPECT_FALSE(json::parse(std::string(100, '[')));
   EXPECT_FALSE(json::parse("{} x"));
   EXPECT_FALSE(json::parse("\"\xff\""));
-}
-
-TEST(ThreadPool, CoversEveryIndexOnce) {
-  for (unsigned threads : {1u, 2u, 5u}) {
-    ThreadPool pool(threads);
-    for (std::size_t count : {0u, 1u, 7u, 1000u}) {
-      std::vector<std::atomic<int>> hits(count);
-      pool.parallel_for(count, 3, [&](std::size_t begin, std::size_t end) {
-        for (auto i = begin; i < end; ++i) ++hits[i];
-      });
-      for (auto& h : hits) EXPECT_EQ(h, 1);
-    }
-  }
 }
 
 }  // namespace

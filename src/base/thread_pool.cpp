@@ -5,6 +5,34 @@
 #include "base/assert.hpp"
 
 namespace assay {
+namespace {
+
+constexpr std::uint32_t kStop = 0xffffffffu;  // in place of a number of chunks
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Returns once the value is no longer `old`: some 20 µs of watching, in which the processor is
+// offered to others again and again, then asleep.
+std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  for (int i = 0; i < 1000; ++i) {
+    const std::uint32_t now = value.load(std::memory_order_acquire);
+    if (now != old) return now;
+    if (i % 64 == 63)
+      std::this_thread::yield();
+    else
+      pause();
+  }
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(unsigned threads) {
   ASSAY_ASSERT(threads >= 1);
@@ -12,36 +40,25 @@ ThreadPool::ThreadPool(unsigned threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
+  unclaimed_.store(kStop, std::memory_order_release);
+  unclaimed_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
 void ThreadPool::drain() {
-  for (;;) {
-    const std::size_t begin = next_.fetch_add(grain_);
-    if (begin >= count_) return;
-    (*body_)(begin, std::min(count_, begin + grain_));
+  std::uint32_t left = unclaimed_.load(std::memory_order_acquire);
+  while (left != 0 && left != kStop) {
+    // Success means that chunk is ours and job_ is its job, whatever happened since the load.
+    if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
+    const std::size_t begin = (job_.chunks - left) * job_.grain;
+    (*job_.body)(begin, std::min(job_.count, begin + job_.grain));
+    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+    left = unclaimed_.load(std::memory_order_acquire);
   }
 }
 
 void ThreadPool::work() {
-  std::uint64_t seen = 0;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-    if (stopping_) return;
-    seen = generation_;
-    if (body_ == nullptr) continue;
-    ++active_;
-    lock.unlock();
-    drain();
-    lock.lock();
-    if (--active_ == 0) done_.notify_all();
-  }
+  while (wait_while(unclaimed_, 0) != kStop) drain();
 }
 
 void ThreadPool::parallel_for(std::size_t count, std::size_t grain,
@@ -52,21 +69,15 @@ void ThreadPool::parallel_for(std::size_t count, std::size_t grain,
     for (std::size_t i = 0; i < count; i += grain) body(i, std::min(count, i + grain));
     return;
   }
-  {
-    std::lock_guard lock(mutex_);
-    ASSAY_ASSERT(body_ == nullptr);
-    body_ = &body;
-    count_ = count;
-    grain_ = grain;
-    next_ = 0;
-    ++generation_;
-  }
-  wake_.notify_all();
+  const std::size_t chunks = (count + grain - 1) / grain;
+  ASSAY_ASSERT(chunks < kStop && unfinished_.load(std::memory_order_acquire) == 0);
+  job_ = {&body, count, grain, static_cast<std::uint32_t>(chunks)};
+  unfinished_.store(job_.chunks, std::memory_order_relaxed);
+  unclaimed_.store(job_.chunks, std::memory_order_release);
+  unclaimed_.notify_all();
   drain();
-  // A worker that wakes later finds body_ cleared and goes back to sleep.
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] { return active_ == 0; });
-  body_ = nullptr;
+  for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;)
+    left = wait_while(unfinished_, left);
 }
 
 }  // namespace assay

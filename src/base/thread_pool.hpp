@@ -1,10 +1,10 @@
-// A fixed pool that runs index ranges. Work is claimed in chunks and idle threads sleep, so a
-// descheduled worker delays nobody (spin barriers collapse under CPU steal).
+// A fixed pool that runs index ranges. Work is claimed in chunks, so a thread whose processor is
+// taken away delays nobody but its own chunk. A thread with nothing to do watches for a few
+// microseconds, because the next range usually follows at once, and then sleeps.
 #pragma once
 #include <atomic>
-#include <condition_variable>
+#include <cstdint>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -30,14 +30,16 @@ class ThreadPool {
   void drain();
 
   std::vector<std::thread> workers_;
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  const std::function<void(std::size_t, std::size_t)>* body_ = nullptr;
-  std::size_t count_ = 0, grain_ = 1;
-  std::atomic<std::size_t> next_{0};
-  std::uint64_t generation_ = 0;
-  unsigned active_ = 0;
-  bool stopping_ = false;
+  // Read only by whoever has claimed a chunk, and written only when no chunk is claimed.
+  struct {
+    const std::function<void(std::size_t, std::size_t)>* body;
+    std::size_t count, grain;
+    std::uint32_t chunks;
+  } job_{};
+  // Chunks nobody has claimed, and chunks nobody has finished. On lines of their own: the first is
+  // written when a chunk begins, the second when one ends.
+  alignas(64) std::atomic<std::uint32_t> unclaimed_{0};
+  alignas(64) std::atomic<std::uint32_t> unfinished_{0};
 };
 
 }  // namespace assay
