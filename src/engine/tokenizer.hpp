@@ -1,4 +1,6 @@
-// Text to token ids and back, as the GGUF's own tokenizer metadata says (SPM, "llama", in canon 0).
+// Text to token ids and back, as the GGUF's own tokenizer metadata says: "llama" (SentencePiece) or
+// "gpt2" (byte-level BPE with a known pre-tokenizer). The rules, and where they differ from
+// llama.cpp: spec/model.md, "The tokenizer". Any bytes are a text; time is n log n in their number.
 #pragma once
 #include <memory>
 
@@ -8,16 +10,25 @@
 
 namespace assay::engine {
 
+// A run of text. Special tokens are found only inside runs that may hold them, never across a
+// border; for everything else the runs are one text, and where one ends changes nothing.
+struct TextRun {
+  std::string text;
+  bool specials;
+};
+
 class Tokenizer {
  public:
   static Result<Tokenizer> from(const Gguf& file);
 
   struct Options {
-    bool add_bos = true;        // if the file asks for one
+    bool add_bos = true;        // BOS in front (and EOS behind), if the file asks for it
     bool parse_special = true;  // control tokens in the text become their ids
   };
   std::vector<Token> encode(std::string_view text, Options options) const;
   std::vector<Token> encode(std::string_view text) const { return encode(text, Options{}); }
+  // A rendered chat: BOS first if the file asks for one and the text does not begin with it.
+  std::vector<Token> encode(std::span<const TextRun> runs) const;
 
   // Bytes of one token as they appear in text (control tokens: empty unless `special`).
   std::string piece(Token token, bool special = false) const;
