@@ -1,10 +1,20 @@
+#include <algorithm>
 #include <string>
 
 #include "engine/kernels/kernels.hpp"
-#include "engine/session.hpp"
+#include "engine/kernels/lanes/product_panel.hpp"
+#include "engine/kernels/self_check.hpp"
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace assay::engine {
 namespace {
+
+// Slowest first.
+constexpr Isa kAll[] = {Isa::scalar,     Isa::avx2, Isa::avx512,
+                        Isa::avx512vnni, Isa::neon, Isa::neondot};
 
 bool machine_has(Isa isa) {
   switch (isa) {
@@ -19,6 +29,13 @@ bool machine_has(Isa isa) {
       return machine_has(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq");
+    case Isa::avx512vnni:
+      return machine_has(Isa::avx512) && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+    case Isa::neon:
+      return true;
+    case Isa::neondot:
+      return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
     default:
       return false;
@@ -26,6 +43,8 @@ bool machine_has(Isa isa) {
 }
 
 }  // namespace
+
+std::span<const Isa> all_isas() { return kAll; }
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
@@ -35,22 +54,29 @@ std::string_view isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512vnni:
+      return "avx512vnni";
     case Isa::neon:
       return "neon";
+    case Isa::neondot:
+      return "neondot";
   }
   return "unknown";
 }
 
 Result<Isa> parse_isa(std::string_view name) {
-  for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon}) {
+  for (Isa isa : all_isas()) {
     if (name != isa_name(isa)) continue;
     if (isa_available(isa)) return isa;
-    return fail(Errc::unavailable,
-                "instruction set {} is not available here (not built in, or not on this machine); "
-                "use --isa {}, the answer is the same",
-                name, isa_name(best_isa()));
+    return fail(
+        Errc::unavailable,
+        "instruction set {} is not available here (not built in, not on this machine, or its "
+        "self-test failed); "
+        "use --isa {}, the answer is the same",
+        name, isa_name(best_isa()));
   }
-  return fail(Errc::invalid, "unknown instruction set '{}': use scalar, avx2, avx512 or neon",
+  return fail(Errc::invalid,
+              "unknown instruction set '{}': use scalar, avx2, avx512, avx512vnni, neon or neondot",
               name);
 }
 
@@ -63,19 +89,33 @@ const Kernels* find_kernels(Isa isa) {
       return avx2_kernels();
     case Isa::avx512:
       return avx512_kernels();
-    default:
-      return nullptr;
+    case Isa::avx512vnni:
+      return avx512vnni_kernels();
+    case Isa::neon:
+      return neon_kernels();
+    case Isa::neondot:
+      return neondot_kernels();
   }
+  return nullptr;
 }
 
-bool isa_available(Isa isa) { return find_kernels(isa) != nullptr; }
+bool isa_available(Isa isa) {
+  return std::ranges::any_of(verdicts(),
+                             [&](const Verdict& v) { return v.kernels->isa == isa && !v.failure; });
+}
 
-// AVX-512 is on request only until its kernels have run on such a machine.
-Isa best_isa() { return isa_available(Isa::avx2) ? Isa::avx2 : Isa::scalar; }
+Isa best_isa() { return fastest(verdicts())->isa; }
+
+// One unpacked segment, whatever the number of columns.
+std::size_t product_scratch(std::uint32_t) { return sizeof(lanes::Panel); }
 
 std::size_t attention_scratch(std::uint32_t positions, std::uint32_t value_stride) {
+  // Keys, values and scores of a segment; queries; m, l and o of every segment. Tiles of rows are
+  // filled up to twice the widest vector.
+  constexpr std::size_t rows = kAttentionRows + 32;
   const std::size_t segments = (positions + 255) / 256;
-  return kAttentionRows * (256 + segments * (2 + value_stride)) + 16;
+  return 256 * (std::size_t{2} * value_stride + 32) + rows * value_stride +
+         rows * segments * (std::size_t{2} + value_stride);
 }
 
 }  // namespace assay::engine

@@ -5,7 +5,10 @@
 // S provides: F (floats), M (lane mask), width; zero, set, load, store, load_fp16, add, sub, mul,
 // div, fma(a, b, c), max, abs, keep(mask, a) (a or +0), blend(mask, a, b) (a where set),
 // ge(a, b), below(n) (the first n lanes, n any integer), not_finite, either(m, m), both(m, m),
-// any(m), shift_in(p, t) (bits of p + (bits of t << 23)).
+// any(m), shift_in(p, t) (bits of p + (bits of t << 23)); for one float fma1 and sqrt1; for pairs
+// of neighbouring lanes double_even, double_odd (each even/odd lane twice), swap_pairs and
+// fma_minus_plus(a, b, c) (a·b − c in even, a·b + c in odd lanes); unzip(a, b, even, odd);
+// to_fp16(a, out) (width values).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -66,7 +69,7 @@ template <class S, class Function>
 }
 
 template <class S>
-bool add_residual(float* x, const float* y, std::size_t n) {
+bool add(float* x, const float* y, std::size_t n) {
   return map<S>(x, y, n, x, [](auto a, auto b) { return S::add(a, b); });
 }
 
@@ -90,32 +93,31 @@ bool all_finite(const float* x, std::size_t n) {
   return !S::any(bad);
 }
 
-// Eight chains of squares side by side: one chain's fmas wait for each other, eight fill the gaps.
-template <class S>
-void squares_of_8(const float* const (&x)[8], std::size_t n, float (&acc)[8]) {
-  float a[8] = {};
-  for (std::size_t i = 0; i < n; ++i) {
+// Chains of squares of `count` segments side by side: one chain's fmas wait for each other, eight
+// fill the gaps. Their sums are then added in order.
+template <class S, int count>
+void add_squares(const float* x, float& total) {
+  float acc[count] = {};
+  for (std::size_t i = 0; i < kSegmentSize; ++i) {
 #pragma GCC unroll 8
-    for (int k = 0; k < 8; ++k) a[k] = S::fma1(x[k][i], x[k][i], a[k]);
+    for (int k = 0; k < count; ++k) {
+      const float v = x[static_cast<std::size_t>(k) * kSegmentSize + i];
+      acc[k] = S::fma1(v, v, acc[k]);
+    }
   }
-  for (int k = 0; k < 8; ++k) acc[k] = a[k];
+  for (int k = 0; k < count; ++k) total = total + acc[k];
 }
 
 template <class S>
 bool rms_norm(const float* x, const float* weight, std::size_t n, float epsilon, float* y) {
   float total = 0.0f;
-  std::size_t begin = 0;
-  for (; begin + 8 * kSegmentSize <= n; begin += 8 * kSegmentSize) {
-    const float* at[8];
-    float acc[8];
-    for (std::size_t k = 0; k < 8; ++k) at[k] = x + begin + k * kSegmentSize;
-    squares_of_8<S>(at, kSegmentSize, acc);
-    for (float a : acc) total = total + a;
-  }
-  for (; begin < n; begin += kSegmentSize) {
-    const std::size_t end = begin + kSegmentSize < n ? begin + kSegmentSize : n;
+  std::size_t i = 0;
+  for (; i + 8 * kSegmentSize <= n; i += 8 * kSegmentSize) add_squares<S, 8>(x + i, total);
+  for (; i + 3 * kSegmentSize <= n; i += 3 * kSegmentSize) add_squares<S, 3>(x + i, total);
+  for (; i + kSegmentSize <= n; i += kSegmentSize) add_squares<S, 1>(x + i, total);
+  if (i < n) {
     float acc = 0.0f;
-    for (std::size_t i = begin; i < end; ++i) acc = S::fma1(x[i], x[i], acc);
+    for (; i < n; ++i) acc = S::fma1(x[i], x[i], acc);
     total = total + acc;
   }
   const float inv = 1.0f / S::sqrt1(total / static_cast<float>(n) + epsilon);
@@ -123,6 +125,52 @@ bool rms_norm(const float* x, const float* weight, std::size_t n, float epsilon,
   const bool ok =
       map<S>(x, weight, n, y, [&](auto v, auto w) { return S::mul(S::mul(v, scale), w); });
   return ok && total - total == 0.0f;
+}
+
+template <class S>
+void rope_neighbours(float* head, const float* row, std::size_t head_dim) {
+  std::size_t i = 0;
+  for (; i + S::width <= head_dim; i += S::width) {
+    const auto x = S::load(head + i), cos_sin = S::load(row + i);
+    S::store(head + i, S::fma_minus_plus(S::double_even(x), cos_sin,
+                                         S::mul(S::double_odd(x), S::swap_pairs(cos_sin))));
+  }
+  for (; i < head_dim; i += 2) {
+    const float a = head[i], b = head[i + 1], c = row[i], s = row[i + 1];
+    head[i] = S::fma1(a, c, -(b * s));
+    head[i + 1] = S::fma1(a, s, b * c);
+  }
+}
+
+template <class S>
+void rope_halves(float* head, const float* row, std::size_t head_dim) {
+  const std::size_t half = head_dim / 2;
+  std::size_t i = 0;
+  for (; i + S::width <= half; i += S::width) {
+    const auto a = S::load(head + i), b = S::load(head + half + i);
+    typename S::F c, s;
+    S::unzip(S::load(row + 2 * i), S::load(row + 2 * i + S::width), c, s);
+    S::store(head + i, S::fma(a, c, S::sub(S::set(-0.0f), S::mul(b, s))));
+    S::store(head + half + i, S::fma(a, s, S::mul(b, c)));
+  }
+  for (; i < half; ++i) {
+    const float a = head[i], b = head[half + i], c = row[2 * i], s = row[2 * i + 1];
+    head[i] = S::fma1(a, c, -(b * s));
+    head[half + i] = S::fma1(a, s, b * c);
+  }
+}
+
+template <class S>
+bool to_fp16(const float* x, std::size_t n, std::uint16_t* out) {
+  unsigned bad = 0;
+  for (std::size_t i = 0; i < n; i += S::width) {
+    const std::size_t here = n - i < S::width ? n - i : S::width;
+    std::uint16_t half[S::width];
+    S::to_fp16(here == S::width ? S::load(x + i) : load_some<S>(x + i, here), half);
+    for (std::uint16_t h : half) bad |= (h & 0x7c00u) == 0x7c00u;
+    __builtin_memcpy(out + i, half, here * sizeof(std::uint16_t));
+  }
+  return bad == 0;
 }
 
 }  // namespace assay::engine::lanes

@@ -1,91 +1,340 @@
-// Row products for any vector width: lanes are rows, several tokens share each load of the weights.
-// S adds to lanes.hpp: dot_block<T>(quants, q, cols, sums), the exact integer dots of one block of
-// `width` interleaved rows with T tokens.
+// y = W x for any vector width: rows in lanes, one segment of columns at a time, so that the totals
+// in y receive segment sums in order. A lane set S of internal linkage provides, beside what the
+// functions below name:
+//   F, I           floats and int32, one lane per row; Partial: sums of K-quant quads
+//   width          lanes; tile_vectors, tile_tokens: shape of the block kept in registers
+//   block_steps    steps per block of 32 (product_panel.hpp); starts: BlockPanel::start is used
+//   short_sums     Partial is int16 and obeys short_quads
+//   prepare        blocks of activations as words, one per step
+//   reads_rows     few tokens multiply straight from the rows
 #pragma once
-#include "engine/kernels/kernels.hpp"
-#include "engine/kernels/lanes/lanes.hpp"
+#include "engine/kernels/lanes/product_panel.hpp"
 
 namespace assay::engine::lanes {
 
-inline constexpr std::size_t kBlockSize = 32, kBlocksPerSegment = kSegmentSize / kBlockSize;
+// Defined for x86 (product_unpack_x86.hpp, product_rows_x86.hpp) and in plain code
+// (product_unpack.hpp).
+template <class S>
+void unpack_blocks(canon::Format format, const UnitRows& rows, std::size_t first_block, int blocks,
+                   BlockPanel& panel);
+template <class S, class K>
+void unpack_super(const UnitRows& rows, std::size_t superblock, SuperPanel& panel);
+template <class S>
+void unpack_plain(canon::Format format, const UnitRows& rows, std::size_t column, int columns,
+                  PlainPanel& panel);
+// What multiplies sum_weights: sums of 16 activations for Q6_K, of 32 for the others.
+template <class S, class K>
+void sums_of_groups(const std::int16_t* sums, std::int32_t* pairs);
+template <class S>
+void few_tokens(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Activations& a,
+                std::uint32_t tokens, float* y, std::size_t y_stride);
+
+inline constexpr std::uint32_t kFewTokens = 4;
+
+// Where a tile adds its segment sums.
+struct Totals {
+  float* y;  // first token of the tile, first row of the unit
+  std::size_t stride;
+  std::uint32_t rows;  // of the unit
+  bool first;          // segment: totals start at +0
+};
 
 template <class S>
-void store_rows(float* y, typename S::F v, std::size_t rows) {
-  rows >= S::width ? S::store(y, v) : store_some<S>(y, v, rows);
+[[gnu::always_inline]] inline void add_total(const Totals& out, int token, int vector,
+                                             typename S::F sum) {
+  float* y = out.y + token * out.stride + vector * S::width;
+  const std::uint32_t at = static_cast<std::uint32_t>(vector) * S::width;
+  if (at + S::width <= out.rows) {
+    S::store(y, S::add(out.first ? S::zero() : S::load(y), sum));
+    return;
+  }
+  float buffer[S::width];
+  S::store(buffer, sum);
+  for (std::uint32_t i = 0; at + i < out.rows; ++i) y[i] = (out.first ? 0.0f : y[i]) + buffer[i];
 }
 
 template <class S, int T>
-void quantized_tile(const Matrix& w, std::size_t group, const std::int8_t* q, const float* scale,
-                    std::size_t rows, float* y, std::size_t y_stride) {
-  constexpr std::size_t width = S::width;
-  const std::size_t blocks = w.cols / kBlockSize;
-  const std::int8_t* quants = w.quants + group * blocks * kBlockSize * width;
-  const std::uint16_t* scales = w.scales + group * blocks * width;
-  typename S::F total[T];
-  for (int t = 0; t < T; ++t) total[t] = S::zero();
-  for (std::size_t begin = 0; begin < blocks; begin += kBlocksPerSegment) {
-    const std::size_t end = begin + kBlocksPerSegment < blocks ? begin + kBlocksPerSegment : blocks;
-    typename S::F acc[T];
+[[gnu::always_inline]] inline void block_tile(const BlockPanel& panel, int vector, int blocks,
+                                              const std::int32_t* words, const float* scale,
+                                              std::size_t scale_stride, const Totals& out) {
+  constexpr int R = S::tile_vectors;
+  typename S::F acc[R][T];
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) acc[t] = S::zero();
-    for (std::size_t b = begin; b < end; ++b) {
-      typename S::F dot[T];
-      S::template dot_block<T>(quants + b * kBlockSize * width, q + b * kBlockSize, w.cols, dot);
-      const auto dw = S::load_fp16(scales + b * width);
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) acc[r][t] = S::zero();
+  for (int b = 0; b < blocks; ++b) {
+    typename S::I sum[R][T];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t)
-        acc[t] = S::fma(dot[t], S::mul(dw, S::set(scale[t * blocks + b])), acc[t]);
+        sum[r][t] =
+            S::starts ? S::load_words(&panel.start[b][(vector + r) * S::width]) : S::zero_words();
+#pragma GCC unroll 16
+    for (int s = 0; s < S::block_steps; ++s) {
+      typename S::I w[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r)
+        w[r] = S::load_words(&panel.steps[b * S::block_steps + s][(vector + r) * S::width]);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const typename S::I x =
+            S::broadcast(words + (t * kBlocksPerSegment + b) * S::block_steps + s);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) S::block_step(sum[r][t], w[r], x);
+      }
     }
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) total[t] = S::add(total[t], acc[t]);
+    for (int r = 0; r < R; ++r) {
+      const typename S::F dw = S::load(&panel.scale[b][(vector + r) * S::width]);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t)
+        acc[r][t] = S::fma(S::to_float(sum[r][t]), S::mul(dw, S::set(scale[t * scale_stride + b])),
+                           acc[r][t]);
+    }
   }
-  for (int t = 0; t < T; ++t) store_rows<S>(y + t * y_stride, total[t], rows);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) add_total<S>(out, t, vector + r, acc[r][t]);
+}
+
+template <class S, class K, int T>
+[[gnu::always_inline]] inline void super_tile(const SuperPanel& panel, int vector,
+                                              const std::int8_t* q, std::size_t cols,
+                                              const std::int32_t (*sums)[8], const float* scale,
+                                              std::size_t scale_stride, const Totals& out) {
+  constexpr int R = S::tile_vectors, quads = kQuads / K::groups;
+  constexpr int run = S::short_sums ? K::short_quads : quads;
+  typename S::I isum[R][T];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) isum[r][t] = S::zero_words();
+  for (int group = 0; group < K::groups; ++group) {
+#pragma GCC unroll 2
+    for (int begin = group * quads; begin < (group + 1) * quads; begin += run) {
+      typename S::Partial part[R][T];
+#pragma GCC unroll 8
+      for (int k = 0; k < run; ++k) {
+        typename S::I w[R];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+          w[r] = S::load_words(&panel.quads[begin + k][(vector + r) * S::width]);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          const typename S::I x = S::broadcast(q + t * cols + 4 * (begin + k));
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r)
+            if (k == 0)
+              part[r][t] = S::first_quad(w[r], x);
+            else
+              S::next_quad(part[r][t], w[r], x);
+        }
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const typename S::I s = S::load_words(&panel.scales[group][(vector + r) * S::width]);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) S::add_scaled(isum[r][t], part[r][t], s);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const typename S::F d = S::load(&panel.d[(vector + r) * S::width]);
+    typename S::I of_sums[T];
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) of_sums[t] = S::zero_words();
+#pragma GCC unroll 8
+    for (int i = 0; i < K::sum_steps; ++i) {
+      const typename S::I w = S::load_words(&panel.sum_weights[i][(vector + r) * S::width]);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) S::pair_step(of_sums[t], w, S::broadcast(&sums[t][i]));
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const typename S::F dx = S::set(scale[t * scale_stride]);
+      typename S::F acc;
+      if constexpr (K::has_mins) {
+        const typename S::F dmin = S::load(&panel.dmin[(vector + r) * S::width]);
+        acc = S::fma(S::to_float(isum[r][t]), S::mul(d, dx), S::zero());
+        acc = S::negated_fma(S::to_float(of_sums[t]), S::mul(dmin, dx), acc);
+      } else {
+        acc = S::fma(S::to_float(S::minus_32_times(isum[r][t], of_sums[t])), S::mul(d, dx),
+                     S::zero());
+      }
+      add_total<S>(out, t, vector + r, acc);
+    }
+  }
 }
 
 template <class S, int T>
-void plain_tile(const Matrix& w, std::size_t group, const float* x, std::size_t rows, float* y,
-                std::size_t y_stride) {
-  const std::size_t cols = w.cols;
-  const float* values = w.values + group * cols * S::width;
-  typename S::F total[T];
-  for (int t = 0; t < T; ++t) total[t] = S::zero();
-  for (std::size_t begin = 0; begin < cols; begin += kSegmentSize) {
-    const std::size_t end = begin + kSegmentSize < cols ? begin + kSegmentSize : cols;
-    typename S::F acc[T];
+[[gnu::always_inline]] inline void plain_tile(const PlainPanel& panel, int vector, int columns,
+                                              const float* x, std::size_t cols, const Totals& out) {
+  constexpr int R = S::tile_vectors;
+  typename S::F acc[R][T];
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) acc[t] = S::zero();
-    for (std::size_t i = begin; i < end; ++i) {
-      const auto v = S::load(values + i * S::width);
+  for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-      for (int t = 0; t < T; ++t) acc[t] = S::fma(v, S::set(x[t * cols + i]), acc[t]);
+    for (int t = 0; t < T; ++t) acc[r][t] = S::zero();
+  for (int c = 0; c < columns; ++c) {
+    typename S::F w[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) w[r] = S::load(&panel.values[c][(vector + r) * S::width]);
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const typename S::F v = S::set(x[t * cols + c]);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) acc[r][t] = S::fma(w[r], v, acc[r][t]);
     }
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) total[t] = S::add(total[t], acc[t]);
   }
-  for (int t = 0; t < T; ++t) store_rows<S>(y + t * y_stride, total[t], rows);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) add_total<S>(out, t, vector + r, acc[r][t]);
+}
+
+// One unit of rows against tokens [token, tokens), T at a time and the rest in smaller tiles.
+struct Work {
+  const Matrix& w;
+  const Activations& a;
+  std::uint32_t tokens;
+  std::size_t column;  // where the segment begins
+  int columns;         // and how many it has
+  Totals out;          // of token 0
+};
+
+template <class S, class Tile>
+[[gnu::always_inline]] inline void each_vector(std::uint32_t rows, Tile tile) {
+  for (int v = 0; static_cast<std::uint32_t>(v) * S::width < rows; v += S::tile_vectors) tile(v);
+}
+
+inline constexpr int kAhead = 64;  // bytes in a cache line
+
+// The next tile's activations and totals lie a stride apart, which no hardware prefetcher follows.
+template <int T>
+[[gnu::always_inline]] inline void prefetch_tile(const std::int8_t* q, std::size_t stride,
+                                                 const Totals& out) {
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kSegmentColumns; i += kAhead) __builtin_prefetch(q + t * stride + i);
+    __builtin_prefetch(out.y + t * out.stride, 1);
+    __builtin_prefetch(out.y + t * out.stride + 16, 1);
+  }
 }
 
 template <class S, int T>
-void tile(const Matrix& w, std::size_t group, const Activations& a, std::size_t token,
-          std::size_t rows, float* y, std::size_t y_stride) {
-  if (w.quantized())
-    quantized_tile<S, T>(w, group, a.q + token * w.cols, a.scale + token * (w.cols / kBlockSize),
-                         rows, y, y_stride);
-  else
-    plain_tile<S, T>(w, group, a.x + token * w.cols, rows, y, y_stride);
+void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
+  const std::size_t cols = k.w.cols, blocks = cols / kBlockColumns;
+  const int here = k.columns / kBlockColumns;
+  for (; token + T <= k.tokens; token += T) {
+    const std::int8_t* q = k.a.q8 + token * cols + k.column;
+    alignas(64) std::int32_t words[T * kBlocksPerSegment * S::block_steps];
+    for (int t = 0; t < T; ++t)
+      S::prepare(q + t * cols, here, words + t * kBlocksPerSegment * S::block_steps);
+    Totals out = k.out;
+    out.y += token * out.stride;
+    if (token + 2 * T <= k.tokens) {
+      Totals next = out;
+      next.y += T * out.stride;
+      prefetch_tile<T>(q + T * cols, cols, next);
+    }
+    const float* scale = k.a.q8_scale + token * blocks + k.column / kBlockColumns;
+    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
+      block_tile<S, T>(panel, v, here, words, scale, blocks, out);
+    });
+  }
+  if constexpr (T > 1)
+    if (token < k.tokens) block_tokens<S, T / 2>(k, panel, token);
+}
+
+template <class S, class K, int T>
+void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
+  const std::size_t cols = k.w.cols;
+  for (; token + T <= k.tokens; token += T) {
+    const std::int8_t* q = k.a.q8k + token * cols + k.column;
+    const std::int16_t* sums = k.a.q8k_sums + (token * cols + k.column) / 16;
+    std::int32_t pairs[T][8];
+    for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (cols / 16), pairs[t]);
+    Totals out = k.out;
+    out.y += token * out.stride;
+    if (token + 2 * T <= k.tokens) {
+      Totals next = out;
+      next.y += T * out.stride;
+      prefetch_tile<T>(q + T * cols, cols, next);
+    }
+    const float* scale = k.a.q8k_scale + (token * cols + k.column) / kSegmentColumns;
+    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
+      super_tile<S, K, T>(panel, v, q, cols, pairs, scale, cols / kSegmentColumns, out);
+    });
+  }
+  if constexpr (T > 1)
+    if (token < k.tokens) super_tokens<S, K, T / 2>(k, panel, token);
+}
+
+template <class S, int T>
+void plain_tokens(const Work& k, const PlainPanel& panel, std::uint32_t token) {
+  const std::size_t cols = k.w.cols;
+  for (; token + T <= k.tokens; token += T) {
+    Totals out = k.out;
+    out.y += token * out.stride;
+    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
+      plain_tile<S, T>(panel, v, k.columns, k.a.x + token * cols + k.column, cols, out);
+    });
+  }
+  if constexpr (T > 1)
+    if (token < k.tokens) plain_tokens<S, T / 2>(k, panel, token);
+}
+
+template <class S>
+void multiply_segment(const Work& k, const UnitRows& rows, Panel& panel) {
+  constexpr int T = S::tile_tokens;
+  const int blocks = k.columns / kBlockColumns;
+  switch (k.w.format) {
+    case canon::Format::q8_0:
+    case canon::Format::q4_0:
+      unpack_blocks<S>(k.w.format, rows, k.column / kBlockColumns, blocks, panel.block);
+      return block_tokens<S, T>(k, panel.block, 0);
+    case canon::Format::q4_k:
+      unpack_super<S, Q4K>(rows, k.column / kSegmentColumns, panel.super);
+      return super_tokens<S, Q4K, T>(k, panel.super, 0);
+    case canon::Format::q5_k:
+      unpack_super<S, Q5K>(rows, k.column / kSegmentColumns, panel.super);
+      return super_tokens<S, Q5K, T>(k, panel.super, 0);
+    case canon::Format::q6_k:
+      unpack_super<S, Q6K>(rows, k.column / kSegmentColumns, panel.super);
+      return super_tokens<S, Q6K, T>(k, panel.super, 0);
+    case canon::Format::f32:
+    case canon::Format::f16:
+    case canon::Format::bf16:
+      unpack_plain<S>(k.w.format, rows, k.column, k.columns, panel.plain);
+      return plain_tokens<S, T>(k, panel.plain, 0);
+  }
 }
 
 template <class S>
 void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Activations& a,
-             std::uint32_t tokens, float* y, std::size_t y_stride) {
-  for (std::size_t row = begin; row < end; row += S::width) {
-    const std::size_t group = row / S::width, rows = end - row;
-    std::size_t t = 0;
-    for (; t + 4 <= tokens; t += 4)
-      tile<S, 4>(w, group, a, t, rows, y + t * y_stride + row, y_stride);
-    for (; t + 2 <= tokens; t += 2)
-      tile<S, 2>(w, group, a, t, rows, y + t * y_stride + row, y_stride);
-    for (; t < tokens; ++t) tile<S, 1>(w, group, a, t, rows, y + t * y_stride + row, y_stride);
+             std::uint32_t tokens, float* y, std::size_t y_stride, std::byte* scratch) {
+  if constexpr (S::reads_rows)
+    if (tokens <= kFewTokens && !is_plain(w.format))
+      return few_tokens<S>(w, begin, end, a, tokens, y, y_stride);
+  Panel& panel = *reinterpret_cast<Panel*>(scratch);
+  for (std::uint32_t row = begin; row < end; row += kRowGroup) {
+    const std::uint32_t count = end - row < kRowGroup ? end - row : kRowGroup;
+    UnitRows rows;
+    find_rows<S>(w, row, count, kUnit, rows);
+    for (std::size_t column = 0; column < w.cols; column += kSegmentColumns) {
+      const std::size_t left = w.cols - column;
+      const int columns = left < kSegmentColumns ? static_cast<int>(left) : kSegmentColumns;
+      const std::size_t here = w.row_bytes * column / w.cols;
+      rows.ahead = left > kSegmentColumns ? w.row_bytes * kSegmentColumns / w.cols
+                                          : kRowGroup * w.row_bytes - here;
+      multiply_segment<S>({w, a, tokens, column, columns, {y + row, y_stride, count, column == 0}},
+                          rows, panel);
+    }
   }
 }
 
