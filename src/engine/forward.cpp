@@ -5,42 +5,32 @@
 #include "base/assert.hpp"
 #include "canon/attention.hpp"
 #include "canon/q8.hpp"
+#include "canon/q8k.hpp"
 #include "engine/kernels/fp_environment.hpp"
-#include "engine/sampler.hpp"
+#include "engine/kernels/scratch.hpp"
 
 namespace assay::engine {
 namespace {
 
 // Below this many multiply-adds, waking other threads costs more than it saves.
-constexpr std::size_t kWorthThreads = 1u << 20;
-
-std::uint32_t round_up(std::uint32_t n, std::uint32_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t kWorthThreads = 1u << 18;
+// Chunks per thread: enough that a descheduled thread's share is picked up by the others.
+constexpr std::size_t kChunks = 8;
 
 }  // namespace
 
-Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Kernels& kernels,
-                 std::uint32_t capacity)
+Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Kernels& kernels)
     : model_(std::move(model)),
       hyper_(model_->hyper()),
       pool_(pool),
       kernels_(kernels),
-      weights_(Weights::of(model_, kernels)),
-      capacity_(capacity),
-      padded_capacity_(round_up(capacity, kPositionPadding)),
-      value_stride_(round_up(hyper_.head_dim, kRowGroup)),
-      attention_scale_(canon::attention_scale(hyper_.head_dim)),
-      cache_(hyper_.layers) {
-  // Zeroed: masked lanes read padding, which must be finite.
-  for (Cache& c : cache_) {
-    c.keys.assign(std::size_t{hyper_.kv_heads} * padded_capacity_ * hyper_.head_dim, 0);
-    c.values.assign(std::size_t{hyper_.kv_heads} * padded_capacity_ * value_stride_, 0);
-  }
-}
+      weights_(Weights::of(*model_)),
+      layout_(PageLayout::of(hyper_, kernels)),
+      attention_scale_(canon::attention_scale(hyper_.head_dim)) {}
 
 void Forward::parallel(std::size_t count, std::size_t cost_each, const Body& body) {
   std::size_t grain = count;
-  if (count * cost_each >= kWorthThreads)
-    grain = std::max<std::size_t>(1, count / (std::size_t{pool_.size()} * 4));
+  if (count * cost_each >= kWorthThreads) grain = count / (std::size_t{pool_.size()} * kChunks);
   pool_.parallel_for(count, std::max<std::size_t>(grain, 1),
                      [&](std::size_t begin, std::size_t end) {
                        const FpEnvironment environment;
@@ -48,31 +38,34 @@ void Forward::parallel(std::size_t count, std::size_t cost_each, const Body& bod
                      });
 }
 
-void Forward::for_tokens(std::size_t begin, std::size_t end, std::size_t cost_each,
-                         const std::function<bool(std::size_t)>& step) {
-  parallel(end - begin, cost_each, [&](std::size_t from, std::size_t to) {
-    for (std::size_t t = begin + from; t < begin + to; ++t)
-      if (!step(t)) faulted_[t] = 1;
+bool Forward::alive(std::size_t row) const {
+  const Lane& lane = lanes_[rows_[row].slice];
+  return row < lane.begin + lane.alive;
+}
+
+void Forward::for_rows(std::uint32_t layer, std::size_t cost_each, const Step& step) {
+  faulted_.assign(rows_.size(), 0);
+  parallel(rows_.size(), cost_each, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row)
+      if (alive(row) && !step(row)) faulted_[row] = 1;
   });
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    if (!faulted_[row] || !alive(row)) continue;
+    Lane& lane = lanes_[rows_[row].slice];
+    lane.alive = row - lane.begin;
+    slices_[rows_[row].slice].fault = NumericFault{rows_[row].position, layer};
+  }
 }
 
-void Forward::drop_faulted(std::uint32_t layer) {
-  const auto first = std::find(faulted_.begin(), faulted_.begin() + static_cast<long>(tokens_), 1);
-  const auto index = static_cast<std::size_t>(first - faulted_.begin());
-  if (index == tokens_) return;
-  tokens_ = index;
-  fault_ = NumericFault{position_ + static_cast<std::uint32_t>(index), layer};
-}
-
-void Forward::products(std::size_t begin, std::size_t end, std::initializer_list<Product> list,
-                       const std::vector<float>& x) {
-  const std::size_t tokens = end - begin, cols = list.begin()->matrix.cols;
-  const Activations a{&x[begin * cols], quants_.data() + begin * cols,
-                      scales_.data() + begin * (cols / canon::kBlock)};
+void Forward::products(std::size_t rows, std::initializer_list<Product> list, const float* x) {
+  const std::size_t cols = list.begin()->matrix.cols;
+  const Activations a{x,           q8_.data(),        q8_scale_.data(),
+                      q8k_.data(), q8k_scale_.data(), q8k_sums_.data()};
   const auto units_of = [](const Matrix& m) { return (m.rows + kRowGroup - 1) / kRowGroup; };
   std::size_t units = 0;
   for (const Product& p : list) units += units_of(p.matrix);
-  parallel(units, tokens * kRowGroup * cols, [&](std::size_t from, std::size_t to) {
+  parallel(units, rows * kRowGroup * cols, [&](std::size_t from, std::size_t to) {
+    std::byte* scratch = thread_scratch(product_scratch(static_cast<std::uint32_t>(cols)));
     std::size_t base = 0;
     for (const Product& p : list) {
       const Matrix& m = p.matrix;
@@ -82,188 +75,275 @@ void Forward::products(std::size_t begin, std::size_t end, std::initializer_list
       if (first == last) continue;
       kernels_.product(m, static_cast<std::uint32_t>(first * kRowGroup),
                        static_cast<std::uint32_t>(std::min<std::size_t>(last * kRowGroup, m.rows)),
-                       a, static_cast<std::uint32_t>(tokens), p.out, m.rows);
+                       a, static_cast<std::uint32_t>(rows), p.out, m.rows, scratch);
     }
   });
 }
 
-// Quantizes one token's row if any of the matrices that follow is quantized.
-bool Forward::quantize_for(std::initializer_list<const Matrix*> next, std::size_t token,
-                           const std::vector<float>& x) {
-  if (std::ranges::none_of(next, [](const Matrix* m) { return m->quantized(); })) return true;
+// One row's activations in every quantized form the matrices that follow want.
+bool Forward::quantize_for(std::initializer_list<const Matrix*> next, std::size_t row,
+                           const float* x) {
   const std::size_t n = (*next.begin())->cols;
-  return kernels_.quantize(&x[token * n], n, &quants_[token * n],
-                           &scales_[token * (n / canon::kBlock)]);
+  const auto wanted = [&](canon::Activation activation) {
+    return std::ranges::any_of(
+        next, [&](const Matrix* m) { return canon::info(m->format).activation == activation; });
+  };
+  if (wanted(canon::Activation::q8) &&
+      !kernels_.quantize_q8(x + row * n, n, &q8_[row * n], &q8_scale_[row * (n / canon::kBlock)]))
+    return false;
+  return !wanted(canon::Activation::q8k) ||
+         kernels_.quantize_q8k(x + row * n, n, &q8k_[row * n],
+                               &q8k_scale_[row * (n / canon::kSuperblock)],
+                               &q8k_sums_[row * (n / 16)]);
 }
 
-std::optional<NumericFault> Forward::run(std::span<const Token> tokens, std::uint32_t sample_from,
-                                         const Sampling& sampling, StateSink* sink,
-                                         std::vector<Token>& sampled) {
-  ASSAY_ASSERT(!tokens.empty() && tokens.size() <= kTile);
-  ASSAY_ASSERT(tokens.size() <= capacity_ - position_);
+void Forward::run(std::span<Slice> slices) {
   const FpEnvironment environment;
-  const std::size_t n = tokens.size(), dim = hyper_.dim, widest = std::max(hyper_.dim, hyper_.ffn);
-  tokens_ = n;
-  fault_.reset();
-  faulted_.assign(n, 0);
-  for (auto* v : {&x_, &entering_, &normed_, &q_, &mixed_, &projected_}) v->resize(n * dim);
+  slices_ = slices;
+  rows_.clear();
+  lanes_.clear();
+  for (std::uint32_t s = 0; s < slices.size(); ++s) {
+    Slice& slice = slices[s];
+    const std::uint32_t position = slice.sequence->position();
+    const auto n = static_cast<std::uint32_t>(slice.tokens.size());
+    ASSAY_ASSERT(n > 0 && position + n <= slice.sequence->capacity());
+    ASSAY_ASSERT(position + n <= hyper_.context);
+    lanes_.push_back({rows_.size(), n});
+    for (std::uint32_t i = 0; i < n; ++i) rows_.push_back({s, position + i});
+    if (slice.sink) slice.sink->reserve(position + n);
+  }
+  const std::size_t n = rows_.size(), dim = hyper_.dim, q_dim = hyper_.q_dim(),
+                    widest = std::max({dim, q_dim, std::size_t{hyper_.ffn}});
+  ASSAY_ASSERT(n <= kTile);
+  for (auto* v : {&x_, &entering_, &normed_, &projected_}) v->resize(n * dim);
+  for (auto* v : {&q_, &mixed_}) v->resize(n * q_dim);
   for (auto* v : {&k_, &v_}) v->resize(n * hyper_.kv_dim());
   for (auto* v : {&gate_, &up_}) v->resize(n * hyper_.ffn);
   for (auto* v : {&k_half_, &v_half_}) v->resize(n * hyper_.kv_dim());
-  quants_.resize(n * widest);
-  scales_.resize(n * (widest / canon::kBlock));
+  for (auto* v : {&q8_, &q8k_}) v->resize(n * widest);
+  q8_scale_.resize(n * (widest / canon::kBlock));
+  q8k_scale_.resize(n * (widest / canon::kSuperblock));
+  q8k_sums_.resize(n * (widest / 16));
 
-  for (std::size_t t = 0; t < n; ++t) {
-    ASSAY_ASSERT(tokens[t] < hyper_.vocab);
-    read_row(model_->embedding(), tokens[t], {&x_[t * dim], dim});
+  for (std::size_t row = 0; row < n; ++row) {
+    const Token token = slices[rows_[row].slice].tokens[row - lanes_[rows_[row].slice].begin];
+    ASSAY_ASSERT(token < hyper_.vocab);
+    read_row(model_->embedding(), token, {&x_[row * dim], dim});
   }
-  for (std::uint32_t l = 0; l < hyper_.layers && tokens_ > 0; ++l) layer(l, sink);
-
-  const std::size_t first =
-      sample_from <= position_ ? 0 : std::min<std::size_t>(n, sample_from - position_);
-  for (std::size_t begin = first; begin < tokens_; begin += kHeadTile)
-    head(begin, std::min(tokens_, begin + kHeadTile), sampling, sink, sampled);
-  position_ += static_cast<std::uint32_t>(tokens_);
-  return fault_;
+  for (std::uint32_t l = 0; l < hyper_.layers; ++l) layer(l);
+  // Penalties read the tape, so the tokens are in it before a head chooses.
+  for (Slice& slice : slices) {
+    const Lane& lane = lanes_[static_cast<std::size_t>(&slice - slices.data())];
+    slice.sequence->append(slice.tokens.first(lane.alive));
+  }
+  heads();
 }
 
-void Forward::layer(std::uint32_t index, StateSink* sink) {
-  const Weights::Layer& w = weights_->layers()[index];
-  Cache& cache = cache_[index];
-  const std::size_t dim = hyper_.dim, ffn = hyper_.ffn;
-  std::copy_n(x_.begin(), tokens_ * dim, entering_.begin());
+void Forward::layer(std::uint32_t index) {
+  const Weights::Layer& w = weights_.layers[index];
+  const std::size_t n = rows_.size(), dim = hyper_.dim, q_dim = hyper_.q_dim(), ffn = hyper_.ffn;
 
-  for_tokens(0, tokens_, dim * 8, [&](std::size_t t) {
-    return kernels_.rms_norm(&x_[t * dim], w.attn_norm.data(), dim, hyper_.rms_epsilon,
-                             &normed_[t * dim]) &&
-           quantize_for({&w.q, &w.k, &w.v}, t, normed_);
+  for_rows(index, dim * 8, [&](std::size_t r) {
+    std::copy_n(&x_[r * dim], dim, &entering_[r * dim]);
+    return kernels_.rms_norm(&x_[r * dim], w.attn_norm.data(), dim, hyper_.rms_epsilon,
+                             &normed_[r * dim]) &&
+           quantize_for({&w.q, &w.k, &w.v}, r, normed_.data());
   });
-  drop_faulted(index);
-  products(0, tokens_, {{w.q, q_.data()}, {w.k, k_.data()}, {w.v, v_.data()}}, normed_);
-  for_tokens(0, tokens_, dim * 2, [&](std::size_t t) {
-    const float* row = &model_->rope_table()[(position_ + t) * hyper_.head_dim];
-    const std::size_t kv = hyper_.kv_dim();
-    for (std::size_t h = 0; h < dim; h += hyper_.head_dim)
-      kernels_.rope(&q_[t * dim + h], row, hyper_.head_dim);
-    for (std::size_t h = 0; h < kv; h += hyper_.head_dim)
-      kernels_.rope(&k_[t * kv + h], row, hyper_.head_dim);
-    const bool ok = kernels_.all_finite(&q_[t * dim], dim) &&
-                    kernels_.to_fp16(&k_[t * kv], kv, &k_half_[t * kv]) &&
-                    kernels_.to_fp16(&v_[t * kv], kv, &v_half_[t * kv]);
-    if (ok) store_cache(t, cache);
-    return ok;
-  });
-  drop_faulted(index);
+  products(n, {{w.q, q_.data()}, {w.k, k_.data()}, {w.v, v_.data()}}, normed_.data());
+  for_rows(index, q_dim * 4, [&](std::size_t r) { return finish_qkv(r, index); });
 
-  attend(cache);
-  drop_faulted(index);
-  for_tokens(0, tokens_, dim * 4, [&](std::size_t t) {
-    return kernels_.all_finite(&mixed_[t * dim], dim) && quantize_for({&w.o}, t, mixed_);
+  attend(index);
+  for_rows(index, q_dim * 4, [&](std::size_t r) {
+    return kernels_.all_finite(&mixed_[r * q_dim], q_dim) && quantize_for({&w.o}, r, mixed_.data());
   });
-  drop_faulted(index);
-  products(0, tokens_, {{w.o, projected_.data()}}, mixed_);
+  products(n, {{w.o, projected_.data()}}, mixed_.data());
 
-  for_tokens(0, tokens_, dim * 8, [&](std::size_t t) {
-    return kernels_.add_residual(&x_[t * dim], &projected_[t * dim], dim) &&
-           kernels_.rms_norm(&x_[t * dim], w.ffn_norm.data(), dim, hyper_.rms_epsilon,
-                             &normed_[t * dim]) &&
-           quantize_for({&w.gate, &w.up}, t, normed_);
+  for_rows(index, dim * 8, [&](std::size_t r) {
+    return kernels_.add(&x_[r * dim], &projected_[r * dim], dim) &&
+           kernels_.rms_norm(&x_[r * dim], w.ffn_norm.data(), dim, hyper_.rms_epsilon,
+                             &normed_[r * dim]) &&
+           quantize_for({&w.gate, &w.up}, r, normed_.data());
   });
-  drop_faulted(index);
-  products(0, tokens_, {{w.gate, gate_.data()}, {w.up, up_.data()}}, normed_);
-  for_tokens(0, tokens_, ffn * 8, [&](std::size_t t) {
-    return kernels_.swiglu(&gate_[t * ffn], &up_[t * ffn], ffn, &gate_[t * ffn]) &&
-           quantize_for({&w.down}, t, gate_);
+  products(n, {{w.gate, gate_.data()}, {w.up, up_.data()}}, normed_.data());
+  for_rows(index, ffn * 8, [&](std::size_t r) {
+    return kernels_.swiglu(&gate_[r * ffn], &up_[r * ffn], ffn, &gate_[r * ffn]) &&
+           quantize_for({&w.down}, r, gate_.data());
   });
-  drop_faulted(index);
-  products(0, tokens_, {{w.down, projected_.data()}}, gate_);
-  for_tokens(0, tokens_, dim, [&](std::size_t t) {
-    return kernels_.add_residual(&x_[t * dim], &projected_[t * dim], dim);
-  });
-  drop_faulted(index);
-  if (sink) emit(index, *sink);
+  products(n, {{w.down, projected_.data()}}, gate_.data());
+  for_rows(index, dim,
+           [&](std::size_t r) { return kernels_.add(&x_[r * dim], &projected_[r * dim], dim); });
+  emit(index);
 }
 
-void Forward::store_cache(std::size_t token, Cache& cache) {
-  const std::size_t position = position_ + token, head_dim = hyper_.head_dim,
-                    lanes = kernels_.key_lanes;
-  for (std::size_t h = 0; h < hyper_.kv_heads; ++h) {
-    const std::size_t from = token * hyper_.kv_dim() + h * head_dim;
-    std::uint16_t* keys = &cache.keys[h * padded_capacity_ * head_dim +
-                                      position / lanes * lanes * head_dim + position % lanes];
+// From the projections of one row to what attention and the cache take.
+bool Forward::finish_qkv(std::size_t row, std::uint32_t layer) {
+  const Weights::Layer& w = weights_.layers[layer];
+  const std::size_t head_dim = hyper_.head_dim, q_dim = hyper_.q_dim(), kv = hyper_.kv_dim();
+  float *q = &q_[row * q_dim], *k = &k_[row * kv], *v = &v_[row * kv];
+  if (!w.q_bias.empty() &&
+      !(kernels_.add(q, w.q_bias.data(), q_dim) && kernels_.add(k, w.k_bias.data(), kv) &&
+        kernels_.add(v, w.v_bias.data(), kv)))
+    return false;
+  const float* angles = model_->rope().row(rows_[row].position);
+  const auto rotate = hyper_.rope_halves ? kernels_.rope_halves : kernels_.rope_neighbours;
+  const auto finish_heads = [&](float* heads, std::size_t width, const std::vector<float>& norm) {
+    for (std::size_t h = 0; h < width; h += head_dim) {
+      if (!norm.empty() &&
+          !kernels_.rms_norm(heads + h, norm.data(), head_dim, hyper_.rms_epsilon, heads + h))
+        return false;
+      rotate(heads + h, angles, head_dim);
+    }
+    return true;
+  };
+  if (!finish_heads(q, q_dim, w.q_norm) || !finish_heads(k, kv, w.k_norm)) return false;
+  if (!kernels_.all_finite(q, q_dim) || !kernels_.to_fp16(k, kv, &k_half_[row * kv]) ||
+      !kernels_.to_fp16(v, kv, &v_half_[row * kv]))
+    return false;
+  store_cache(row, layer);
+  return true;
+}
+
+void Forward::store_cache(std::size_t row, std::uint32_t layer) {
+  const std::size_t head_dim = hyper_.head_dim, lanes = layout_.key_lanes;
+  const std::uint32_t position = rows_[row].position, at = position % kPagePositions;
+  std::uint16_t* page =
+      slices_[rows_[row].slice].sequence->pages()[position / kPagePositions]->values;
+  for (std::uint32_t h = 0; h < hyper_.kv_heads; ++h) {
+    const std::size_t from = row * hyper_.kv_dim() + h * head_dim;
+    std::uint16_t* keys =
+        page + layout_.keys_offset(layer, h) + at / lanes * lanes * head_dim + at % lanes;
     for (std::size_t d = 0; d < head_dim; ++d) keys[d * lanes] = k_half_[from + d];
     std::copy_n(&v_half_[from], head_dim,
-                &cache.values[(h * padded_capacity_ + position) * value_stride_]);
+                page + layout_.values_offset(layer, h) + at * layout_.value_stride);
   }
 }
 
-// One unit: up to kAttentionRows (token, head) pairs of one KV head, tokens ascending.
-void Forward::attend(const Cache& cache) {
-  const std::size_t head_dim = hyper_.head_dim, sharing = hyper_.heads / hyper_.kv_heads;
-  const std::size_t rows = tokens_ * sharing,
-                    units_per_head = (rows + kAttentionRows - 1) / kAttentionRows;
-  const auto last = position_ + static_cast<std::uint32_t>(tokens_);
-  const std::size_t cost = std::size_t{kAttentionRows} * last * head_dim * 2;
-  // One flag per row: units of different heads of one token run in different threads.
-  row_faults_.assign(hyper_.kv_heads * rows, 0);
-  parallel(units_per_head * hyper_.kv_heads, cost, [&](std::size_t begin, std::size_t end) {
-    std::vector<float> scratch(attention_scratch(last, value_stride_));
-    for (std::size_t unit = begin; unit < end; ++unit) {
-      const std::size_t kv = unit / units_per_head, row0 = unit % units_per_head * kAttentionRows;
+// One unit: up to kAttentionRows (token, head) pairs of one sequence and KV head, tokens ascending.
+void Forward::attend(std::uint32_t layer) {
+  struct Unit {
+    std::uint32_t slice, kv_head;
+    std::size_t first, count;  // of the pairs of this slice and head
+  };
+  const std::size_t head_dim = hyper_.head_dim, q_dim = hyper_.q_dim(),
+                    sharing = hyper_.heads / hyper_.kv_heads;
+  std::vector<Unit> units;
+  std::size_t cost = 0;
+  std::uint32_t longest = 0;
+  for (std::uint32_t s = 0; s < slices_.size(); ++s) {
+    const std::size_t pairs = lanes_[s].alive * sharing;
+    const auto last = static_cast<std::uint32_t>(slices_[s].sequence->position() + lanes_[s].alive);
+    longest = std::max(longest, last);
+    cost += pairs * hyper_.kv_heads * last * head_dim * 2;
+    for (std::uint32_t h = 0; h < hyper_.kv_heads; ++h)
+      for (std::size_t first = 0; first < pairs; first += kAttentionRows)
+        units.push_back({s, h, first, std::min<std::size_t>(kAttentionRows, pairs - first)});
+  }
+  if (units.empty()) return;
+  // One flag per (row, head): units of different heads of one row run in different threads.
+  row_faults_.assign(rows_.size() * hyper_.heads, 0);
+  parallel(units.size(), cost / units.size(), [&](std::size_t begin, std::size_t end) {
+    auto* scratch = reinterpret_cast<float*>(
+        thread_scratch(attention_scratch(longest, layout_.value_stride) * sizeof(float)));
+    for (std::size_t u = begin; u < end; ++u) {
+      const Unit& unit = units[u];
       AttentionRow list[kAttentionRows];
-      std::uint32_t count = 0;
-      for (std::size_t row = row0; row < std::min(rows, row0 + kAttentionRows); ++row) {
-        const std::size_t t = row / sharing, h = kv * sharing + row % sharing;
-        const std::size_t at = t * hyper_.dim + h * head_dim;
-        list[count++] = {&q_[at], &mixed_[at], position_ + static_cast<std::uint32_t>(t) + 1,
-                         &row_faults_[kv * rows + row]};
+      for (std::size_t i = 0; i < unit.count; ++i) {
+        const std::size_t pair = unit.first + i, row = lanes_[unit.slice].begin + pair / sharing,
+                          head = unit.kv_head * sharing + pair % sharing,
+                          at = row * q_dim + head * head_dim;
+        list[i] = {&q_[at], &mixed_[at], rows_[row].position + 1,
+                   &row_faults_[row * hyper_.heads + head]};
       }
       kernels_.attend(
-          list, count,
-          {&cache.keys[kv * padded_capacity_ * head_dim],
-           &cache.values[kv * padded_capacity_ * value_stride_], hyper_.head_dim, value_stride_},
-          attention_scale_, scratch.data());
+          list, static_cast<std::uint32_t>(unit.count),
+          {slices_[unit.slice].sequence->page_values(), layout_.keys_offset(layer, unit.kv_head),
+           layout_.values_offset(layer, unit.kv_head), hyper_.head_dim, layout_.value_stride},
+          attention_scale_, scratch);
+    }
+  });
+  for_rows(layer, hyper_.heads, [&](std::size_t r) {
+    const auto flags = std::span{row_faults_}.subspan(r * hyper_.heads, hyper_.heads);
+    return std::ranges::find(flags, 1) == flags.end();
+  });
+}
+
+void Forward::emit(std::uint32_t layer) {
+  const std::size_t dim = hyper_.dim, kv = hyper_.kv_dim();
+  // What hashing a row costs, in the unit of the products: some 100 per value.
+  parallel(rows_.size(), (dim + kv) * 100, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t r = begin; r < end; ++r) {
+      const auto& [s, position] = rows_[r];
+      StateSink* sink = slices_[s].sink;
+      if (!sink || !alive(r)) continue;
+      sink->cell(position, layer, {&entering_[r * dim], dim}, {&k_half_[r * kv], kv},
+                 {&v_half_[r * kv], kv});
+      const std::size_t size = sink->memo_bytes();
+      Page& page = *slices_[s].sequence->pages()[position / kPagePositions];
+      if (page.memo.size() < size * kPagePositions * hyper_.layers) continue;
+      const std::size_t at = (position % kPagePositions * hyper_.layers + layer) * size;
+      sink->keep(position, layer, std::span{page.memo}.subspan(at, size));
     }
   });
 }
 
-void Forward::emit(std::uint32_t layer, StateSink& sink) {
-  const std::size_t dim = hyper_.dim, kv = hyper_.kv_dim();
-  for (std::size_t t = 0; t < tokens_; ++t)
-    sink.cell(position_ + static_cast<std::uint32_t>(t), layer, {&entering_[t * dim], dim},
-              {&k_half_[t * kv], kv}, {&v_half_[t * kv], kv});
+void Forward::heads() {
+  std::vector<std::size_t> rows;
+  for (std::size_t r = 0; r < rows_.size(); ++r)
+    if (alive(r) && rows_[r].position >= slices_[rows_[r].slice].sample_from) rows.push_back(r);
+  for (std::size_t begin = 0; begin < rows.size(); begin += kHeadTile)
+    heads(std::span{rows}.subspan(begin, std::min(kHeadTile, rows.size() - begin)));
 }
 
-void Forward::head(std::size_t begin, std::size_t end, const Sampling& sampling, StateSink* sink,
-                   std::vector<Token>& sampled) {
-  const std::size_t dim = hyper_.dim, vocab = hyper_.vocab;
-  const Matrix& output = weights_->output();
-  const auto position_of = [&](std::size_t t) { return position_ + static_cast<std::uint32_t>(t); };
-  for_tokens(begin, end, dim * 8, [&](std::size_t t) {
-    return kernels_.rms_norm(&x_[t * dim], weights_->output_norm().data(), dim, hyper_.rms_epsilon,
-                             &normed_[t * dim]) &&
-           quantize_for({&output}, t, normed_);
-  });
-  drop_faulted(hyper_.layers);
-  end = std::min(end, tokens_);
-  head_logits_.resize((end - begin) * vocab);
-  const auto logits_of = [&](std::size_t t) {
-    return std::span<const float>{&head_logits_[(t - begin) * vocab], vocab};
+void Forward::heads(std::span<const std::size_t> rows) {
+  const std::size_t dim = hyper_.dim, vocab = hyper_.vocab, n = rows.size();
+  const Matrix& output = weights_.output;
+  struct Chosen {
+    Token token = 0;
+    HeadLogprobs logprobs{};
+    bool fault = false;
   };
-  products(begin, end, {{output, head_logits_.data()}}, normed_);
-  std::vector<Token> chosen(end - begin);
-  for_tokens(begin, end, vocab * 32, [&](std::size_t t) {
-    const auto token = choose_token(logits_of(t), sampling, position_of(t));
-    chosen[t - begin] = token.value_or(0);
-    return token.has_value();
+  std::vector<Chosen> chosen(n);
+  parallel(n, dim * 8, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      chosen[i].fault = !kernels_.rms_norm(&x_[rows[i] * dim], weights_.output_norm.data(), dim,
+                                           hyper_.rms_epsilon, &normed_[i * dim]) ||
+                        !quantize_for({&output}, i, normed_.data());
   });
-  drop_faulted(hyper_.layers);
-  end = std::min(end, tokens_);
-  for (std::size_t t = begin; t < end; ++t) {
-    sampled.push_back(chosen[t - begin]);
-    if (sink) sink->head(position_of(t), {&x_[t * dim], dim}, logits_of(t), chosen[t - begin]);
+  logits_.resize(n * vocab);
+  products(n, {{output, logits_.data()}}, normed_.data());
+  const auto logits_of = [&](std::size_t i) {
+    return std::span<const float>{&logits_[i * vocab], vocab};
+  };
+  parallel(n, vocab * 32, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (chosen[i].fault) continue;
+      const auto& [s, position] = rows_[rows[i]];
+      const Slice& slice = slices_[s];
+      const auto token = choose_token(logits_of(i), *slice.sampling, position,
+                                      slice.sequence->tape().first(position + 1));
+      chosen[i].fault = !token;
+      if (!token) continue;
+      chosen[i].token = *token;
+      if (slice.logprobs > 0)
+        chosen[i].logprobs = head_logprobs(logits_of(i), *token, slice.logprobs - 1);
+    }
+  });
+  // In row order, so that the first fault of a sequence stands.
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto& [s, position] = rows_[rows[i]];
+    Slice& slice = slices_[s];
+    if (!alive(rows[i])) continue;
+    if (chosen[i].fault) {
+      lanes_[s].alive = rows[i] - lanes_[s].begin;
+      slice.fault = NumericFault{position, hyper_.layers};
+      slice.sequence->truncate(position);
+      continue;
+    }
+    slice.sampled.push_back(chosen[i].token);
+    if (slice.logprobs > 0) slice.head_logprobs.push_back(std::move(chosen[i].logprobs));
+    if (slice.sink)
+      slice.sink->head(position, {&x_[rows[i] * dim], dim}, logits_of(i), chosen[i].token);
   }
-  if (begin < end) logits_.assign(logits_of(end - 1).begin(), logits_of(end - 1).end());
 }
 
 }  // namespace assay::engine

@@ -1,6 +1,8 @@
-// The Llama forward pass over one sequence's cache, a tile of tokens at a time. What Session runs.
+// The forward pass over a batch of sequences. What Session and Batcher run.
 // Papers: Touvron et al. 2023 (arXiv:2302.13971), Ainslie et al. 2023 (grouped queries,
-// arXiv:2305.13245). Arithmetic: spec/canon.md.
+// arXiv:2305.13245), Yang et al. 2024/2025 (Qwen2: arXiv:2407.10671, Qwen3: arXiv:2505.09388).
+// Arithmetic: spec/canon.md. A row of the batch is one token of one sequence; every row's bits
+// depend on its own sequence only, whatever else is in the batch.
 #pragma once
 #include <functional>
 #include <memory>
@@ -8,74 +10,93 @@
 #include <vector>
 
 #include "base/thread_pool.hpp"
+#include "engine/kv_cache.hpp"
+#include "engine/sampler.hpp"
 #include "engine/types.hpp"
 #include "engine/weights.hpp"
 
 namespace assay::engine {
 
+// Tokens to append to one sequence, and what came of it.
+struct Slice {
+  Sequence* sequence;
+  std::span<const Token> tokens;  // at positions [position(), …); room is reserved
+  // The head is computed, and a token chosen, at every position ≥ sample_from.
+  std::uint32_t sample_from = 0;
+  const Sampling* sampling = nullptr;
+  StateSink* sink = nullptr;   // may be null
+  std::uint32_t logprobs = 0;  // 0: none; 1 + n: the chosen token's and the n likeliest, per head
+
+  // Results.
+  std::vector<Token> sampled{};
+  std::vector<HeadLogprobs> head_logprobs{};  // as many as sampled if asked for
+  // The one with the lowest position, then layer. The sequence then ends before it.
+  std::optional<NumericFault> fault{};
+};
+
 class Forward {
  public:
-  static constexpr std::size_t kTile = 128;     // most tokens of one pass
+  static constexpr std::size_t kTile = 512;     // most rows of one pass
   static constexpr std::size_t kHeadTile = 16;  // most heads (vocabulary rows) at once
 
-  Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Kernels& kernels,
-          std::uint32_t capacity);
+  // The pool of threads runs one pass at a time. model and pool outlive it.
+  Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Kernels& kernels);
 
-  // Appends tokens (at most kTile) at position(); samples and fills `sampled` where position ≥
-  // sample_from. Returns the fault with the lowest position, if any.
-  std::optional<NumericFault> run(std::span<const Token> tokens, std::uint32_t sample_from,
-                                  const Sampling& sampling, StateSink* sink,
-                                  std::vector<Token>& sampled);
+  // Evaluates all slices, at most kTile tokens in all, each sequence once. The sink's fault() is
+  // left to the caller.
+  void run(std::span<Slice> slices);
 
-  std::uint32_t position() const { return position_; }
-  std::uint32_t capacity() const { return capacity_; }
-  std::span<const float> logits() const { return logits_; }
+  const PageLayout& layout() const { return layout_; }
+  const Model& model() const { return *model_; }
 
  private:
-  struct Cache {  // one layer; layouts as in AttentionCache, per KV head
-    std::vector<std::uint16_t> keys, values;
+  struct Row {
+    std::uint32_t slice, position;
+  };
+  struct Lane {  // a slice's rows [begin, begin + alive) are without a fault
+    std::size_t begin, alive;
   };
   struct Product {
     const Matrix& matrix;
-    float* out;  // [token - begin][matrix.rows]
+    float* out;  // [row][matrix.rows]
   };
   using Body = std::function<void(std::size_t, std::size_t)>;
+  using Step = std::function<bool(std::size_t)>;
 
   void parallel(std::size_t count, std::size_t cost_each, const Body& body);
-  // Tokens [begin, end) of the tile; a step that returns false marks its token as faulted.
-  void for_tokens(std::size_t begin, std::size_t end, std::size_t cost_each,
-                  const std::function<bool(std::size_t)>& step);
-  void products(std::size_t begin, std::size_t end, std::initializer_list<Product> list,
-                const std::vector<float>& x);
-  bool quantize_for(std::initializer_list<const Matrix*> next, std::size_t token,
-                    const std::vector<float>& x);
-  void drop_faulted(std::uint32_t layer);
+  // Calls step for every row without a fault; false is a fault of that row in `layer`.
+  void for_rows(std::uint32_t layer, std::size_t cost_each, const Step& step);
+  void products(std::size_t rows, std::initializer_list<Product> list, const float* x);
+  bool quantize_for(std::initializer_list<const Matrix*> next, std::size_t row, const float* x);
+  bool alive(std::size_t row) const;
 
-  void layer(std::uint32_t index, StateSink* sink);
-  void store_cache(std::size_t token, Cache& cache);
-  void attend(const Cache& cache);
-  void emit(std::uint32_t layer, StateSink& sink);
-  void head(std::size_t begin, std::size_t end, const Sampling& sampling, StateSink* sink,
-            std::vector<Token>& sampled);
+  void layer(std::uint32_t index);
+  bool finish_qkv(std::size_t row, std::uint32_t layer);
+  void store_cache(std::size_t row, std::uint32_t layer);
+  void attend(std::uint32_t layer);
+  void emit(std::uint32_t layer);
+  void heads();
+  void heads(std::span<const std::size_t> rows);
 
   std::shared_ptr<const Model> model_;
   const Hyper& hyper_;
   ThreadPool& pool_;
   const Kernels& kernels_;
-  std::shared_ptr<const Weights> weights_;
-  std::uint32_t capacity_, padded_capacity_, value_stride_, position_ = 0;
+  Weights weights_;
+  PageLayout layout_;
   float attention_scale_;
-  std::vector<Cache> cache_;
 
-  // One tile. tokens_: positions still without a fault; rows [token][width].
-  std::size_t tokens_ = 0;
-  std::optional<NumericFault> fault_;
+  // One pass.
+  std::span<Slice> slices_;
+  std::vector<Row> rows_;
+  std::vector<Lane> lanes_;
   std::vector<std::uint8_t> faulted_, row_faults_;
-  std::vector<float> x_, entering_, normed_, q_, k_, v_, mixed_, projected_, gate_, up_;
+  // [row][width]
+  std::vector<float> x_, entering_, normed_, q_, k_, v_, mixed_, projected_, gate_, up_, logits_;
   std::vector<std::uint16_t> k_half_, v_half_;
-  std::vector<std::int8_t> quants_;
-  std::vector<float> scales_;
-  std::vector<float> head_logits_, logits_;
+  std::vector<std::int8_t> q8_, q8k_;
+  std::vector<float> q8_scale_, q8k_scale_;
+  std::vector<std::int16_t> q8k_sums_;
 };
 
 }  // namespace assay::engine

@@ -1,9 +1,8 @@
 #include "engine/gguf.hpp"
 
 #include <bit>
-#include <optional>
-
-#include "base/assert.hpp"
+#include <fmt/ranges.h>
+#include <ranges>
 
 namespace assay::engine {
 namespace {
@@ -226,13 +225,6 @@ struct TensorEntry {
   std::uint64_t offset = 0, bytes = 0;
 };
 
-std::optional<TensorType> supported(std::uint32_t raw) {
-  for (const TensorType type :
-       {TensorType::f32, TensorType::f16, TensorType::q4_0, TensorType::q8_0, TensorType::bf16})
-    if (static_cast<std::uint32_t>(type) == raw) return type;
-  return std::nullopt;
-}
-
 Result<TensorEntry> read_tensor(Reader& reader) {
   TensorEntry entry;
   Tensor& tensor = entry.tensor;
@@ -252,12 +244,12 @@ Result<TensorEntry> read_tensor(Reader& reader) {
   }
   TRY(const auto raw_type, reader.integer<std::uint32_t>(tensor.name));
   TRY(entry.offset, reader.integer<std::uint64_t>(tensor.name));
-  const auto type = supported(raw_type);
+  const auto type = canon::format_of(raw_type);
   if (!type)
-    return fail(Errc::unsupported,
-                "tensor '{}' has type {}, which canon 0 does not support; use Q8_0, Q4_0, F16, "
-                "BF16 or F32",
-                tensor.name, type_name(raw_type));
+    return fail(
+        Errc::unsupported, "tensor '{}' has type {}, which canon 0 does not support; use one of {}",
+        tensor.name, type_name(raw_type),
+        fmt::join(canon::formats() | std::views::transform(&canon::FormatInfo::name), ", "));
   tensor.type = *type;
   if (tensor.row_length() % block_shape(*type).values != 0)
     return fail(Errc::invalid, "tensor '{}' has rows of {} values, not a multiple of {}'s {}",
@@ -325,14 +317,18 @@ const T* array_if(const Gguf::Value& value) {
 }  // namespace
 
 std::string type_name(std::uint32_t ggml_type) {
-  constexpr std::string_view kNames[] = {
-      "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
-      "Q5_1",  "Q8_0",       "Q8_1",       "Q2_K",       "Q3_K",     "Q4_K",     "Q5_K",
-      "Q6_K",  "Q8_K",       "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",  "IQ1_S",    "IQ4_NL",
-      "IQ3_S", "IQ2_S",      "IQ4_XS",     "I8",         "I16",      "I32",      "I64",
-      "F64",   "IQ1_M",      "BF16",       "Q4_0_4_4",   "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
-      "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
-  if (ggml_type < std::size(kNames)) return std::string(kNames[ggml_type]);
+  if (const auto format = canon::format_of(ggml_type))
+    return std::string(canon::info(*format).name);
+  constexpr std::pair<std::uint32_t, std::string_view> kRefused[] = {
+      {3, "Q4_1"},        {4, "Q4_2"},     {5, "Q4_3"},   {6, "Q5_0"},        {7, "Q5_1"},
+      {9, "Q8_1"},        {10, "Q2_K"},    {11, "Q3_K"},  {15, "Q8_K"},       {16, "IQ2_XXS"},
+      {17, "IQ2_XS"},     {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"},     {21, "IQ3_S"},
+      {22, "IQ2_S"},      {23, "IQ4_XS"},  {24, "I8"},    {25, "I16"},        {26, "I32"},
+      {27, "I64"},        {28, "F64"},     {29, "IQ1_M"}, {31, "Q4_0_4_4"},   {32, "Q4_0_4_8"},
+      {33, "Q4_0_8_8"},   {34, "TQ1_0"},   {35, "TQ2_0"}, {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"},
+      {38, "IQ4_NL_8_8"}, {39, "MXFP4"}};
+  for (const auto& [type, name] : kRefused)
+    if (type == ggml_type) return std::string(name);
   return fmt::format("type {}", ggml_type);
 }
 
@@ -345,18 +341,8 @@ std::string printable(std::string_view text, std::size_t max) {
 }
 
 BlockShape block_shape(TensorType type) {
-  switch (type) {
-    case TensorType::f32:
-      return {1, 4};
-    case TensorType::f16:
-    case TensorType::bf16:
-      return {1, 2};
-    case TensorType::q4_0:
-      return {32, 18};
-    case TensorType::q8_0:
-      return {32, 34};
-  }
-  ASSAY_ASSERT(false && "not a tensor type");
+  const canon::FormatInfo& info = canon::info(type);
+  return {info.block_values, info.block_bytes};
 }
 
 std::uint64_t Tensor::rows() const {

@@ -7,16 +7,16 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "canon/format.hpp"
 
 namespace assay::engine {
 
-// ggml type numbers.
-enum class TensorType : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q8_0 = 8, bf16 = 30 };
+using TensorType = canon::Format;  // every type a file may hold
 
-std::string type_name(std::uint32_t ggml_type);  // "Q8_0", or "type 99"
+std::string type_name(std::uint32_t ggml_type);  // "Q8_0", refused ones too, or "type 99"
 // Text of a file as error messages may show it: one line of ASCII, cut after `max` characters.
 std::string printable(std::string_view text, std::size_t max = 64);
-// Values and bytes of one block: {1,4} f32, {1,2} f16/bf16, {32,18} q4_0, {32,34} q8_0.
+// Values and bytes of one block, as canon::info has them.
 struct BlockShape {
   std::uint32_t values, bytes;
 };

@@ -1,5 +1,5 @@
 // Builds GGUF files in memory for tests and fuzz seeds: any metadata, any tensors, and a tiny but
-// complete Llama model with every supported tensor type.
+// complete model of any architecture and tensor type.
 #pragma once
 #include <bit>
 
@@ -95,11 +95,16 @@ class GgufBuilder {
 };
 
 struct ToyShape {
+  std::string architecture = "llama";
   std::uint32_t dim = 4, heads = 2, kv_heads = 1, ffn = 288, layers = 2, context = 16;
   bool tied = false;
-  // Types of the square matrices, gate, up, and of down in even and odd layers.
+  std::uint32_t head_dim = 0;    // 0: dim / heads, and no metadata about it
+  std::vector<float> factors{};  // rope_freqs.weight
+  // Types of the attention matrices, gate, up, and of down in even and odd layers.
   TensorType square = TensorType::f32, gate = TensorType::f16, up = TensorType::bf16;
   TensorType down_even = TensorType::q8_0, down_odd = TensorType::q4_0;
+
+  std::uint32_t width() const { return head_dim != 0 ? head_dim : dim / heads; }
 };
 
 inline constexpr std::string_view kToyTemplate =
@@ -138,16 +143,21 @@ inline void add_toy_tokenizer(GgufBuilder& b) {
 inline constexpr std::uint32_t kToyVocab = 14;
 
 inline void add_toy_hyper(GgufBuilder& b, const ToyShape& s) {
-  b.string("general.architecture", "llama")
+  const auto key = [&](std::string_view name) {
+    return fmt::format("{}.{}", s.architecture, name);
+  };
+  b.string("general.architecture", s.architecture)
       .string("general.name", "toy")
-      .u32("llama.block_count", s.layers)
-      .u32("llama.context_length", s.context)
-      .u32("llama.embedding_length", s.dim)
-      .u32("llama.feed_forward_length", s.ffn)
-      .u32("llama.attention.head_count", s.heads)
-      .u32("llama.attention.head_count_kv", s.kv_heads)
-      .u32("llama.vocab_size", kToyVocab)
-      .f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+      .u32(key("block_count"), s.layers)
+      .u32(key("context_length"), s.context)
+      .u32(key("embedding_length"), s.dim)
+      .u32(key("feed_forward_length"), s.ffn)
+      .u32(key("attention.head_count"), s.heads)
+      .u32(key("attention.head_count_kv"), s.kv_heads)
+      .u32(key("vocab_size"), kToyVocab)
+      .f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
+  if (s.head_dim != 0)
+    b.u32(key("attention.key_length"), s.head_dim).u32(key("attention.value_length"), s.head_dim);
 }
 
 // Pseudo-random finite weights of one tensor, as GGUF bytes.
@@ -166,18 +176,25 @@ class ToyWeights {
           append_le(out, static_cast<std::uint16_t>(bits >> 16));
         continue;
       }
-      // fp16 in [2^-9, 2^-5): a value, or the scale in front of the quantized ones.
+      // Scales lie before the quantized values (Q4_K, Q5_K: two of them) or behind them (Q6_K).
       const std::uint16_t sign = shape.values == 1 ? 0x8000 : 0;
-      append_le(out, static_cast<std::uint16_t>((next() & (sign | 0x0fffu)) | 0x1800u));
-      for (std::uint32_t i = 2; i < shape.bytes; ++i) {
+      if (type != TensorType::q6_k) half(out, sign);
+      const bool two = type == TensorType::q4_k || type == TensorType::q5_k;
+      if (two) half(out, sign);
+      for (std::uint32_t i = two ? 4 : 2; i < shape.bytes; ++i) {
         const auto byte = static_cast<std::uint8_t>(next());
         out.push_back(byte == 0x80 ? 0 : byte);  // −128 is legal but no quantizer writes it
       }
+      if (type == TensorType::q6_k) half(out, sign);
     }
     return out;
   }
 
  private:
+  // fp16 in [2^-9, 2^-5).
+  void half(Bytes& out, std::uint16_t sign) {
+    append_le(out, static_cast<std::uint16_t>((next() & (sign | 0x0fffu)) | 0x1800u));
+  }
   std::uint32_t next() {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<std::uint32_t>(state_ >> 32);
@@ -190,25 +207,39 @@ inline void add_toy_tensors(GgufBuilder& b, const ToyShape& s) {
   const auto add = [&](const std::string& name, std::vector<std::uint64_t> shape, TensorType type) {
     std::uint64_t count = 1;
     for (const auto extent : shape) count *= extent;
-    b.tensor(name + ".weight", shape, static_cast<std::uint32_t>(type),
-             weights.values(type, count));
+    b.tensor(name, shape, static_cast<std::uint32_t>(type), weights.values(type, count));
   };
-  const std::uint64_t kv = s.dim / s.heads * s.kv_heads;
-  add("token_embd", {s.dim, kToyVocab}, s.square);
+  const std::uint64_t q = s.width() * s.heads, kv = s.width() * s.kv_heads;
+  add("token_embd.weight", {s.dim, kToyVocab}, s.square);
   for (std::uint32_t i = 0; i < s.layers; ++i) {
     const std::string p = fmt::format("blk.{}.", i);
-    add(p + "attn_norm", {s.dim}, TensorType::f32);
-    add(p + "attn_q", {s.dim, s.dim}, s.square);
-    add(p + "attn_k", {s.dim, kv}, s.square);
-    add(p + "attn_v", {s.dim, kv}, s.square);
-    add(p + "attn_output", {s.dim, s.dim}, s.square);
-    add(p + "ffn_norm", {s.dim}, TensorType::f32);
-    add(p + "ffn_gate", {s.dim, s.ffn}, s.gate);
-    add(p + "ffn_up", {s.dim, s.ffn}, s.up);
-    add(p + "ffn_down", {s.ffn, s.dim}, i % 2 == 0 ? s.down_even : s.down_odd);
+    add(p + "attn_norm.weight", {s.dim}, TensorType::f32);
+    add(p + "attn_q.weight", {s.dim, q}, s.square);
+    add(p + "attn_k.weight", {s.dim, kv}, s.square);
+    add(p + "attn_v.weight", {s.dim, kv}, s.square);
+    if (s.architecture == "qwen2") {
+      add(p + "attn_q.bias", {q}, TensorType::f32);
+      add(p + "attn_k.bias", {kv}, TensorType::f32);
+      add(p + "attn_v.bias", {kv}, TensorType::f32);
+    }
+    if (s.architecture == "qwen3") {
+      add(p + "attn_q_norm.weight", {s.width()}, TensorType::f32);
+      add(p + "attn_k_norm.weight", {s.width()}, TensorType::f32);
+    }
+    add(p + "attn_output.weight", {q, s.dim}, s.square);
+    add(p + "ffn_norm.weight", {s.dim}, TensorType::f32);
+    add(p + "ffn_gate.weight", {s.dim, s.ffn}, s.gate);
+    add(p + "ffn_up.weight", {s.dim, s.ffn}, s.up);
+    add(p + "ffn_down.weight", {s.ffn, s.dim}, i % 2 == 0 ? s.down_even : s.down_odd);
   }
-  add("output_norm", {s.dim}, TensorType::f32);
-  if (!s.tied) add("output", {s.dim, kToyVocab}, s.square);
+  add("output_norm.weight", {s.dim}, TensorType::f32);
+  if (!s.tied) add("output.weight", {s.dim, kToyVocab}, s.square);
+  if (!s.factors.empty()) {
+    Bytes bytes;
+    for (const float factor : s.factors) append_le(bytes, std::bit_cast<std::uint32_t>(factor));
+    const std::vector<std::uint64_t> shape{s.factors.size()};
+    b.tensor("rope_freqs.weight", shape, 0, bytes);
+  }
 }
 
 inline Bytes toy_model(const ToyShape& shape = {}) {

@@ -1,26 +1,24 @@
-// A loaded Llama model: hyper-parameters, weight views into the mapped GGUF, RoPE table.
-// Loading refuses what canon 0 does not specify (architecture, tensor type, rope scaling, missing
+// A loaded model: hyper-parameters, weight views into the mapped GGUF, RoPE table.
+// Loading refuses what canon 0 does not specify (architecture, tensor type, RoPE scaling, missing
 // or mis-shaped tensors, non-finite scales or values), naming it.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "base/result.hpp"
 #include "engine/gguf.hpp"
+#include "engine/hyper.hpp"
+#include "engine/rope_table.hpp"
 #include "engine/types.hpp"
 
 namespace assay::engine {
-
-struct Hyper {
-  std::string architecture;  // "llama"
-  std::uint32_t vocab, dim, layers, heads, kv_heads, head_dim, ffn, context;
-  float rms_epsilon, rope_base;
-  std::uint32_t kv_dim() const { return kv_heads * head_dim; }
-};
 
 class Model {
  public:
   struct Layer {
     Tensor attn_norm, q, k, v, o, ffn_norm, gate, up, down;
+    std::optional<Tensor> q_bias, k_bias, v_bias;  // qwen2; F32
+    std::optional<Tensor> q_norm, k_norm;          // qwen3: RMSNorm of each head, F32
   };
 
   // `file` must outlive the model.
@@ -33,10 +31,10 @@ class Model {
   const Tensor& output() const { return output_; }  // the embedding when tied
   bool tied() const { return tied_; }
   const std::vector<Layer>& layers() const { return layers_; }
-  // cos, sin for (position, pair): [context][head_dim/2][2], by canon's double routine.
-  std::span<const float> rope_table() const { return rope_; }
-  // Every weight in canonical order (embedding, layers in order, output norm, output if not tied):
-  // the order weights_root commits to.
+  // Of every position of the context; the factors of Llama 3.1 are in it, not among the weights.
+  const RopeTable& rope() const { return *rope_; }
+  // Every weight in canonical order (spec/model.md, "Weights root"): embedding, layers in order,
+  // output norm, output if not tied.
   std::vector<const Tensor*> weights() const;
 
  private:
@@ -45,7 +43,7 @@ class Model {
   Tensor embedding_, output_norm_, output_;
   bool tied_ = false;
   std::vector<Layer> layers_;
-  std::vector<float> rope_;
+  std::optional<RopeTable> rope_;
 };
 
 }  // namespace assay::engine

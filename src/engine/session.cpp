@@ -8,7 +8,17 @@
 namespace assay::engine {
 
 struct Session::State {
+  State(std::shared_ptr<const Model> model, ThreadPool& threads, const Kernels& kernels,
+        std::uint32_t positions)
+      : forward(std::move(model), threads, kernels),
+        pages(forward.layout(), (positions + kPagePositions - 1) / kPagePositions),
+        sequence(pages),
+        capacity(positions) {}
+
   Forward forward;
+  PagePool pages;
+  Sequence sequence;
+  std::uint32_t capacity;
 };
 
 Session::Session(std::shared_ptr<const Model> model, ThreadPool& pool, Isa isa,
@@ -16,30 +26,37 @@ Session::Session(std::shared_ptr<const Model> model, ThreadPool& pool, Isa isa,
   const Kernels* kernels = find_kernels(isa);
   ASSAY_ASSERT(kernels != nullptr);
   ASSAY_ASSERT(capacity <= model->hyper().context);
-  state_.reset(new State{Forward(std::move(model), pool, *kernels, capacity)});
+  state_ = std::make_unique<State>(std::move(model), pool, *kernels, capacity);
 }
 
 Session::~Session() = default;
 
 Session::Outcome Session::run(std::span<const Token> tokens, std::uint32_t sample_from,
-                              const Sampling& sampling, StateSink* sink) {
-  Forward& forward = state_->forward;
-  ASSAY_ASSERT(!tokens.empty() && tokens.size() <= forward.capacity() - forward.position());
+                              const Sampling& sampling, StateSink* sink, std::uint32_t logprobs) {
+  ASSAY_ASSERT(!tokens.empty() && tokens.size() <= remaining());
   Outcome outcome;
   while (!tokens.empty() && !outcome.fault) {
-    const auto tile = tokens.first(std::min<std::size_t>(tokens.size(), Forward::kTile));
-    outcome.fault = forward.run(tile, sample_from, sampling, sink, outcome.sampled);
-    tokens = tokens.subspan(tile.size());
+    Slice slice{.sequence = &state_->sequence,
+                .tokens = tokens.first(std::min<std::size_t>(tokens.size(), Forward::kTile)),
+                .sample_from = sample_from,
+                .sampling = &sampling,
+                .sink = sink,
+                .logprobs = logprobs};
+    // The pages of the whole capacity are this session's own.
+    ASSAY_ASSERT(
+        state_->sequence.reserve(position() + static_cast<std::uint32_t>(slice.tokens.size())));
+    tokens = tokens.subspan(slice.tokens.size());
+    state_->forward.run({&slice, 1});
+    outcome.sampled.insert(outcome.sampled.end(), slice.sampled.begin(), slice.sampled.end());
+    std::ranges::move(slice.head_logprobs, std::back_inserter(outcome.logprobs));
+    outcome.fault = slice.fault;
   }
   if (outcome.fault && sink) sink->fault(*outcome.fault);
   return outcome;
 }
 
-std::uint32_t Session::position() const { return state_->forward.position(); }
-std::uint32_t Session::remaining() const {
-  return state_->forward.capacity() - state_->forward.position();
-}
-std::span<const float> Session::logits() const { return state_->forward.logits(); }
+std::uint32_t Session::position() const { return state_->sequence.position(); }
+std::uint32_t Session::remaining() const { return state_->capacity - position(); }
 
 Generation generate(Session& session, std::span<const Token> prompt, const GenerationLimits& limits,
                     const Sampling& sampling, StateSink* sink,
@@ -49,7 +66,7 @@ Generation generate(Session& session, std::span<const Token> prompt, const Gener
   const auto last = session.position() + static_cast<std::uint32_t>(prompt.size()) - 1;
   std::uint32_t sample_from = limits.max_tokens == 0 ? last + 1 : last;
   for (;;) {
-    auto outcome = session.run(next, sample_from, sampling, sink);
+    auto outcome = session.run(next, sample_from, sampling, sink, limits.logprobs);
     if (outcome.fault) {
       result.fault = outcome.fault;
       result.finish = Finish::fault;
@@ -58,6 +75,7 @@ Generation generate(Session& session, std::span<const Token> prompt, const Gener
     if (outcome.sampled.empty()) return result;
     const Token token = outcome.sampled.back();
     result.answer.push_back(token);
+    if (!outcome.logprobs.empty()) result.logprobs.push_back(std::move(outcome.logprobs.back()));
     const bool go_on = !keep_going || keep_going(token);
     if (std::ranges::find(limits.stop_ids, token) != limits.stop_ids.end()) {
       result.finish = Finish::stop;

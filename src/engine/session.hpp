@@ -7,17 +7,12 @@
 #include <memory>
 
 #include "base/thread_pool.hpp"
+#include "engine/isa.hpp"
 #include "engine/model.hpp"
+#include "engine/sampler.hpp"
 #include "engine/types.hpp"
 
 namespace assay::engine {
-
-enum class Isa { scalar, avx2, avx512, neon };
-std::string_view isa_name(Isa isa);
-Result<Isa> parse_isa(std::string_view name);
-// Compiled in and usable on this machine.
-bool isa_available(Isa isa);
-Isa best_isa();
 
 class Session {
  public:
@@ -26,18 +21,18 @@ class Session {
   ~Session();
 
   struct Outcome {
-    std::vector<Token> sampled;         // one for each position ≥ sample_from of this call
-    std::optional<NumericFault> fault;  // then sampled ends before it; the session is finished
+    std::vector<Token> sampled;          // one for each position ≥ sample_from of this call
+    std::vector<HeadLogprobs> logprobs;  // as many, if asked for
+    std::optional<NumericFault> fault;   // then sampled ends before it; the session is finished
   };
   // Evaluates tokens at positions [position(), position() + n). Where a position ≥ sample_from, the
   // head is computed and the token for the next position is chosen. sample_from past the end: none.
   // Requires n ≥ 1, position() + n ≤ capacity, every id < vocab (checked by the caller).
+  // logprobs as in Slice.
   Outcome run(std::span<const Token> tokens, std::uint32_t sample_from, const Sampling& sampling,
-              StateSink* sink = nullptr);
+              StateSink* sink = nullptr, std::uint32_t logprobs = 0);
   std::uint32_t position() const;
   std::uint32_t remaining() const;  // positions left in the cache
-  // Logits of the last position a head was computed at (vocab floats; empty before).
-  std::span<const float> logits() const;
 
  private:
   struct State;
@@ -50,12 +45,14 @@ class Session {
 enum class Finish { stop, length, fault, cancelled };
 struct Generation {
   std::vector<Token> answer;
+  std::vector<HeadLogprobs> logprobs;  // as many, if asked for
   Finish finish = Finish::length;
   std::optional<NumericFault> fault;
 };
 struct GenerationLimits {
   std::uint32_t max_tokens = 0;
   std::span<const Token> stop_ids;
+  std::uint32_t logprobs = 0;  // as in Slice
 };
 Generation generate(Session& session, std::span<const Token> prompt, const GenerationLimits& limits,
                     const Sampling& sampling, StateSink* sink,

@@ -6,15 +6,35 @@
 #include <string>
 #include <vector>
 
+#include "canon/sampling.hpp"
+
 namespace assay::engine {
 
 using Token = std::uint32_t;
 
-// Sampling as a buyer signs it (spec/canon.md, "Sampling"). Bits of the floats are what counts.
+using LogitBias = canon::LogitBias;
+
+// Sampling as a buyer signs it (spec/canon.md, "Sampling"): applied in the order of the fields.
+// Bits of the floats are what counts. The defaults change nothing.
 struct Sampling {
-  float temperature = 0.0f;  // 0: arg-max, ties to the lowest id; else finite and > 0
-  float top_p = 1.0f;        // (0, 1]; 1 keeps every token
-  std::uint64_t seed = 0;    // keys Philox4x32-10
+  std::vector<LogitBias> logit_bias{};  // ascending token ids, each once
+  float repetition_penalty = 1.0f;      // finite, > 0; over prompt and answer
+  float presence_penalty = 0.0f;        // finite; over the answer
+  float frequency_penalty = 0.0f;       // finite; over the answer
+  float temperature = 0.0f;             // 0: arg-max, ties to the lowest id; else finite and > 0
+  std::uint32_t top_k = 0;              // keeps the k largest, ties included; 0 keeps every token
+  float top_p = 1.0f;                   // (0, 1]; 1 keeps every token
+  float min_p = 0.0f;                   // [0, 1]; 0 keeps every token
+  std::uint64_t seed = 0;               // keys Philox4x32-10
+  // First position of the answer (what the buyer's prompt holds before any continuation): where
+  // presence and frequency begin to count.
+  std::uint32_t answer_from = 0;
+};
+
+// One of the likeliest tokens of a head: log-probability under the raw logits.
+struct TokenLogprob {
+  Token token;
+  float logprob;
 };
 
 // A NaN or infinity met at this place ends the trace: the same on every implementation.
@@ -32,6 +52,9 @@ struct NumericFault {
 // drops them; what remains is the same for any batching.
 struct StateSink {
   virtual ~StateSink() = default;
+  // cell() of positions below this will come, of different positions perhaps from several threads
+  // at once. head() and fault() come from one thread, when no cell() is under way.
+  virtual void reserve(std::uint32_t positions) { (void)positions; }
   // x: residual stream entering the layer (dim floats). k, v: the rows this layer wrote to the
   // cache for this position, as IEEE fp16 bits (kv_dim each).
   virtual void cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
@@ -41,6 +64,19 @@ struct StateSink {
   virtual void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
                     Token token) = 0;
   virtual void fault(NumericFault fault) = 0;
+
+  // A prefix cache replaces the computation of a position by what a sink of the same kind kept of
+  // it: the consumer must end in the same state by recall() as by cell(). 0: nothing is kept, and
+  // such a sink is never given cached positions.
+  virtual std::size_t memo_bytes() const { return 0; }  // per (position, layer)
+  // Directly after cell(position, layer, …) of a page that may be shared.
+  virtual void keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) {
+    (void)position, (void)layer, (void)memo;
+  }
+  virtual void recall(std::uint32_t position, std::uint32_t layer,
+                      std::span<const std::uint8_t> memo) {
+    (void)position, (void)layer, (void)memo;
+  }
 };
 
 }  // namespace assay::engine

@@ -87,20 +87,29 @@ Hash weights_root(const engine::Model& model, ThreadPool& pool, const HashProgre
   return crypto::merkle_root(leaves);
 }
 
-Hash rope_root(std::span<const float> table) {
-  std::vector<Hash> leaves;
-  for (std::size_t at = 0; at < table.size(); at += kChunkValues) {
+Hash rope_root(const engine::RopeTable& table, ThreadPool& pool) {
+  // 256 positions are a whole number of leaves, whatever the heads' width.
+  constexpr std::size_t kPositions = 256;
+  const std::size_t groups = (table.positions() + kPositions - 1) / kPositions;
+  const std::size_t values = std::size_t{table.positions()} * table.head_dim();
+  std::vector<Hash> leaves((values + kChunkValues - 1) / kChunkValues);
+  pool.parallel_for(groups, 1, [&](std::size_t group, std::size_t) {
+    const std::size_t first = group * kPositions;
+    std::vector<float> rows(std::min(kPositions, table.positions() - first) * table.head_dim());
+    table.compute(static_cast<std::uint32_t>(first), rows);
     Bytes chunk;
-    for (const float value :
-         table.subspan(at, std::min<std::size_t>(kChunkValues, table.size() - at)))
-      append_le(chunk, std::bit_cast<std::uint32_t>(value));
-    leaves.push_back(crypto::leaf_hash(chunk));
-  }
+    for (std::size_t at = 0; at < rows.size(); at += kChunkValues) {
+      chunk.clear();
+      for (std::size_t i = at; i < std::min<std::size_t>(at + kChunkValues, rows.size()); ++i)
+        append_le(chunk, std::bit_cast<std::uint32_t>(rows[i]));
+      leaves[(first * table.head_dim() + at) / kChunkValues] = crypto::leaf_hash(chunk);
+    }
+  });
   return crypto::merkle_root(leaves);
 }
 
 Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokenizer,
-                    const engine::ChatTemplate* chat) {
+                    const engine::ChatTemplate* chat, ThreadPool& pool) {
   const engine::Hyper& h = model.hyper();
   Bytes out;
   append_string(out, "assay/program/0");
@@ -111,7 +120,7 @@ Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokeniz
   append_le(out, std::bit_cast<std::uint32_t>(h.rms_epsilon));
   append_le(out, std::bit_cast<std::uint32_t>(h.rope_base));
   out.push_back(model.tied() ? 1 : 0);
-  append(out, rope_root(model.rope_table()));
+  append(out, rope_root(model.rope(), pool));
   append(out, crypto::sha256(tokenizer.canonical()));
   out.push_back(chat != nullptr ? 1 : 0);
   if (chat != nullptr) append_string(out, chat->source());
@@ -130,7 +139,7 @@ Result<ModelIdentity> identify(const engine::Model& model, const engine::Tokeniz
   };
   ModelIdentity out;
   out.canon = protocol::kCanon;
-  out.program_hash = crypto::sha256(program_bytes(model, tokenizer, chat));
+  out.program_hash = crypto::sha256(program_bytes(model, tokenizer, chat, pool));
   out.weights_root =
       weights_root(model, pool, [&](std::uint64_t done, std::uint64_t) { report(done); });
   crypto::Sha256 hash;

@@ -25,9 +25,8 @@ struct ModelIdentity {
 // Told from the calling thread, between tensors and file blocks; may be empty.
 using HashProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
-// chat: null where the file has no template or one that canon 0 does not know. `file` is the
-// mapped GGUF the model was loaded from. Fails only where tokenizer and model do not belong
-// together.
+// chat: null where the file has no template. `file` is the mapped GGUF the model was loaded from.
+// Fails only where tokenizer and model do not belong together.
 Result<ModelIdentity> identify(const engine::Model& model, const engine::Tokenizer& tokenizer,
                                const engine::ChatTemplate* chat, ByteView file, ThreadPool& pool,
                                const HashProgress& progress = {});
@@ -38,8 +37,8 @@ Result<protocol::ExecutionId> execution_id(const engine::Model& model, ThreadPoo
 
 // The parts, for proofs and vectors.
 Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokenizer,
-                    const engine::ChatTemplate* chat);
-Hash rope_root(std::span<const float> table);
+                    const engine::ChatTemplate* chat, ThreadPool& pool);
+Hash rope_root(const engine::RopeTable& table, ThreadPool& pool);
 Hash weights_root(const engine::Model& model, ThreadPool& pool, const HashProgress& progress = {});
 // index: the tensor's place in Model::weights().
 Hash tensor_root(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool);

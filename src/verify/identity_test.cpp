@@ -4,9 +4,11 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <set>
 
 #include "base/hex.hpp"
 #include "base/json.hpp"
+#include "canon/rope.hpp"
 #include "crypto/merkle.hpp"
 #include "crypto/sha256.hpp"
 #include "engine/gguf_testutil.hpp"
@@ -56,8 +58,8 @@ json::object vector_of(const Loaded& m) {
           {"weights_root", to_hex(id.weights_root)},
           {"tensors", tensors},
           {"program_hash", to_hex(id.program_hash)},
-          {"program", to_hex(program_bytes(*m.model, m.tokenizer, &m.chat))},
-          {"rope_root", to_hex(rope_root(m.model->rope_table()))},
+          {"program", to_hex(program_bytes(*m.model, m.tokenizer, &m.chat, pool))},
+          {"rope_root", to_hex(rope_root(m.model->rope(), pool))},
           {"tokenizer", to_hex(m.tokenizer.canonical())},
           {"canon", id.canon}};
 }
@@ -66,10 +68,25 @@ TEST(Identity, Vectors) {
   const std::string path = ASSAY_SOURCE_DIR "/spec/vectors/model/identity.json";
   const Loaded untied(engine::toy_model());
   const Loaded tied(engine::toy_model({.ffn = 32, .layers = 1, .tied = true}));
+  // Factors; biases and one K-quant superblock a row; head norms and heads wider than width /
+  // heads.
+  const Loaded llama3(
+      engine::toy_model({.ffn = 32, .layers = 1, .head_dim = 4, .factors = {1, 8}}));
+  const Loaded qwen2(engine::toy_model({.architecture = "qwen2",
+                                        .ffn = 256,
+                                        .layers = 1,
+                                        .tied = true,
+                                        .down_even = engine::TensorType::q4_k}));
+  const Loaded qwen3(engine::toy_model({.architecture = "qwen3",
+                                        .ffn = 256,
+                                        .layers = 1,
+                                        .head_dim = 6,
+                                        .down_even = engine::TensorType::q6_k}));
   const std::string text =
       json::dump_pretty(
           json::object{{"about", "spec/model.md: what a GGUF's weights root and program hash are"},
-                       {"models", json::array{vector_of(untied), vector_of(tied)}}}) +
+                       {"models", json::array{vector_of(untied), vector_of(tied), vector_of(llama3),
+                                              vector_of(qwen2), vector_of(qwen3)}}}) +
       "\n";
   if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) std::ofstream(path) << text;
   std::ifstream in(path);
@@ -125,6 +142,63 @@ TEST(Identity, ProgramCoversHyperParametersTokenizerAndTemplate) {
   ThreadPool pool(1);
   const auto bare = *identify(*base.model, base.tokenizer, nullptr, base.file, pool);
   EXPECT_NE(bare.program_hash, identity_of(base).program_hash);
+}
+
+// Everything that makes another computation of the same matrices makes another program.
+TEST(Identity, ProgramCoversArchitectureAndRope) {
+  std::set<Hash> programs;
+  const auto add = [&](const Bytes& file) {
+    programs.insert(identity_of(Loaded(file)).program_hash);
+  };
+  engine::ToyShape shape{.ffn = 32, .layers = 1, .head_dim = 4};
+  add(engine::toy_model(shape));
+  for (const char* architecture : {"qwen2", "qwen3"}) {
+    engine::ToyShape other = shape;
+    other.architecture = architecture;
+    add(engine::toy_model(other));
+  }
+  for (const float factor : {2.0f, 8.0f}) {
+    shape.factors = {1, factor};
+    add(engine::toy_model(shape));
+  }
+  shape.factors.clear();
+  engine::GgufBuilder scaled;
+  engine::add_toy_hyper(scaled, shape);
+  engine::add_toy_tokenizer(scaled);
+  scaled.f32("llama.rope.scaling.factor", 4);
+  engine::add_toy_tensors(scaled, shape);
+  add(scaled.build());
+  EXPECT_EQ(programs.size(), 6u);
+}
+
+// The factors are in the RoPE root and so in the program; factors of 1 are as none.
+TEST(Identity, FactorsAreNotWeights) {
+  const Loaded none(engine::toy_model({.ffn = 32, .layers = 1, .head_dim = 4}));
+  const Loaded ones(engine::toy_model({.ffn = 32, .layers = 1, .head_dim = 4, .factors = {1, 1}}));
+  EXPECT_EQ(identity_of(none).weights_root, identity_of(ones).weights_root);
+  EXPECT_EQ(identity_of(none).program_hash, identity_of(ones).program_hash);
+}
+
+TEST(Identity, RopeRootOfPartBlocks) {
+  ThreadPool one(1), four(4);
+  for (const std::uint32_t positions : {1u, 255u, 256u, 257u, 1000u})
+    for (const std::uint32_t head_dim : {2u, 6u, 96u}) {
+      const engine::RopeTable table(positions, head_dim, 10000, {}, 1);
+      std::vector<float> whole(std::size_t{positions} * head_dim);
+      canon::rope_table(positions, head_dim, 10000, {}, 1, whole);
+      std::vector<Hash> leaves;
+      for (std::size_t at = 0; at < whole.size(); at += 256) {
+        Bytes leaf;
+        for (std::size_t i = at; i < std::min(at + 256, whole.size()); ++i)
+          append_le(leaf, std::bit_cast<std::uint32_t>(whole[i]));
+        leaves.push_back(crypto::leaf_hash(leaf));
+      }
+      EXPECT_EQ(rope_root(table, four), crypto::merkle_root(leaves));
+      EXPECT_EQ(rope_root(table, one), crypto::merkle_root(leaves));
+      for (const std::uint32_t row : {positions - 1, 0u, positions / 2})
+        EXPECT_TRUE(std::ranges::equal(std::span(table.row(row), head_dim),
+                                       std::span(whole).subspan(row * head_dim, head_dim)));
+    }
 }
 
 TEST(Identity, RowTailsAreShorterChunks) {

@@ -56,7 +56,7 @@ def reference(model):
     import gguf
     import reference as ref
     reader = gguf.Reader(model)
-    net, tok = ref.Llama(reader, dtype=np.float32), ref.tokenizer(reader)
+    net, tok = ref.Transformer(reader, dtype=np.float32), ref.tokenizer(reader)
     eos = reader.get("tokenizer.ggml.eos_token_id")
 
     def ask(item):

@@ -8,6 +8,7 @@ import argparse
 import numpy as np
 
 import gguf
+import mixture
 import spm
 
 ORDER = ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"]
@@ -18,7 +19,7 @@ def metadata(name, layers, ffn, tok):
     u, f, s, b = gguf.U32, gguf.FLOAT, gguf.STRING, gguf.BOOL
     end = tok.ids["<|end|>"]
     return {
-        "general.architecture": (s, "llama"), "general.name": (s, name), "general.file_type": (u, gguf.FILE_TYPE["f16"]),
+        "general.architecture": (s, "llama"), "general.name": (s, name), "general.file_type": (u, mixture.FILE_TYPE["f16"]),
         "general.quantization_version": (u, 2), "general.alignment": (u, gguf.ALIGN),
         "llama.vocab_size": (u, len(tok.tokens)), "llama.context_length": (u, CONTEXT), "llama.embedding_length": (u, HEADS * HEAD_DIM),
         "llama.block_count": (u, layers), "llama.feed_forward_length": (u, ffn), "llama.rope.dimension_count": (u, HEAD_DIM),

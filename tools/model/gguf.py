@@ -1,4 +1,4 @@
-"""A small GGUF v3 reader and writer with ggml's F32, F16, BF16, Q8_0 and Q4_0.
+"""A small GGUF v3 reader and writer with ggml's F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K and Q6_K.
 
 Needs the standard library and numpy. Tensor shapes are numpy order (rows first);
 the file holds them reversed, as ggml does.
@@ -7,11 +7,15 @@ import struct
 
 import numpy as np
 
+import kquants
+
 U8, I8, U16, I16, U32, I32, FLOAT, BOOL, STRING, ARRAY, U64, I64, DOUBLE = range(13)
 SCALAR = {U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", FLOAT: "f", BOOL: "?", U64: "Q", I64: "q", DOUBLE: "d"}
-TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "bf16": 30}
+TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "q4_k": 12, "q5_k": 13, "q6_k": 14, "bf16": 30}
 NAMES = {v: k for k, v in TYPES.items()}
-FILE_TYPE = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}  # general.file_type
+# (values, bytes) of a block
+BLOCKS = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q4_0": (32, 18), "q8_0": (32, 34)}
+BLOCKS.update({kind: (kquants.SUPERBLOCK, size) for kind, size in kquants.BYTES.items()})
 ALIGN = 32
 
 
@@ -20,7 +24,7 @@ def _half(x):
 
 
 def quantize(x, kind):
-    """float32 array -> bytes, exactly as ggml's reference quantizers."""
+    """float32 array -> bytes, exactly as ggml's reference quantizers (K-quants: see kquants.py)."""
     x = np.ascontiguousarray(x, np.float32)
     if kind == "f32":
         return x.tobytes()
@@ -29,6 +33,8 @@ def quantize(x, kind):
     if kind == "bf16":
         bits = x.view(np.uint32)
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
+    if kind in kquants.BYTES:
+        return kquants.quantize(x, kind)
     blocks = x.reshape(-1, 32)
     n = len(blocks)
     if kind == "q8_0":
@@ -59,6 +65,8 @@ def dequantize(data, kind, shape):
         return np.frombuffer(data, np.float16).astype(np.float32).reshape(shape)
     if kind == "bf16":
         return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    if kind in kquants.BYTES:
+        return kquants.dequantize(data, kind).reshape(shape)
     raw = np.frombuffer(data, np.uint8).reshape(-1, 34 if kind == "q8_0" else 18)
     d = raw[:, :2].copy().view(np.float16).astype(np.float32)
     if kind == "q8_0":
@@ -69,7 +77,8 @@ def dequantize(data, kind, shape):
 
 
 def size(kind, count):
-    return {"f32": count * 4, "f16": count * 2, "bf16": count * 2, "q8_0": count // 32 * 34, "q4_0": count // 32 * 18}[kind]
+    values, block_bytes = BLOCKS[kind]
+    return count // values * block_bytes
 
 
 def _string(s):
@@ -87,19 +96,21 @@ def _value(kind, v):
 
 
 def write(path, meta, tensors):
-    """meta: {key: (type, value)}; tensors: [(name, shape, kind, bytes)] in file order."""
+    """meta: {key: (type, value)}; tensors: [(name, shape, kind, bytes)] in file order, where bytes may
+    be a function that makes them, so that a large file never lies in memory."""
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(meta))
     for key, (kind, v) in meta.items():
         head += _string(key) + struct.pack("<I", kind) + _value(kind, v)
     offset = 0
-    for name, shape, kind, data in tensors:
-        assert len(data) == size(kind, int(np.prod(shape))), name
+    for name, shape, kind, _ in tensors:
         head += _string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *reversed(shape))
         head += struct.pack("<IQ", TYPES[kind], offset)
-        offset += -(-len(data) // ALIGN) * ALIGN
+        offset += -(-size(kind, int(np.prod(shape))) // ALIGN) * ALIGN
     with open(path, "wb") as f:
         f.write(head + b"\0" * (-len(head) % ALIGN))
-        for _, _, _, data in tensors:
+        for name, shape, kind, data in tensors:
+            data = data() if callable(data) else data
+            assert len(data) == size(kind, int(np.prod(shape))), name
             f.write(data + b"\0" * (-len(data) % ALIGN))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An independent Llama forward pass in float64, straight from a GGUF file.
+"""An independent forward pass in float64, straight from a GGUF file: llama, qwen2 and qwen3.
 
     reference.py FILE --tokens 1,2,3 --json [--last] [--kv f32|f16]
     reference.py FILE --text "<|user|>Hello<|end|><|assistant|>" --generate 48
@@ -23,18 +23,23 @@ def tokenizer(reader):
     return spm.Tokenizer(*(reader.get("tokenizer.ggml." + n) for n in names))
 
 
-class Llama:
+class Transformer:
     def __init__(self, reader, kv="f32", dtype=np.float64):
         self.kv, self.dtype = kv, dtype
         self.w = {n.removesuffix(".weight"): reader.array(n).astype(dtype) for n in reader.tensors}
-        arch = "llama."
+        arch = reader.get("general.architecture") + "."
+
+        def value(key, absent):
+            return reader.get(arch + key) if arch + key in reader.meta else absent
+
         self.layers = reader.get(arch + "block_count")
         self.heads = reader.get(arch + "attention.head_count")
-        self.kv_heads = reader.get(arch + "attention.head_count_kv")
+        self.kv_heads = value("attention.head_count_kv", self.heads)
         self.eps = reader.get(arch + "attention.layer_norm_rms_epsilon")
-        self.head_dim = reader.get(arch + "rope.dimension_count")
-        base = reader.get(arch + "rope.freq_base")
-        self.freq = base ** (-np.arange(0, self.head_dim, 2) / self.head_dim)
+        self.head_dim = value("attention.key_length", reader.get(arch + "embedding_length") // self.heads)
+        self.halves = arch != "llama."
+        self.freq = value("rope.freq_base", 10000.0) ** (-np.arange(0, self.head_dim, 2) / self.head_dim)
+        self.freq = self.freq / self.w.get("rope_freqs", 1.0) / value("rope.scaling.factor", 1.0)
 
     def new_cache(self):
         empty = np.zeros((0, self.kv_heads, self.head_dim), self.dtype)
@@ -46,8 +51,12 @@ class Llama:
     def _rope(self, x, positions):
         angle = positions[:, None] * self.freq
         cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-        a, b = x[..., 0::2], x[..., 1::2]
-        return np.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape).astype(self.dtype)
+        half = self.head_dim // 2
+        a, b = (x[..., :half], x[..., half:]) if self.halves else (x[..., 0::2], x[..., 1::2])
+        rotated = a * cos - b * sin, a * sin + b * cos
+        if self.halves:
+            return np.concatenate(rotated, -1).astype(self.dtype)
+        return np.stack(rotated, -1).reshape(x.shape).astype(self.dtype)
 
     def _store(self, x):
         return x.astype(np.float16).astype(self.dtype) if self.kv == "f16" else x
@@ -62,7 +71,10 @@ class Llama:
         for i in range(self.layers):
             b = "blk.%d." % i
             h = self._norm(x, w[b + "attn_norm"])
-            q, k, v = ((h @ w[b + m].T).reshape(n, -1, self.head_dim) for m in ("attn_q", "attn_k", "attn_v"))
+            q, k, v = ((h @ w[b + m].T + w.get(b + m + ".bias", 0)).reshape(n, -1, self.head_dim)
+                       for m in ("attn_q", "attn_k", "attn_v"))
+            if b + "attn_q_norm" in w:
+                q, k = self._norm(q, w[b + "attn_q_norm"]), self._norm(k, w[b + "attn_k_norm"])
             keys = np.concatenate([cache[i][0], self._store(self._rope(k, positions))])
             values = np.concatenate([cache[i][1], self._store(v)])
             cache[i] = (keys, values)
@@ -117,7 +129,7 @@ def main():
     ap.add_argument("--json", action="store_true")
     args = ap.parse_args()
     reader = gguf.Reader(args.file)
-    model, tok = Llama(reader, args.kv), tokenizer(reader)
+    model, tok = Transformer(reader, args.kv), tokenizer(reader)
     if args.perplexity:
         with open(args.perplexity) as f:
             value, count = perplexity(model, tok, f.read().splitlines())

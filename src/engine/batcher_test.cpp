@@ -1,0 +1,300 @@
+// Bounds, fairness, endings. That bits do not change is tested in verify/serving_test.cpp.
+#include "engine/batcher.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/gguf_testutil.hpp"
+
+namespace assay::engine {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+struct Toy {
+  Bytes file = toy_model({.dim = 32, .heads = 2, .kv_heads = 1, .ffn = 32, .context = 1024});
+  std::shared_ptr<const Model> model = *Model::load(file);
+  std::unique_ptr<Batcher> start(const BatcherOptions& options = {}) const {
+    return *Batcher::start(model, options);
+  }
+  // 64 positions of 2 layers: K of 16 and V of 16 as fp16.
+  static constexpr std::size_t kPage = 64 * 2 * (16 + 16) * 2;
+};
+
+BatchRequest request(std::size_t prompt, std::uint32_t max_tokens, std::uint64_t seed = 1) {
+  BatchRequest r;
+  for (std::size_t i = 0; i < prompt; ++i)
+    r.prompt.push_back(static_cast<Token>(3 + (i * i + seed) % 11));
+  r.sampling.temperature = 1.0f;
+  r.sampling.seed = seed;
+  r.max_tokens = max_tokens;
+  return r;
+}
+
+// What the engine's thread does, in order.
+struct Log {
+  struct Event {
+    char who;
+    std::uint32_t position;
+    bool head;
+  };
+  std::vector<Event> events;
+};
+struct Watcher : StateSink {
+  Watcher(Log& to, char name) : log(to), who(name) {}
+  Log& log;
+  char who;
+  std::function<void(std::uint32_t)> on_head;
+  // Once for each pass this request is in.
+  void reserve(std::uint32_t positions) override { log.events.push_back({who, positions, false}); }
+  void cell(std::uint32_t, std::uint32_t, std::span<const float>, std::span<const std::uint16_t>,
+            std::span<const std::uint16_t>) override {}
+  void head(std::uint32_t position, std::span<const float>, std::span<const float>,
+            Token) override {
+    log.events.push_back({who, position, true});
+    if (on_head) on_head(position);
+  }
+  void fault(NumericFault) override {}
+};
+
+TEST(Batcher, EndsForEveryReasonAsGenerateDoes) {
+  const Toy toy;
+  const auto batcher = toy.start();
+  const auto run = [&](std::uint32_t prompt, std::uint32_t max_tokens, std::vector<Token> stops) {
+    auto r = request(prompt, max_tokens);
+    r.stop_ids = stops;
+    ThreadPool pool(1);
+    Session session(toy.model, pool, best_isa(), toy.model->hyper().context);
+    const auto want = generate(session, r.prompt, {max_tokens, stops}, r.sampling, nullptr, {});
+    auto stream = batcher->submit(std::move(r));
+    const BatchAnswer got = stream->wait();
+    EXPECT_EQ(got.answer, want.answer);
+    EXPECT_EQ(got.finish, want.finish);
+    return got;
+  };
+  const auto all = run(10, 8, {});
+  EXPECT_EQ(all.answer.size(), 8u);
+  EXPECT_EQ(run(10, 8, {all.answer[0]}).finish, Finish::stop);
+  EXPECT_TRUE(run(70, 0, {}).answer.empty());
+  EXPECT_EQ(run(1022, 8, {}).answer.size(), 3u);  // the context ends
+  EXPECT_EQ(run(1024, 8, {}).answer.size(), 1u);
+}
+
+TEST(Batcher, RefusesWhatIsMalformedOrCanNeverFit) {
+  const Toy toy;
+  const auto batcher = toy.start({.kv_bytes = 3 * Toy::kPage, .prefix_cache = false});
+  const auto error = [&](BatchRequest r) { return batcher->submit(std::move(r)).error(); };
+  EXPECT_EQ(error(request(0, 1)).code, Errc::invalid);
+  auto r = request(5, 1);
+  r.continuation = 5;
+  EXPECT_EQ(error(r).code, Errc::invalid);
+  r = request(5, 1);
+  r.prompt[2] = kToyVocab;
+  EXPECT_THAT(error(r).message, HasSubstr("vocabulary of 14"));
+  EXPECT_THAT(error(request(1025, 1)).message, HasSubstr("context of 1024"));
+  // The last token is not evaluated: 192 positions are three pages.
+  EXPECT_TRUE(batcher->fits(100, 93));
+  EXPECT_EQ(batcher->fits(100, 94).error().code, Errc::refused);
+  EXPECT_THAT(error(request(100, 94)).message,
+              HasSubstr("100 prompt tokens and up to 94 answer tokens take 32 KiB of KV cache, "
+                        "there are 24 KiB"));
+  EXPECT_EQ(batcher->submit(request(100, 93))->wait().answer.size(), 93u);
+  EXPECT_EQ(batcher->stats().pages, 0u);
+  EXPECT_THAT(Batcher::start(toy.model, {.kv_bytes = 1000}).error().message, HasSubstr("one page"));
+  EXPECT_FALSE(Batcher::start(toy.model, {.running_max = 0}));
+}
+
+TEST(Batcher, MemoryIsPromisedBeforeAnythingRuns) {
+  const Toy toy;
+  // Four pages; every request comes to need two, most of it only late.
+  const auto batcher = toy.start({.kv_bytes = 4 * Toy::kPage, .running_max = 8});
+  Log log;
+  Watcher watcher(log, 'w');
+  std::size_t most = 0, most_running = 0;
+  watcher.on_head = [&](std::uint32_t) {
+    most = std::max(most, batcher->stats().pages);
+    most_running = std::max<std::size_t>(most_running, batcher->stats().running);
+  };
+  std::vector<Batcher::Stream> streams;
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    auto r = request(10, 100, i);
+    if (i % 2 == 0) r.sink = &watcher;
+    streams.push_back(std::move(*batcher->submit(std::move(r))));
+  }
+  for (auto& stream : streams) {
+    const BatchAnswer& answer = stream.wait();
+    EXPECT_EQ(answer.finish, Finish::length);
+    EXPECT_EQ(answer.answer.size(), 100u);
+  }
+  EXPECT_LE(most, 4u);
+  EXPECT_EQ(most_running, 2u);
+}
+
+TEST(Batcher, QueueIsBounded) {
+  const Toy toy;
+  const auto batcher = toy.start({.running_max = 1, .queue_max = 1});
+  auto hung = request(5, 900);
+  hung.ahead_max = 1;
+  auto running = batcher->submit(std::move(hung));
+  ASSERT_FALSE(running->take(seconds(60)).empty());
+  EXPECT_TRUE(running->started());
+  auto waiting = batcher->submit(request(5, 3));
+  ASSERT_TRUE(waiting);
+  EXPECT_FALSE(waiting->started());
+  const auto refused = batcher->submit(request(5, 3));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::unavailable);
+  EXPECT_THAT(refused.error().message, HasSubstr("1 running and 1 waiting is the most"));
+  EXPECT_FALSE(batcher->enter());
+  waiting->cancel();
+  EXPECT_TRUE(waiting->wait().answer.empty());
+  EXPECT_EQ(waiting->wait().finish, Finish::cancelled);
+  EXPECT_TRUE(batcher->enter());  // a place given back at once
+  auto next = batcher->submit(request(5, 3));
+  ASSERT_TRUE(next);
+  running->cancel();
+  EXPECT_EQ(next->wait().answer.size(), 3u);
+  EXPECT_EQ(running->wait().finish, Finish::cancelled);
+}
+
+// While somebody's answer is decoded, others' prompts take part in every pass with a bounded piece.
+TEST(Batcher, AHugePromptDelaysNobodysTokenByMoreThanOneBoundedPass) {
+  const Toy toy;
+  const auto batcher = toy.start({.prefill_rows = 16});
+  Log log;
+  Watcher small(log, 's'), huge(log, 'h'), other(log, 'o');
+  auto answering = request(5, 200);
+  answering.sink = &small;
+  std::optional<Batcher::Stream> second, third;
+  small.on_head = [&](std::uint32_t position) {
+    if (position != 20) return;
+    auto r = request(1000, 1, 2);
+    r.sink = &huge;
+    second.emplace(std::move(*batcher->submit(std::move(r))));
+    r = request(700, 1, 3);
+    r.sink = &other;
+    third.emplace(std::move(*batcher->submit(std::move(r))));
+  };
+  auto first = batcher->submit(std::move(answering));
+  EXPECT_EQ(first->wait().answer.size(), 200u);
+  EXPECT_EQ(second->wait().answer.size(), 1u);
+  EXPECT_EQ(third->wait().answer.size(), 1u);
+  std::map<char, std::uint32_t> passes, read;  // since the last token of 's'; positions so far
+  std::uint32_t rows = 0, shared = 0;
+  for (const auto& [who, position, head] : log.events) {
+    if (who == 's' && head) {
+      if (passes['h'] + passes['o'] > 0) ++shared;
+      EXPECT_LE(passes['h'], 1u);
+      EXPECT_LE(passes['o'], 1u);
+      EXPECT_LE(rows, 16u);
+      passes.clear();
+      rows = 0;
+      if (position == 203) break;  // its last: the rest may go faster
+    }
+    if (who == 's' || head) continue;
+    ++passes[who];
+    rows += position - read[who];
+    // The two advance alike.
+    read[who] = position;
+    if (read['h'] < 700 && read['o'] > 0) {
+      EXPECT_LE(std::max(read['h'], read['o']) - std::min(read['h'], read['o']), 24u);
+    }
+  }
+  EXPECT_GT(shared, 60u);
+}
+
+TEST(Batcher, AHungConsumerStopsNobodyAndCostsNoWork) {
+  const Toy toy;
+  const auto batcher = toy.start({.running_max = 4});
+  auto r = request(5, 500);
+  r.ahead_max = 7;
+  auto hung = batcher->submit(std::move(r));
+  for (std::uint64_t i = 0; i < 20; ++i)
+    EXPECT_EQ(batcher->submit(request(6, 50, i))->wait().answer.size(), 50u);
+  const std::uint64_t rows = batcher->stats().rows;
+  EXPECT_EQ(rows, 5 + 6 + 20 * (6 + 49u));
+  EXPECT_EQ(hung->take(seconds(0)).size(), 7u);
+  EXPECT_EQ(hung->wait().answer.size(), 500u);  // it goes on once somebody listens
+}
+
+TEST(Batcher, CancellingFreesPagesAtAnyTime) {
+  const Toy toy;
+  const auto batcher = toy.start({.running_max = 4, .prefix_cache = false});
+  for (const std::size_t after : {0u, 1u, 30u}) {
+    std::vector<Batcher::Stream> streams;
+    for (std::uint64_t i = 0; i < 8; ++i)
+      streams.push_back(std::move(*batcher->submit(request(300, 600, i))));
+    for (std::size_t got = 0; got < after;) got += streams[1].take(seconds(60)).size();
+    for (std::size_t i = 0; i < 4; ++i) streams[i].cancel();
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(streams[i].wait().finish, Finish::cancelled);
+    streams.clear();  // the others by leaving
+    EXPECT_EQ(batcher->stats().pages, 0u);
+    EXPECT_EQ(batcher->stats().running + batcher->stats().waiting, 0u);
+  }
+}
+
+TEST(Batcher, AThousandShortRequests) {
+  const Toy toy;
+  const auto batcher =
+      toy.start({.threads = 2, .kv_bytes = 40 * Toy::kPage, .running_max = 32, .queue_max = 1000});
+  std::vector<Batcher::Stream> streams;
+  for (std::uint32_t i = 0; i < 1000; ++i)
+    streams.push_back(std::move(*batcher->submit(request(1 + i % 90, 1 + i % 5, i))));
+  for (std::size_t i = 0; i < streams.size(); ++i)
+    EXPECT_EQ(streams[i].wait().answer.size(), 1 + i % 5);
+  const BatcherStats stats = batcher->stats();
+  EXPECT_LE(stats.pages, 40u);
+  EXPECT_EQ(stats.pages, stats.pages_cached);
+  EXPECT_LT(stats.passes, 1000u);  // they did share passes
+}
+
+TEST(Batcher, ShutdownWithRequestsInFlightLeavesNothingHanging) {
+  const Toy toy;
+  for (int round = 0; round < 5; ++round) {
+    auto batcher = toy.start({.threads = 2, .running_max = 3});
+    std::vector<Batcher::Stream> streams;
+    for (std::uint64_t i = 0; i < 9; ++i) {
+      auto r = request(200, 800, i);
+      if (i == 0) r.ahead_max = 1;
+      streams.push_back(std::move(*batcher->submit(std::move(r))));
+    }
+    if (round > 0) (void)streams[1].take(seconds(60));
+    batcher.reset();
+    for (auto& stream : streams) {
+      EXPECT_EQ(stream.wait().finish, Finish::cancelled);
+      stream.cancel();  // of no use any more, and no harm
+    }
+  }
+}
+
+TEST(Batcher, SharedBeginningsAreEvaluatedOnceWithinAScope) {
+  const Toy toy;
+  const auto batcher = toy.start();
+  const auto ask = [&](std::uint8_t scope, std::uint32_t continuation) {
+    auto r = request(300, 1);
+    r.scope[0] = scope;
+    r.continuation = continuation;
+    const std::uint64_t before = batcher->stats().rows;
+    (void)batcher->submit(std::move(r))->wait();
+    return batcher->stats().rows - before;
+  };
+  EXPECT_EQ(ask(1, 0), 300u);
+  EXPECT_EQ(ask(1, 0), 300u - 256);
+  EXPECT_EQ(ask(2, 0), 300u);          // nobody else's
+  EXPECT_EQ(ask(1, 150), 300 - 128u);  // positions 149 on are chosen again
+}
+
+TEST(Batcher, AnswersServeTheNextTurnOfAConversation) {
+  const Toy toy;
+  const auto batcher = toy.start();
+  auto r = request(100, 100);
+  const auto answer = batcher->submit(r)->wait().answer;
+  r.prompt.insert(r.prompt.end(), answer.begin(), answer.end());
+  r.prompt.push_back(4);
+  (void)batcher->submit(r)->wait();
+  EXPECT_EQ(batcher->stats().positions_cached, 192u);
+}
+
+}  // namespace
+}  // namespace assay::engine
