@@ -301,8 +301,9 @@ TEST_F(DisputeTest, TwoStoriesConvictWithoutABond) {
 TEST_F(DisputeTest, WhatIsNoContradiction) {
   const auto request = w.request(lease, 1, w.buyer);
   const auto one = w.receipt(request, 10, w.provider);
-  const Progress p{one.message.request, 10, one.message.tape_root, one.message.trace_root,
-                   one.message.amount};
+  const Progress p{one.message.request,       10,
+                   one.message.tape_root,     one.message.trace_root,
+                   one.message.logprobs_root, one.message.amount};
   const auto refuse = [&](Statement first, Statement second) {
     expect_refused(w.equivocation(lease, request, std::move(first), std::move(second), w.other),
                    Errc::refused, "do not contradict");
@@ -323,6 +324,16 @@ TEST_F(DisputeTest, WhatIsNoContradiction) {
   other_trace.trace_root[0] ^= 1;
   must(w.equivocation(lease, request, w.sign(p, w.provider), w.sign(other_trace, w.provider),
                       w.other));
+}
+
+// One execution has one list of log-probabilities, in a receipt as in a progress.
+TEST_F(DisputeTest, TwoLogprobRootsContradict) {
+  const auto request = w.request(lease, 1, w.buyer);
+  const auto one = w.receipt(request, 10, w.provider);
+  const auto& m = one.message;
+  Progress other{m.request, 10, m.tape_root, m.trace_root, m.logprobs_root, m.amount};
+  other.logprobs_root[0] ^= 1;
+  must(w.equivocation(lease, request, one, w.sign(other, w.provider), w.other));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ using protocol::Finish;
 using protocol::Receipt;
 
 struct Claims {
-  Hash tape{}, trace{};
+  Hash tape{}, trace{}, logprobs{};
   Micros amount = 0;
   std::optional<std::uint32_t> finish;  // receipts only
 };
@@ -18,7 +18,11 @@ struct Claims {
 Claims claims_of(const Statement& statement) {
   return std::visit(
       [](const auto& s) {
-        Claims c{s.message.tape_root, s.message.trace_root, s.message.amount, {}};
+        Claims c{s.message.tape_root,
+                 s.message.trace_root,
+                 s.message.logprobs_root,
+                 s.message.amount,
+                 {}};
         if constexpr (requires { s.message.finish; }) c.finish = s.message.finish;
         return c;
       },
@@ -72,6 +76,8 @@ std::optional<std::string> contradiction(const Statement& first, const Statement
   const auto count = statement_count(first);
   if (a.tape != b.tape) return fmt::format("two different answers of {} tokens", count);
   if (a.amount != b.amount) return fmt::format("two different amounts for {} tokens", count);
+  if (a.logprobs != b.logprobs)
+    return fmt::format("two different log-probabilities of {} tokens", count);
   if (a.finish && b.finish && a.finish != b.finish)
     return fmt::format("two different endings at {} tokens", count);
   const auto fault = static_cast<std::uint32_t>(Finish::fault);

@@ -1,8 +1,6 @@
 // The rules of spec/messages.md ("What both sides check") in the order in which they are stated.
-#include <bit>
-#include <cmath>
-
 #include "protocol/inference.hpp"
+#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::protocol {
@@ -19,16 +17,7 @@ Status check_terms(const Domain& domain, const Lease& lease, const Request& requ
                 request.sequence, kLeaseRequestsMax);
   if (request.expires > lease.expires)
     return fail(Errc::refused, "request: it expires after its lease");
-  if (request.max_tokens == 0) return fail(Errc::invalid, "request: max_tokens must be at least 1");
-  if (request.prompt_count == 0) return fail(Errc::invalid, "request: the prompt is empty");
-  if (request.continuation > request.prompt_count)
-    return fail(Errc::invalid, "request: the continuation is longer than the prompt");
-  const auto temperature = std::bit_cast<float>(request.temperature_bits);
-  if (!std::isfinite(temperature) || std::signbit(temperature))
-    return fail(Errc::invalid, "request: the temperature must be finite and not negative");
-  const auto top_p = std::bit_cast<float>(request.top_p_bits);
-  if (!(top_p > 0.0f && top_p <= 1.0f))
-    return fail(Errc::invalid, "request: top_p must be above 0 and at most 1");
+  CHECK_OK(check_runnable(request));
   TRY(const Micros needed, cap_for(lease, request.prompt_count, request.max_tokens));
   if (request.cap < needed)
     return fail(Errc::refused,
@@ -55,7 +44,7 @@ Status check_tape(const Request& request, const Hash& salt_secret,
 // `signed_count` of a receipt or progress, against the terms of its request.
 template <class M>
 Status check_bill(const Domain& domain, const Lease& lease, const Request& request,
-                  const Signed<M>& bill) {
+                  const Hash& logprobs, const Signed<M>& bill) {
   CHECK_OK(check_signature(domain, bill, lease.provider));
   if (request.lease != digest(domain, lease))
     return fail(Errc::mismatch, "the request names another lease");
@@ -68,6 +57,9 @@ Status check_bill(const Domain& domain, const Lease& lease, const Request& reque
   if (expected > request.cap)
     return fail(Errc::mismatch, "it charges {} micro-units, more than the cap of {}", expected,
                 request.cap);
+  if (bill.message.logprobs_root != logprobs)
+    return fail(Errc::mismatch,
+                "the signed log-probability root is not that of the values delivered");
   return {};
 }
 
@@ -91,23 +83,14 @@ Status check_call(const Domain& domain, const InferenceCall& call, std::uint64_t
                 lease.escrow);
   if (now >= request.expires)
     return fail(Errc::refused, "request: expired {} s ago; send a new one", now - request.expires);
-  if (salt_commitment(call.salt_secret) != request.salt_commitment)
-    return fail(Errc::mismatch, "call: the salt secret is not the one the request commits to");
-  if (call.prompt.size() != request.prompt_count ||
-      prompt_root(call.salt_secret, call.prompt) != request.prompt_root)
-    return fail(Errc::mismatch, "call: the prompt tokens are not those the request commits to");
-  if (std::ranges::adjacent_find(call.stop_ids, std::greater_equal()) != call.stop_ids.end())
-    return fail(Errc::invalid, "call: stop ids must be strictly ascending");
-  if (stop_root(call.stop_ids) != request.stop_root)
-    return fail(Errc::mismatch, "call: the stop ids are not those the request commits to");
-  return {};
+  return in("call", check_secrets(request, call.salt_secret, call.prompt, call.stop_ids));
 }
 
 Status check_receipt(const Domain& domain, const Lease& lease, const Request& request,
                      const Hash& salt_secret, std::span<const std::uint32_t> answer,
-                     const Signed<Receipt>& receipt) {
+                     const Hash& logprobs, const Signed<Receipt>& receipt) {
   const Receipt& r = receipt.message;
-  CHECK_OK(in("receipt", check_bill(domain, lease, request, receipt)));
+  CHECK_OK(in("receipt", check_bill(domain, lease, request, logprobs, receipt)));
   CHECK_OK(in("receipt", check_tape(request, salt_secret, answer, r.count, r.tape_root)));
   if (r.finish > static_cast<std::uint32_t>(Finish::cancelled))
     return fail(Errc::unsupported, "receipt: finish {} is not known", r.finish);
@@ -119,9 +102,9 @@ Status check_receipt(const Domain& domain, const Lease& lease, const Request& re
 
 Status check_progress(const Domain& domain, const Lease& lease, const Request& request,
                       const Hash& salt_secret, std::span<const std::uint32_t> answer,
-                      const Signed<Progress>& progress) {
+                      const Hash& logprobs, const Signed<Progress>& progress) {
   const Progress& p = progress.message;
-  CHECK_OK(in("progress", check_bill(domain, lease, request, progress)));
+  CHECK_OK(in("progress", check_bill(domain, lease, request, logprobs, progress)));
   return in("progress", check_tape(request, salt_secret, answer, p.count, p.tape_root));
 }
 

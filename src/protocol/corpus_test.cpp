@@ -73,7 +73,7 @@ void write_seeds() {
   call.prompt.resize(3);
   write("call", to_json(call));
   write("recall", to_json(Recall{opening.request, opening.salt_secret, {1}}));
-  write("receipt_reply", to_json(ReceiptReply{opening.answer, x.file.receipt}));
+  write("receipt_reply", to_json(ReceiptReply{opening.answer, opening.logprobs, x.file.receipt}));
   write("trace_reply", to_json(TraceReply{opening.position_roots, opening.positions}));
   write("event_token", to_line(TokenEvent{{1, 2}}));
   write("event_progress", to_line(x.progress[0]));

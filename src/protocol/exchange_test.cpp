@@ -50,6 +50,9 @@ TEST(CheckCall, RefusesEachBrokenRuleByName) {
   for (const float p : {0.0f, -0.5f, 1.5f, std::numeric_limits<float>::quiet_NaN()})
     expect(with_request([&](Request& r) { r.top_p_bits = std::bit_cast<std::uint32_t>(p); }),
            "top_p");
+  expect(with_request([](Request& r) { r.min_p_bits = 0x80000000; }), "min_p");
+  expect(with_request([](Request& r) { r.logit_bias[0].token = 7; }), "ascending");
+  expect(with_request([](Request& r) { r.logprobs = 22; }), "logprobs is 22");
   expect(with_request([](Request& r) { r.cap -= 1; }), "below the");
   expect(with_request([](Request& r) { r.cap = 1'000'001; }), "exceeds the escrow");
   expect(with_request([](Request& r) { r.expires = kNow; }), "expired 0 s ago");
@@ -71,12 +74,13 @@ TEST(CheckReceipt, AcceptsTheHonestReceiptAndProgress) {
   const Lease& lease = x.file.lease.message;
   const Request& request = x.file.request.message;
   EXPECT_EQ(refusal(check_receipt(x.domain, lease, request, x.opening.salt_secret, x.opening.answer,
-                                  x.file.receipt)),
+                                  x.logprobs(request, 5), x.file.receipt)),
             "");
   ASSERT_EQ(x.progress.size(), 2u);
   for (const auto& p : x.progress)
     EXPECT_EQ(refusal(check_progress(x.domain, lease, request, x.opening.salt_secret,
-                                     std::span(x.opening.answer).first(p.message.count), p)),
+                                     std::span(x.opening.answer).first(p.message.count),
+                                     x.logprobs(request, p.message.count), p)),
               "");
 }
 
@@ -88,7 +92,8 @@ TEST(CheckReceipt, RefusesEachBrokenRuleByName) {
     Hash secret = x.opening.salt_secret;
     change(r, answer, secret);
     return refusal(check_receipt(x.domain, x.file.lease.message, x.file.request.message, secret,
-                                 answer, sign(x.domain, r, x.provider)));
+                                 answer, x.logprobs(x.file.request.message, 5),
+                                 sign(x.domain, r, x.provider)));
   };
   const auto expect = [](const std::string& got, std::string_view part) {
     EXPECT_NE(got.find(part), std::string::npos) << "got: " << got;
@@ -100,6 +105,8 @@ TEST(CheckReceipt, RefusesEachBrokenRuleByName) {
   expect(with([](auto&, auto& answer, auto&) { answer[0] += 1; }), "tape root");
   expect(with([](auto&, auto& answer, auto&) { answer.pop_back(); }), "5 tokens are signed for, 4");
   expect(with([](auto&, auto&, auto& secret) { secret[0] ^= 1; }), "salt secret");
+  expect(with([](auto& r, auto&, auto&) { r.logprobs_root[0] ^= 1; }), "log-probability root");
+  expect(with([](auto& r, auto&, auto&) { r.logprobs_root = {}; }), "log-probability root");
   expect(with([](auto& r, auto&, auto&) { r.finish = 4; }), "finish 4");
   expect(with([](auto& r, auto&, auto&) { r.finish = 1; }), "for length after 5 of 16");
   // More than was asked for, priced right: over the cap.
@@ -113,7 +120,8 @@ TEST(CheckReceipt, RefusesEachBrokenRuleByName) {
 
   const auto by_buyer = sign(x.domain, x.file.receipt.message, x.buyer);
   expect(refusal(check_receipt(x.domain, x.file.lease.message, x.file.request.message,
-                               x.opening.salt_secret, x.opening.answer, by_buyer)),
+                               x.opening.salt_secret, x.opening.answer,
+                               x.logprobs(x.file.request.message, 5), by_buyer)),
          "Receipt: signature recovers to");
 }
 
@@ -163,7 +171,7 @@ TEST(Files, TheWrongFileIsNamed) {
 
 TEST(Wire, EventsRoundTrip) {
   const Exchange x;
-  const std::vector<InferenceEvent> events = {TokenEvent{{1, 4'294'967'295}}, x.progress[0],
+  const std::vector<InferenceEvent> events = {TokenEvent{{1, 4'294'967'295}, {5, 6}}, x.progress[0],
                                               x.file.receipt, ErrorEvent{"busy", "try later"}};
   for (const auto& event : events) {
     const std::string line = to_line(event);
@@ -173,10 +181,11 @@ TEST(Wire, EventsRoundTrip) {
     EXPECT_EQ(back->index(), event.index());
     EXPECT_EQ(to_line(*back), line);
   }
-  EXPECT_EQ(to_line(TokenEvent{{12}}), "{\"type\":\"token\",\"tokens\":[\"12\"]}\n");
+  EXPECT_EQ(to_line(TokenEvent{{12}}),
+            "{\"type\":\"token\",\"tokens\":[\"12\"],\"logprobs\":[]}\n");
   EXPECT_EQ(event_from_line(R"({"type":"other"})").error().code, Errc::unsupported);
-  EXPECT_FALSE(event_from_line(R"({"type":"token","tokens":[12]})"));
-  EXPECT_FALSE(event_from_line(R"({"type":"token","tokens":["12"],"x":1})"));
+  EXPECT_FALSE(event_from_line(R"({"type":"token","tokens":[12],"logprobs":[]})"));
+  EXPECT_FALSE(event_from_line(R"({"type":"token","tokens":["12"],"logprobs":[],"x":1})"));
 }
 
 TEST(Wire, CallsAndRepliesRoundTrip) {
@@ -189,8 +198,9 @@ TEST(Wire, CallsAndRepliesRoundTrip) {
   Recall greedy = recall;
   greedy.positions.resize(kTracePositionsMax + 1);
   EXPECT_EQ(recall_from_json(to_json(greedy)).error().code, Errc::refused);
-  const ReceiptReply reply{x.opening.answer, x.file.receipt};
+  const ReceiptReply reply{x.opening.answer, x.opening.logprobs, x.file.receipt};
   EXPECT_EQ(receipt_reply_from_json(to_json(reply))->answer, reply.answer);
+  EXPECT_EQ(receipt_reply_from_json(to_json(reply))->logprobs, reply.logprobs);
   const TraceReply trace{{Hash{1}}, {{.position = 3, .leaves = {Hash{2}}}}};
   EXPECT_EQ(trace_reply_from_json(to_json(trace))->positions[0].leaves[0], Hash{2});
 }

@@ -26,6 +26,7 @@ void fields(S& s, V&& v)
   v("prompt", s.prompt);
   v("answer", s.answer);
   v("stop_ids", s.stop_ids);
+  v("logprobs", s.logprobs);
   v("position_roots", s.position_roots);
   v("positions", s.positions);
 }

@@ -29,6 +29,7 @@ struct Opening {
   Hash request{};  // digest
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, answer, stop_ids;
+  std::vector<std::uint32_t> logprobs;  // of the answer (tokens.hpp); empty where not asked for
   // Provider's trace, where it was asked for after a mismatch: one root per position, and the
   // leaves of the positions that were opened. Empty: not asked or refused.
   std::vector<Hash> position_roots;

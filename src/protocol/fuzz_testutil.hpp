@@ -7,6 +7,7 @@
 #include "crypto/merkle_sum.hpp"
 #include "protocol/all_messages.hpp"
 #include "protocol/inference.hpp"
+#include "protocol/rules.hpp"
 
 namespace assay::protocol {
 
@@ -31,10 +32,12 @@ inline void fuzz_json(std::string_view text) {
   if (const auto file = receipt_file_from_text(text)) {
     ASSAY_ASSERT(receipt_file_from_text(to_text(*file)).has_value());
     static_cast<void>(check_receipt(file->domain, file->lease.message, file->request.message, {},
-                                    {}, file->receipt));
+                                    {}, {}, file->receipt));
+    static_cast<void>(check_runnable(file->request.message));
   }
   if (const auto opening = opening_from_text(text))
-    ASSAY_ASSERT(opening_from_text(to_text(*opening))->answer == opening->answer);
+    ASSAY_ASSERT(opening_from_text(to_text(*opening))->answer == opening->answer &&
+                 opening_from_text(to_text(*opening))->logprobs == opening->logprobs);
   if (const auto event = event_from_line(text))
     ASSAY_ASSERT(to_line(*event_from_line(to_line(*event))) == to_line(*event));
   const auto parsed = json::parse(text);

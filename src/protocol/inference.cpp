@@ -25,6 +25,7 @@ void fields(S& s, V&& v) {
 template <Is<ReceiptReply> S, class V>
 void fields(S& s, V&& v) {
   v("answer", s.answer);
+  v("logprobs", s.logprobs);
   v("receipt", s.receipt);
 }
 template <Is<TraceReply> S, class V>
@@ -35,6 +36,7 @@ void fields(S& s, V&& v) {
 template <Is<TokenEvent> S, class V>
 void fields(S& s, V&& v) {
   v("tokens", s.tokens);
+  v("logprobs", s.logprobs);
 }
 template <Is<ErrorEvent> S, class V>
 void fields(S& s, V&& v) {

@@ -25,12 +25,14 @@ json::object to_json(const InferenceCall& call);
 Result<InferenceCall> inference_call_from_json(const json::object& o);
 
 struct TokenEvent {
-  std::vector<std::uint32_t> tokens;  // next answer tokens, in order
+  std::vector<std::uint32_t> tokens;      // next answer tokens, in order
+  std::vector<std::uint32_t> logprobs{};  // theirs (tokens.hpp); empty where none are asked for
 };
 struct ErrorEvent {
   std::string code, message;  // ends the stream without a receipt
 };
-// {"type":"token","tokens":["12"]}, {"type":"progress",…}, {"type":"receipt",…}, {"type":"error",…}
+// {"type":"token","tokens":["12"],"logprobs":[]}, {"type":"progress",…}, {"type":"receipt",…},
+// {"type":"error",…}
 using InferenceEvent = std::variant<TokenEvent, Signed<Progress>, Signed<Receipt>, ErrorEvent>;
 std::string to_line(const InferenceEvent& event);  // ends in '\n'
 Result<InferenceEvent> event_from_line(std::string_view line);
@@ -48,7 +50,7 @@ json::object to_json(const Recall& recall);
 Result<Recall> recall_from_json(const json::object& o);
 
 struct ReceiptReply {
-  std::vector<std::uint32_t> answer;
+  std::vector<std::uint32_t> answer, logprobs;  // tokens.hpp
   Signed<Receipt> receipt;
 };
 json::object to_json(const ReceiptReply& reply);
@@ -64,13 +66,14 @@ Result<TraceReply> trace_reply_from_json(const json::object& o);
 // What a provider checks before working and what a gateway checks after: one function each, so that
 // both sides judge alike. `now` in Unix seconds.
 Status check_call(const Domain& domain, const InferenceCall& call, std::uint64_t now);
-// Whoever knows the stop ids calls check_finish (rules.hpp) too.
+// Whoever knows the stop ids calls check_finish (rules.hpp) too. `logprobs`: logprobs_root
+// (tokens.hpp) of what was delivered.
 Status check_receipt(const Domain& domain, const Lease& lease, const Request& request,
                      const Hash& salt_secret, std::span<const std::uint32_t> answer,
-                     const Signed<Receipt>& receipt);
+                     const Hash& logprobs, const Signed<Receipt>& receipt);
 // `answer`: the tokens received so far.
 Status check_progress(const Domain& domain, const Lease& lease, const Request& request,
                       const Hash& salt_secret, std::span<const std::uint32_t> answer,
-                      const Signed<Progress>& progress);
+                      const Hash& logprobs, const Signed<Progress>& progress);
 
 }  // namespace assay::protocol

@@ -135,7 +135,25 @@ struct Lease {
   }
 };
 
+// What is added to one token's logit before anything else.
+struct LogitBias {
+  static constexpr std::string_view kName = "LogitBias";
+  std::uint32_t token = 0, bias_bits = 0;  // IEEE binary32
+  template <class S, class V>
+  static void fields(S& s, V&& v) {
+    v("token", s.token);
+    v("bias_bits", s.bias_bits);
+  }
+  bool operator==(const LogitBias&) const = default;
+};
+
+inline constexpr std::size_t kLogitBiasMax = 256;
+// Alternatives whose log-probabilities one request may ask for, at each token.
+inline constexpr std::uint32_t kTopLogprobsMax = 20;
+
 // Buyer-signed. Token roots are salted with the secret the salt commitment binds (tokens.hpp).
+// `…_bits` are IEEE binary32; sampling is applied in the order of its fields (spec/canon.md). The
+// defaults change nothing; rules.hpp has the ranges.
 struct Request {
   static constexpr std::string_view kName = "Request";
   Hash lease{};                // digest of the lease
@@ -143,11 +161,15 @@ struct Request {
   Hash execution{};
   Hash prompt_root{};
   std::uint32_t prompt_count = 0;
-  std::uint32_t continuation = 0;  // how many prompt tokens at the end are an earlier answer
-  std::uint32_t temperature_bits = 0, top_p_bits = 0x3f800000;  // IEEE binary32
+  std::uint32_t continuation = 0;     // how many prompt tokens at the end are an earlier answer
+  std::vector<LogitBias> logit_bias;  // ascending tokens
+  std::uint32_t repetition_penalty_bits = 0x3f800000, presence_penalty_bits = 0,
+                frequency_penalty_bits = 0;
+  std::uint32_t temperature_bits = 0, top_k = 0, top_p_bits = 0x3f800000, min_p_bits = 0;
   std::uint64_t seed = 0;
   std::uint32_t max_tokens = 0;
-  Hash stop_root{};  // over the ascending stop ids, unsalted
+  std::uint32_t logprobs = 0;  // 0: none; 1 + n: of each token and of the n likeliest there
+  Hash stop_root{};            // over the ascending stop ids, unsalted
   Hash salt_commitment{};
   Micros cap = 0;  // the most this request may cost
   std::uint64_t expires = 0;
@@ -159,10 +181,17 @@ struct Request {
     v("prompt_root", s.prompt_root);
     v("prompt_count", s.prompt_count);
     v("continuation", s.continuation);
+    v("logit_bias", s.logit_bias);
+    v("repetition_penalty_bits", s.repetition_penalty_bits);
+    v("presence_penalty_bits", s.presence_penalty_bits);
+    v("frequency_penalty_bits", s.frequency_penalty_bits);
     v("temperature_bits", s.temperature_bits);
+    v("top_k", s.top_k);
     v("top_p_bits", s.top_p_bits);
+    v("min_p_bits", s.min_p_bits);
     v("seed", s.seed);
     v("max_tokens", s.max_tokens);
+    v("logprobs", s.logprobs);
     v("stop_root", s.stop_root);
     v("salt_commitment", s.salt_commitment);
     v("cap", s.cap);
@@ -178,6 +207,7 @@ struct Progress {
   Hash request{};           // digest of the request
   std::uint32_t count = 0;  // answer tokens so far
   Hash tape_root{}, trace_root{};
+  Hash logprobs_root{};  // tokens.hpp; zero where the request asks for none
   Micros amount = 0;
   template <class S, class V>
   static void fields(S& s, V&& v) {
@@ -185,6 +215,7 @@ struct Progress {
     v("count", s.count);
     v("tape_root", s.tape_root);
     v("trace_root", s.trace_root);
+    v("logprobs_root", s.logprobs_root);
     v("amount", s.amount);
   }
 };
@@ -196,6 +227,7 @@ struct Receipt {
   std::uint32_t count = 0;
   std::uint32_t finish = 0;  // Finish
   Hash tape_root{}, trace_root{};
+  Hash logprobs_root{};  // as in Progress
   Micros amount = 0;
   std::uint64_t key_sequence = 0;  // gap-free from 1 per provider key
   Hash evidence{};
@@ -206,6 +238,7 @@ struct Receipt {
     v("finish", s.finish);
     v("tape_root", s.tape_root);
     v("trace_root", s.trace_root);
+    v("logprobs_root", s.logprobs_root);
     v("amount", s.amount);
     v("key_sequence", s.key_sequence);
     v("evidence", s.evidence);

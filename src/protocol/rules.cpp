@@ -14,6 +14,52 @@ bool stops(std::span<const std::uint32_t> stop_ids, std::uint32_t token) {
   return std::ranges::binary_search(stop_ids, token);
 }
 
+bool plain(float value) { return std::isfinite(value) && (value != 0.0f || !std::signbit(value)); }
+
+Status check_biases(std::span<const LogitBias> biases) {
+  if (biases.size() > kLogitBiasMax)
+    return fail(Errc::invalid, "request: {} entries in logit_bias, at most {} are allowed",
+                biases.size(), kLogitBiasMax);
+  if (std::ranges::adjacent_find(biases, std::greater_equal(), &LogitBias::token) != biases.end())
+    return fail(Errc::invalid, "request: the tokens of logit_bias must be strictly ascending");
+  for (const LogitBias& bias : biases) {
+    const auto value = std::bit_cast<float>(bias.bias_bits);
+    if (!std::isfinite(value) || value == 0.0f)
+      return fail(Errc::invalid, "request: the logit_bias of token {} must be finite and not 0",
+                  bias.token);
+  }
+  return {};
+}
+
+Status check_sampling(const Request& request) {
+  CHECK_OK(check_biases(request.logit_bias));
+  const auto repetition = std::bit_cast<float>(request.repetition_penalty_bits);
+  if (!(std::isfinite(repetition) && repetition > 0.0f))
+    return fail(Errc::invalid, "request: the repetition_penalty must be finite and above 0");
+  for (const auto& [name, bits] : {std::pair{"presence_penalty", request.presence_penalty_bits},
+                                   {"frequency_penalty", request.frequency_penalty_bits}})
+    if (!plain(std::bit_cast<float>(bits)))
+      return fail(Errc::invalid, "request: the {} must be finite and not -0", name);
+  const auto temperature = std::bit_cast<float>(request.temperature_bits);
+  if (!plain(temperature) || temperature < 0.0f)
+    return fail(Errc::invalid, "request: the temperature must be finite and not negative");
+  const auto top_p = std::bit_cast<float>(request.top_p_bits);
+  if (!(top_p > 0.0f && top_p <= 1.0f))
+    return fail(Errc::invalid, "request: top_p must be above 0 and at most 1");
+  const auto min_p = std::bit_cast<float>(request.min_p_bits);
+  if (!plain(min_p) || !(min_p >= 0.0f && min_p <= 1.0f))
+    return fail(Errc::invalid, "request: min_p must be from 0 to 1 and not -0");
+  if (request.logprobs > 1 + kTopLogprobsMax)
+    return fail(Errc::invalid, "request: logprobs is {}, at most {} alternatives (1 + n) exist",
+                request.logprobs, kTopLogprobsMax);
+  if (std::uint64_t{request.max_tokens} * logprob_width(request) > kLogprobNumbersMax)
+    return fail(Errc::invalid,
+                "request: {} tokens with {} alternatives each are too many log-probabilities: ask "
+                "for fewer",
+                request.max_tokens, request.logprobs - 1);
+  return {};
+}
+
 }  // namespace
 
 Status check_secrets(const Request& request, const Hash& salt_secret,
@@ -36,14 +82,8 @@ Status check_runnable(const Request& request) {
   if (request.continuation >= request.prompt_count)
     return fail(Errc::invalid, "request: a continuation of {} tokens leaves no prompt before it",
                 request.continuation);
-  const auto temperature = std::bit_cast<float>(request.temperature_bits);
-  if (!std::isfinite(temperature) || std::signbit(temperature))
-    return fail(Errc::invalid, "request: the temperature must be finite and not negative");
-  const auto top_p = std::bit_cast<float>(request.top_p_bits);
-  if (!(top_p > 0.0f && top_p <= 1.0f))
-    return fail(Errc::invalid, "request: top_p must be above 0 and at most 1");
   if (request.max_tokens == 0) return fail(Errc::invalid, "request: max_tokens must be at least 1");
-  return {};
+  return check_sampling(request);
 }
 
 Status check_stops(const Request& request, std::span<const std::uint32_t> stop_ids,

@@ -13,8 +13,15 @@ Status check_secrets(const Request& request, const Hash& salt_secret,
                      std::span<const std::uint32_t> prompt,
                      std::span<const std::uint32_t> stop_ids);
 
-// An execution of it exists: continuation < prompt count, sampling parameters in range, max_tokens
-// at least 1. Nobody honest signs a receipt for a request that fails this.
+// Numbers that the log-probabilities of one answer may have (logprob_width × max_tokens): with the
+// answer itself they fit one reply of the wire.
+inline constexpr std::uint64_t kLogprobNumbersMax = 1u << 19;
+
+// An execution of it exists, and is written in one way only: continuation < prompt count,
+// max_tokens at least 1, at most 256 biases with ascending tokens, finite and not zero; repetition
+// penalty above 0; top_p in (0, 1], min_p in [0, 1], temperature not negative; no −0, NaN or
+// infinity anywhere; at most kTopLogprobsMax alternatives. Nobody honest signs a receipt for a
+// request that fails this.
 Status check_runnable(const Request& request);
 
 // At most max_tokens tokens, none after a stop id.

@@ -66,6 +66,9 @@ Exchange::Exchange() {
   std::iota(opening.prompt.begin(), opening.prompt.end(), 7u);
   opening.answer = {11, 12, 0, 4'294'967'295, 2};
   opening.stop_ids = {2, 5};
+  for (std::uint32_t i = 0; i < 5; ++i)  // its own, then two alternatives
+    for (const std::uint32_t n : {0xbf000000 + i, 11 + i, 0xbf000000 + i, 90 + i, 0xc0000000u})
+      opening.logprobs.push_back(n);
 
   const Lease lease{.buyer = crypto::address_of(buyer),
                     .provider = offer.provider,
@@ -85,8 +88,17 @@ Exchange::Exchange() {
                         .execution = lease.execution,
                         .prompt_root = prompt_root(opening.salt_secret, opening.prompt),
                         .prompt_count = 300,
+                        .logit_bias = {{0, 0x40a00000}, {7, 0xc2c80000}},
+                        .repetition_penalty_bits = 0x3f8ccccd,
+                        .presence_penalty_bits = 0x3f000000,
+                        .frequency_penalty_bits = 0xbe800000,
+                        .temperature_bits = 0x3f4ccccd,
+                        .top_k = 40,
+                        .top_p_bits = 0x3f666666,
+                        .min_p_bits = 0x3d4ccccd,
                         .seed = 42,
                         .max_tokens = 16,
+                        .logprobs = 3,
                         .stop_root = stop_root(opening.stop_ids),
                         .salt_commitment = salt_commitment(opening.salt_secret),
                         .cap = *cap_for(lease, 300, 16),
@@ -101,6 +113,7 @@ Exchange::Exchange() {
                       .tape_root =
                           tape_root(opening.salt_secret, std::span(opening.answer).first(count)),
                       .trace_root = crypto::keccak256(view(fmt::format("trace {}", count))),
+                      .logprobs_root = logprobs(request, count),
                       .amount = *amount_of(lease, request, count)},
              provider));
   const Receipt receipt{.request = opening.request,
@@ -108,6 +121,7 @@ Exchange::Exchange() {
                         .finish = static_cast<std::uint32_t>(Finish::stop),
                         .tape_root = tape_root(opening.salt_secret, opening.answer),
                         .trace_root = crypto::keccak256(view("trace 5")),
+                        .logprobs_root = logprobs(request, 5),
                         .amount = *amount_of(lease, request, 5),
                         .key_sequence = 1};
   file = {domain,
@@ -116,6 +130,11 @@ Exchange::Exchange() {
           sign(domain, lease, buyer),
           sign(domain, request, buyer),
           sign(domain, receipt, provider)};
+}
+
+Hash Exchange::logprobs(const Request& request, std::uint32_t count) const {
+  return *logprobs_root(opening.salt_secret, request, count,
+                        std::span(opening.logprobs).first(count * logprob_width(request)));
 }
 
 InferenceCall Exchange::call() const {

@@ -55,6 +55,7 @@ struct Exchange {
 
   Exchange();
   InferenceCall call() const;
+  Hash logprobs(const Request& request, std::uint32_t count) const;  // of the first `count` tokens
 };
 
 // Compares `text` with the committed spec/vectors/<name> byte for byte; with ASSAY_WRITE_VECTORS=1

@@ -1,6 +1,6 @@
 #include "protocol/tokens.hpp"
 
-#include "crypto/merkle.hpp"
+#include "base/assert.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::protocol {
@@ -21,14 +21,16 @@ Hash token_root(std::span<const std::uint32_t> tokens, const Salt& salt) {
   return builder.root();
 }
 
+Bytes salt_of(const SaltSecret& secret, std::string_view label, std::uint64_t index) {
+  Bytes message(label.begin(), label.end());
+  append_le(message, index);
+  const Hash salt = crypto::hmac_sha256(secret, message);
+  return Bytes(salt.begin(), salt.end());
+}
+
 Hash salted_root(const SaltSecret& secret, std::string_view label,
                  std::span<const std::uint32_t> tokens) {
-  return token_root(tokens, [&](std::uint64_t chunk) {
-    Bytes message(label.begin(), label.end());
-    append_le(message, chunk);
-    const Hash salt = crypto::hmac_sha256(secret, message);
-    return Bytes(salt.begin(), salt.end());
-  });
+  return token_root(tokens, [&](std::uint64_t chunk) { return salt_of(secret, label, chunk); });
 }
 
 __extension__ using Wide = unsigned __int128;
@@ -59,6 +61,24 @@ Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) 
 
 Hash stop_root(std::span<const std::uint32_t> stop_ids) {
   return token_root(stop_ids, [](std::uint64_t) { return Bytes(); });
+}
+
+void LogprobsRoot::append(std::span<const std::uint32_t> token) {
+  ASSAY_ASSERT(token.size() == width_ && width_ > 0);
+  Bytes leaf = salt_of(secret_, "assay/logprobs/v0", tree_.size());
+  for (const std::uint32_t number : token) append_le(leaf, number);
+  tree_.append(crypto::leaf_hash(leaf));
+}
+
+Result<Hash> logprobs_root(const SaltSecret& secret, const Request& request, std::uint32_t count,
+                           std::span<const std::uint32_t> logprobs) {
+  const std::size_t width = logprob_width(request);
+  if (logprobs.size() != count * width)
+    return fail(Errc::mismatch, "{} numbers of log-probabilities, {} tokens with {} each have {}",
+                logprobs.size(), count, width, count * width);
+  LogprobsRoot out(secret, request);
+  for (std::size_t i = 0; i < logprobs.size(); i += width) out.append(logprobs.subspan(i, width));
+  return out.root();
 }
 
 Result<Micros> price(Micros price_in, Micros price_out, std::uint64_t prompt,

@@ -1,5 +1,6 @@
 // Salted commitments to token ids, the salt secret, and what tokens cost (spec/messages.md).
 #pragma once
+#include "crypto/merkle.hpp"
 #include "protocol/messages.hpp"
 
 namespace assay::protocol {
@@ -14,6 +15,31 @@ Hash prompt_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens
 Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens);
 // Unsalted; ids strictly ascending.
 Hash stop_root(std::span<const std::uint32_t> stop_ids);
+
+// The log-probabilities of an answer, flat: for each token its own, then for each of the n
+// likeliest (likeliest first) id and log-probability; all as binary32 bits but the ids. How many
+// numbers that is for one token: 0 where the request asks for none.
+inline constexpr std::uint32_t logprob_width(const Request& request) {
+  return request.logprobs == 0 ? 0 : 2 * request.logprobs - 1;
+}
+// RFC 6962 root with one leaf for each token i, HMAC-SHA256(secret, "assay/logprobs/v0" ‖ le64 i) ‖
+// le32 of its numbers: grown token by token, or of all at once. Zero where the request asks for
+// none; mismatch when `logprobs` are not those of `count` tokens.
+class LogprobsRoot {
+ public:
+  LogprobsRoot(const SaltSecret& secret, const Request& request)
+      : secret_(secret), width_(logprob_width(request)) {}
+  void append(std::span<const std::uint32_t> token);  // logprob_width numbers
+  std::uint64_t size() const { return tree_.size(); }
+  Hash root() const { return width_ == 0 ? Hash{} : tree_.root(); }
+
+ private:
+  SaltSecret secret_;
+  std::uint32_t width_;
+  crypto::MerkleBuilder tree_;
+};
+Result<Hash> logprobs_root(const SaltSecret& secret, const Request& request, std::uint32_t count,
+                           std::span<const std::uint32_t> logprobs);
 
 // ceil(prompt × price_in / 1e6) + ceil(answer × price_out / 1e6), the only rounding there is;
 // refused on overflow or negative prices. Prices are per million tokens.

@@ -77,6 +77,32 @@ TEST(Tokens, TapeRootByDefinition) {
   EXPECT_EQ(tape_root(secret, tokens), crypto::merkle_root(leaves));
 }
 
+// The definition of spec/messages.md, spelled out for three tokens with two alternatives each.
+TEST(Tokens, LogprobsRootByDefinition) {
+  const SaltSecret secret{9};
+  Request request;
+  request.logprobs = 3;
+  ASSERT_EQ(logprob_width(request), 5u);
+  const auto numbers = ids(15);
+  std::vector<Hash> leaves;
+  for (std::uint64_t token = 0; token < 3; ++token) {
+    Bytes label(view("assay/logprobs/v0").begin(), view("assay/logprobs/v0").end());
+    append_le(label, token);
+    Bytes leaf;
+    append(leaf, crypto::hmac_sha256(secret, label));
+    for (std::size_t i = token * 5; i < token * 5 + 5; ++i) append_le(leaf, numbers[i]);
+    leaves.push_back(crypto::leaf_hash(leaf));
+    EXPECT_EQ(*logprobs_root(secret, request, static_cast<std::uint32_t>(token) + 1,
+                             std::span(numbers).first(token * 5 + 5)),
+              crypto::merkle_root(leaves));
+  }
+  EXPECT_EQ(*logprobs_root(secret, request, 0, {}), crypto::sha256({}));
+  EXPECT_EQ(logprobs_root(secret, request, 2, numbers).error().code, Errc::mismatch);
+  request.logprobs = 0;
+  EXPECT_EQ(*logprobs_root(secret, request, 3, {}), Hash{});
+  EXPECT_EQ(logprobs_root(secret, request, 3, numbers).error().code, Errc::mismatch);
+}
+
 TEST(AuditDraw, LinksLeadToTheTipAndNowhereElse) {
   const Hash seed{7};
   const Hash tip = audit_link(seed, 20, 0);
@@ -103,7 +129,7 @@ TEST(AuditDraw, RatesAreMet) {
 }
 
 TEST(Tokens, Vectors) {
-  json::array token_roots, prices, links, sums;
+  json::array token_roots, logprobs_roots, prices, links, sums;
   for (const std::size_t n : {0u, 1u, 256u, 257u, 1000u}) {
     const auto tokens = ids(n);
     const SaltSecret secret = crypto::sha256(view(fmt::format("secret {}", n)));
@@ -114,6 +140,18 @@ TEST(Tokens, Vectors) {
                                        {"prompt_root", to_hex(prompt_root(secret, tokens))},
                                        {"tape_root", to_hex(tape_root(secret, tokens))},
                                        {"stop_root", to_hex(stop_root(tokens))}});
+  }
+  for (const auto& [asked, count] : {std::pair{0u, 3u}, {1u, 0u}, {1u, 1u}, {2u, 5u}, {21u, 7u}}) {
+    const SaltSecret secret = crypto::sha256(view(fmt::format("logprobs {}", asked)));
+    Request request;
+    request.logprobs = asked;
+    const auto numbers = ids(std::size_t{count} * logprob_width(request));
+    logprobs_roots.push_back(
+        json::object{{"salt_secret", to_hex(secret)},
+                     {"logprobs", std::to_string(asked)},
+                     {"first_number", "1"},
+                     {"count", std::to_string(count)},
+                     {"logprobs_root", to_hex(*logprobs_root(secret, request, count, numbers))}});
   }
   const auto add_price = [&](Micros in, Micros out, std::uint64_t prompt, std::uint64_t answer) {
     const auto amount = price(in, out, prompt, answer);
@@ -149,6 +187,7 @@ TEST(Tokens, Vectors) {
                                 {"sum", std::to_string(root.sum)}});
   }
   const json::object all{{"token_roots", token_roots},
+                         {"logprobs_roots", logprobs_roots},
                          {"prices", prices},
                          {"audit_links", links},
                          {"merkle_sums", sums}};
