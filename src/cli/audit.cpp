@@ -40,7 +40,8 @@ json::object document(const protocol::ReceiptFile& file, const verify::AuditRepo
                        {"layer", or_null(d->layer)},
                        {"head", d->layer && *d->layer == layers},
                        {"expected_token", or_null(d->expected_token)},
-                       {"claimed_token", or_null(d->claimed_token)}};
+                       {"claimed_token", or_null(d->claimed_token)},
+                       {"logprobs", d->logprobs}};
   }
   return o;
 }
@@ -93,7 +94,7 @@ Result<int> run(const Context& context, const Options& options) {
   fmt::print("replay's root   {}\n", to_hex(report->expected_trace_root));
   fmt::print("{} positions in {:.2f} s ({})\n", report->positions, report->seconds,
              engine::isa_name(audit.isa));
-  if (report->divergence && !report->divergence->layer)
+  if (report->divergence && !report->divergence->layer && !report->divergence->logprobs)
     fmt::print("{}\n", dim("the layer is known once the provider's leaves of that position are in "
                            "the opening (the gateway asks for them)"));
   return code;

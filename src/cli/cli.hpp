@@ -66,6 +66,7 @@ void add_attack(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_perplexity(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
 void add_up(CLI::App& app, Context& context);
 void add_demo(CLI::App& app, Context& context);
 

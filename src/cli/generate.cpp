@@ -1,6 +1,5 @@
 // assay generate
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -8,7 +7,9 @@
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
 #include "cli/model_file.hpp"
+#include "cli/sampling_options.hpp"
 #include "engine/session.hpp"
+#include "services/gateway/stop_strings.hpp"
 #include "verify/trace.hpp"
 
 namespace assay::cli {
@@ -19,7 +20,9 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string model, prompt, isa;
   std::uint32_t max_tokens = 128;
-  engine::Sampling sampling;
+  SamplingOptions sampling;
+  std::vector<std::string> stops;
+  std::optional<std::uint32_t> logprobs;  // alternatives shown at each token
   unsigned threads = 0;
   bool chat = false;
 };
@@ -46,25 +49,6 @@ std::string_view finish_name(engine::Finish finish) {
   return "length";
 }
 
-// CLI::Range lets NaN through.
-CLI::Validator number_between(float low, float high) {
-  return {[low, high](std::string& text) -> std::string {
-            float value = 0;
-            if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return {};
-            return fmt::format("{} is not a number from {} to {}", text, low, high);
-          },
-          fmt::format("in [{} - {}]", low, high)};
-}
-
-// CLI11 wraps "-1" and clamps what is too large.
-std::string whole_number(std::string& text) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && stop == end) return {};
-  return fmt::format("{} is not a whole number from 0 to 18446744073709551615", text);
-}
-
 Result<engine::Isa> chosen_isa(const std::string& name) {
   if (name.empty()) return engine::best_isa();
   TRY(const auto isa, engine::parse_isa(name));
@@ -78,7 +62,7 @@ Result<std::vector<engine::Token>> prompt_tokens(const ModelFile& m, const Optio
   if (!options.chat) return m.tokenizer.encode(options.prompt);
   if (!m.chat) return fail(Errc::unsupported, "{}: {}", m.path, m.chat_problem);
   const engine::ChatMessage message{"user", options.prompt};
-  return engine::encode_chat(m.tokenizer, *m.chat, {&message, 1});
+  return engine::encode_chat(m.tokenizer, *m.chat, engine::Conversation::of({&message, 1}));
 }
 
 Status check_room(const ModelFile& m, std::size_t prompt) {
@@ -90,15 +74,44 @@ Status check_room(const ModelFile& m, std::size_t prompt) {
   return {};
 }
 
-json::object document(const ModelFile& m, std::span<const engine::Token> prompt,
-                      const engine::Generation& result, const Hash& root, const Timing& timing) {
+json::object logprob_object(const ModelFile& m, engine::Token token, float logprob) {
+  return {{"token", token},
+          {"text", engine::valid_utf8(m.tokenizer.piece(token, true))},
+          {"logprob", logprob}};
+}
+
+json::array logprob_list(const ModelFile& m, const engine::Generation& result) {
+  json::array out;
+  for (std::size_t i = 0; i < result.logprobs.size(); ++i) {
+    json::object entry = logprob_object(m, result.answer[i], result.logprobs[i].token);
+    json::array& top = entry["top"].emplace_array();
+    for (const auto& [token, logprob] : result.logprobs[i].top)
+      top.push_back(logprob_object(m, token, logprob));
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+// A line for each token: its log-probability, and those of the likeliest beside it.
+std::string logprob_table(const ModelFile& m, const engine::Generation& result) {
+  const auto shown = [&](engine::Token token) {
+    return json::dump(json::value(engine::valid_utf8(m.tokenizer.piece(token, true))));
+  };
+  std::string out;
+  for (std::size_t i = 0; i < result.logprobs.size(); ++i) {
+    out += fmt::format("{:>10.5f}  {:<16}", result.logprobs[i].token, shown(result.answer[i]));
+    for (const auto& [token, logprob] : result.logprobs[i].top)
+      out += fmt::format("  {} {:.5f}", shown(token), logprob);
+    out += '\n';
+  }
+  return out;
+}
+
+json::object document(std::span<const engine::Token> prompt, const engine::Generation& result,
+                      const std::string& text, const Hash& root, const Timing& timing) {
   json::array tokens, prompt_ids;
   for (const auto token : result.answer) tokens.emplace_back(token);
   for (const auto token : prompt) prompt_ids.emplace_back(token);
-  engine::Detokenizer detokenizer(m.tokenizer);
-  std::string text;
-  for (const auto token : result.answer) text += detokenizer.push(token);
-  text += detokenizer.finish();
   const auto later = result.answer.empty() ? 0 : result.answer.size() - 1;
   const double rate =
       timing.decode_ms > 0 ? static_cast<double>(later) * 1000 / timing.decode_ms : 0.0;
@@ -120,12 +133,12 @@ json::object document(const ModelFile& m, std::span<const engine::Token> prompt,
 
 Result<int> run(const Context& context, const Options& options) {
   TRY(const auto isa, chosen_isa(options.isa));
-  engine::Sampling sampling = options.sampling;
-  sampling.temperature += 0.0f;  // −0 is the 0 that means arg-max
   TRY(const ModelFile m, ModelFile::open(options.model));
   TRY(const auto prompt, prompt_tokens(m, options));
   CHECK_OK(check_room(m, prompt.size()));
   const auto prompt_count = static_cast<std::uint32_t>(prompt.size());
+  TRY(const engine::Sampling sampling,
+      options.sampling.resolve(m.model->hyper().vocab, prompt_count));
   const std::uint32_t room = m.model->hyper().context - prompt_count;
   const std::uint32_t max_tokens = std::min(options.max_tokens, room);
 
@@ -134,28 +147,38 @@ Result<int> run(const Context& context, const Options& options) {
   // All-zero salt secret, so that the roots of two runs compare.
   verify::TraceBuilder trace(Hash{}, m.model->hyper().layers);
   engine::Detokenizer detokenizer(m.tokenizer);
-  const auto show = [&](const std::string& text) {
-    if (context.json() || text.empty()) return;
-    std::fwrite(text.data(), 1, text.size(), stdout);
+  services::StopTrimmer trimmer(options.stops);
+  std::string text;
+  const auto show = [&](const std::string& more) {
+    text += more;
+    if (context.json() || more.empty()) return;
+    std::fwrite(more.data(), 1, more.size(), stdout);
     std::fflush(stdout);
   };
   const auto start = Clock::now();
   auto first = start;
   const auto stops = m.tokenizer.stop_tokens();
-  const engine::Generation result = engine::generate(session, prompt, {max_tokens, stops}, sampling,
-                                                     &trace, [&](engine::Token token) {
-                                                       if (first == start) first = Clock::now();
-                                                       show(detokenizer.push(token));
-                                                       return std::ferror(stdout) == 0;
-                                                     });
+  const engine::GenerationLimits limits{max_tokens, stops,
+                                        options.logprobs ? 1 + *options.logprobs : 0};
+  engine::Generation result =
+      engine::generate(session, prompt, limits, sampling, &trace, [&](engine::Token token) {
+        if (first == start) first = Clock::now();
+        show(trimmer.push(detokenizer.push(token)));
+        return !trimmer.stopped() && std::ferror(stdout) == 0;
+      });
+  if (trimmer.stopped()) result.finish = engine::Finish::stop;
   const auto end = Clock::now();
   if (first == start) first = end;  // no token was sampled: all of it was prefill
   const Timing timing{ms_between(start, first), ms_between(first, end)};
 
+  show(trimmer.push(detokenizer.finish()));
+  show(trimmer.finish());
   if (context.json()) {
-    context.print(document(m, prompt, result, trace.root(), timing));
+    json::object out = document(prompt, result, text, trace.root(), timing);
+    if (options.logprobs) out["logprobs"] = logprob_list(m, result);
+    context.print(out);
   } else {
-    show(detokenizer.finish() + "\n");
+    fmt::print("\n{}", logprob_table(m, result));
   }
   if (result.fault && !context.json())
     return fail(Errc::invalid,
@@ -169,20 +192,26 @@ Result<int> run(const Context& context, const Options& options) {
 void add_generate(CLI::App& app, Context& context) {
   CLI::App* verb = context.verb(
       app, "generate", "continue a prompt with a local model, without any market",
-      "assay generate --model models/tern-q8_0.gguf --chat --prompt \"What is 12 + 30?\"");
+      "assay generate --model models/tern-q8_0.gguf --chat --prompt \"What is 12 + 30?\"\n"
+      "  assay generate --model models/tern-q8_0.gguf --prompt \"Once\" --temp 0.8 --min-p 0.05 "
+      "--repeat-penalty 1.1 --seed 7\n"
+      "  assay generate --model models/tern-q8_0.gguf --prompt \"Once\" --logit-bias 300=-100 "
+      "--stop . --logprobs 3 --json");
   const auto o = std::make_shared<Options>();
   verb->add_option("--model", o->model, "GGUF file")->required();
   verb->add_option("--prompt", o->prompt, "the text to continue, or the question with --chat")
       ->required();
   verb->add_option("-n,--max-tokens", o->max_tokens, "tokens at most (default 128)")
       ->check(CLI::Range(0u, 1u << 24));
-  verb->add_option("--temp", o->sampling.temperature,
-                   "temperature; 0 takes the likeliest (default)")
-      ->check(number_between(0.0f, 1000.0f));
-  verb->add_option("--top-p", o->sampling.top_p, "nucleus; 1 keeps every token (default)")
-      ->check(number_between(1e-6f, 1.0f));
-  verb->add_option("--seed", o->sampling.seed, "seed of the sampler (default 0)")
-      ->check(CLI::Validator(whole_number, "below 2^64"));
+  o->sampling.add_to(verb);
+  verb->add_option("--stop", o->stops, "text that ends the answer; may be repeated")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        return text.empty() ? std::string("the text is empty") : std::string();
+      });
+  verb->add_option("--logprobs", o->logprobs,
+                   "log-probability of each token, and of the N likeliest at its place")
+      ->check(CLI::Range(0, 20));
   verb->add_option("--threads", o->threads, "threads (default: all); never changes the answer")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--isa", o->isa, "instruction set (default: the best); never changes the answer")

@@ -1,4 +1,4 @@
-// assay model id | inspect
+// assay model id | inspect | template
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
@@ -6,6 +6,7 @@
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
 #include "cli/model_file.hpp"
+#include "cli/model_verbs.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::cli {
@@ -105,6 +106,8 @@ void print_details(const ModelFile& m) {
     fmt::print("weights       {:<5} {} bytes\n", type, bytes);
   fmt::print("tokenizer     llama (SentencePiece), {} tokens\n", m.tokenizer.size());
   fmt::print("chat template {}\n", m.chat ? m.chat->source() : "none: " + m.chat_problem);
+  if (m.chat && !m.chat->usable())
+    fmt::print("              not usable: {}\n", m.chat->usable().error().message);
   fmt::print("\n");
   for (const engine::Tensor* tensor : m.model->weights())
     fmt::print("{:<30} {:<5} {}\n", tensor->name, tensor_type(*tensor),
@@ -142,6 +145,7 @@ void add_model(CLI::App& app, Context& context) {
   add("id", "the hashes a receipt names a model by", "assay model id models/tern-q8_0.gguf", false);
   add("inspect", "hashes, shapes, types, tokenizer and template",
       "assay model inspect models/tern-q8_0.gguf --json", true);
+  add_model_template(*model, context);
 }
 
 }  // namespace assay::cli

@@ -39,6 +39,13 @@ std::string hardware_text(const io::Hardware& hardware) {
   return text;
 }
 
+// What is not said is a quarter of the memory: weights are mapped, and others live here too.
+std::uint64_t kv_memory_mib(const ProviderFlags& flags, const io::Hardware& hardware) {
+  constexpr std::uint64_t kUnknown = std::uint64_t{1} << 30;
+  if (flags.kv_memory_mib > 0) return flags.kv_memory_mib;
+  return std::max<std::uint64_t>(hardware.memory_bytes.value_or(kUnknown) / 4 >> 20, 64);
+}
+
 Result<services::ServedModel> served(const Offered& offered, const ProviderFlags& flags,
                                      ThreadPool& pool) {
   TRY(const auto id, offered.claims->identity(pool));
@@ -100,11 +107,16 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
   verb->add_option("--region", s.region, "claimed in the offer, e.g. eu");
-  verb->add_option("--slots", s.slots, "requests computed at a time (default 1)")
+  verb->add_option("--slots", s.slots, "requests of a model computed at a time (default 4)")
       ->check(CLI::Range(1, 256));
   verb->add_option("--queue", s.queue, "requests that may wait beyond that (default 8)")
       ->check(CLI::Range(0, 4096));
-  verb->add_option("--threads", flags.threads, "engine threads of all slots (default: all)")
+  verb->add_option("--kv-memory", flags.kv_memory_mib,
+                   "MiB for the KV caches of all models (default: a quarter of the memory)")
+      ->check(CLI::Range(1, 1 << 24));
+  verb->add_flag("--no-prefix-cache", flags.no_prefix_cache,
+                 "compute every prompt whole, even one this buyer has sent before");
+  verb->add_option("--threads", flags.threads, "engine threads (default: all)")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--stake", flags.stake, "raise the stake to this amount, e.g. 5.00");
   verb->add_option("--rest", s.rest_s,
@@ -143,7 +155,10 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   options.hardware = hardware_text(hardware);
   if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)
     options.vram_mib = static_cast<std::uint32_t>(*hardware.gpus.front().vram_bytes >> 20);
-  options.threads = std::max(1u, thread_count(flags.threads) / options.slots);
+  options.threads = thread_count(flags.threads);
+  options.prefix_cache = !flags.no_prefix_cache;
+  const std::uint64_t kv_mib = kv_memory_mib(flags, hardware);
+  options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());
 
   settle::RemoteLedger ledger(flags.market);
   CHECK_OK(raise_stake(ledger, key, flags.stake));
@@ -155,9 +170,11 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
                                {"url", service->url()},
                                {"port", service->port()},
                                {"address", service->address().to_string()},
-                               {"data", options.data_dir}});
+                               {"data", options.data_dir},
+                               {"kv_memory_mib", kv_mib}});
   else
-    fmt::print("provider ready on {} as {}\n", service->url(), service->address().to_string());
+    fmt::print("provider ready on {} as {}, {} MiB for the KV cache\n", service->url(),
+               service->address().to_string(), kv_mib);
   std::fflush(stdout);
   stop.wait();
   service->stop();

@@ -17,7 +17,9 @@ struct ProviderFlags {
   KeyOptions key;
   std::string price_in, price_out;  // decimal units per million tokens
   std::string market, stake, payout, name;
-  unsigned threads = 0;  // of all slots together
+  unsigned threads = 0;
+  std::uint64_t kv_memory_mib = 0;  // of all models; 0: chosen by the machine's memory
+  bool no_prefix_cache = false;
 };
 void add_provider_flags(CLI::App* verb, ProviderFlags& flags);
 

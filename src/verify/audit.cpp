@@ -1,5 +1,7 @@
 #include "verify/audit.hpp"
 
+#include <bit>
+
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 #include "verify/identity.hpp"
@@ -11,7 +13,7 @@ namespace {
 struct Claimed {
   std::uint32_t count;
   std::optional<std::uint32_t> finish;  // receipts only
-  Hash tape_root, trace_root;
+  Hash tape_root, trace_root, logprobs_root;
   bool fault() const { return finish == static_cast<std::uint32_t>(protocol::Finish::fault); }
 };
 
@@ -96,6 +98,32 @@ std::string describe(const Divergence& d, const Claimed& claimed, const Replay& 
   return fmt::format("diverges at position {}", d.position);
 }
 
+// The first answer token whose log-probabilities are not the replayed ones; the tokens are equal.
+std::optional<Divergence> other_logprob(const protocol::Request& request, const Replay& replay,
+                                        std::span<const std::uint32_t> claimed) {
+  const auto [ours, theirs] = std::ranges::mismatch(replay.logprobs, claimed);
+  if (ours == replay.logprobs.end() && theirs == claimed.end()) return std::nullopt;
+  const auto token =
+      static_cast<std::uint32_t>(ours - replay.logprobs.begin()) / protocol::logprob_width(request);
+  Divergence d;
+  d.position = request.prompt_count - 1 + token;
+  d.logprobs = true;
+  return d;
+}
+
+std::string describe_logprob(const Divergence& d, const Execution& execution, const Replay& replay,
+                             std::span<const std::uint32_t> claimed) {
+  const std::size_t width = 2 * execution.logprobs - 1;
+  const std::size_t at = (d.position - (execution.prompt.size() - 1)) * width;
+  const float ours = std::bit_cast<float>(replay.logprobs[at]);
+  const float theirs = std::bit_cast<float>(claimed[at]);
+  if (std::bit_cast<std::uint32_t>(ours) == std::bit_cast<std::uint32_t>(theirs))
+    return fmt::format("diverges at position {}: the likeliest alternatives are not the model's",
+                       d.position);
+  return fmt::format("diverges at position {}: the chosen token's log-probability is {}, not {}",
+                     d.position, ours, theirs);
+}
+
 Result<AuditReport> audit(const protocol::Request& request, const Claimed& claimed,
                           const protocol::Opening& opening,
                           std::shared_ptr<const engine::Model> model, ThreadPool& pool,
@@ -107,8 +135,18 @@ Result<AuditReport> audit(const protocol::Request& request, const Claimed& claim
   const auto answer = std::span<const std::uint32_t>(opening.answer).first(claimed.count);
   if (protocol::tape_root(opening.salt_secret, answer) != claimed.tape_root)
     return fail(Errc::mismatch, "the opening's answer is not the one the receipt commits to");
+  const std::size_t numbers = std::size_t{claimed.count} * protocol::logprob_width(request);
+  const auto logprobs = std::span<const std::uint32_t>(opening.logprobs)
+                            .first(std::min(numbers, opening.logprobs.size()));
+  TRY(const Hash logprobs_root,
+      protocol::logprobs_root(opening.salt_secret, request, claimed.count, logprobs));
+  if (request.logprobs != 0 && logprobs_root != claimed.logprobs_root)
+    return fail(Errc::mismatch,
+                "the opening's log-probabilities are not the ones the receipt commits to");
   CHECK_OK(check_identity(request, *model, pool, options));
 
+  if (logprobs_root != claimed.logprobs_root)
+    return mismatch("it commits to log-probabilities that were not asked for");
   if (auto ok = protocol::check_runnable(request); !ok)
     return mismatch("no execution of this request exists: " + ok.error().message);
   if (claimed.finish) {
@@ -121,8 +159,8 @@ Result<AuditReport> audit(const protocol::Request& request, const Claimed& claim
 
   const std::int64_t started_ms = clock.now_ms();
   const std::uint32_t layers = model->hyper().layers;
-  const Execution execution{sampling_of(request), opening.salt_secret, opening.prompt, answer,
-                            request.continuation, claimed.fault()};
+  const Execution execution{sampling_of(request), opening.salt_secret, opening.prompt,  answer,
+                            request.continuation, claimed.fault(),     request.logprobs};
   auto run = replay(execution, std::move(model), pool, options.isa, options.progress);
   if (!run && run.error().code == Errc::invalid)
     return mismatch("no execution of this request exists: " + run.error().message);
@@ -134,10 +172,14 @@ Result<AuditReport> audit(const protocol::Request& request, const Claimed& claim
   report.expected_trace_root = report.trace->root();
   report.seconds = static_cast<double>(clock.now_ms() - started_ms) / 1000;
   report.divergence = own_difference(execution, claimed, *run);
-  report.match = !report.divergence && report.expected_trace_root == claimed.trace_root;
-  if (report.match) {
-    report.reason = fmt::format("match: {} positions × {} layers re-executed, every bit equal",
-                                report.positions, layers);
+  if (!report.divergence && report.expected_trace_root == claimed.trace_root) {
+    report.divergence = other_logprob(request, *run, logprobs);
+    report.match = !report.divergence;
+    report.reason = report.match ? fmt::format(
+                                       "match: {} positions × {} layers re-executed, every "
+                                       "bit equal",
+                                       report.positions, layers)
+                                 : describe_logprob(*report.divergence, execution, *run, logprobs);
     return report;
   }
   // The provider's own roots may place the difference earlier than the first wrong token.
@@ -194,8 +236,10 @@ Result<AuditReport> replay_audit(const protocol::Request& request, const protoco
   if (receipt.count != opening.answer.size())
     return fail(Errc::mismatch, "the opening has {} answer tokens, the receipt counts {}",
                 opening.answer.size(), receipt.count);
-  return audit(request, {receipt.count, receipt.finish, receipt.tape_root, receipt.trace_root},
-               opening, std::move(model), pool, options, clock);
+  return audit(
+      request,
+      {receipt.count, receipt.finish, receipt.tape_root, receipt.trace_root, receipt.logprobs_root},
+      opening, std::move(model), pool, options, clock);
 }
 
 Result<AuditReport> replay_audit(const protocol::Request& request,
@@ -203,7 +247,9 @@ Result<AuditReport> replay_audit(const protocol::Request& request,
                                  const protocol::Opening& opening,
                                  std::shared_ptr<const engine::Model> model, ThreadPool& pool,
                                  const AuditOptions& options, const Clock& clock) {
-  return audit(request, {progress.count, std::nullopt, progress.tape_root, progress.trace_root},
+  return audit(request,
+               {progress.count, std::nullopt, progress.tape_root, progress.trace_root,
+                progress.logprobs_root},
                opening, std::move(model), pool, options, clock);
 }
 

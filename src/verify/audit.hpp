@@ -17,6 +17,8 @@ struct Divergence {
   std::optional<std::uint32_t> layer;
   // Set where the chosen token itself differs (position is where it was sampled).
   std::optional<std::uint32_t> expected_token, claimed_token;
+  // Token and states are the model's, the log-probabilities of the token sampled here are not.
+  bool logprobs = false;
   Hash expected{}, claimed{};
 };
 
@@ -39,7 +41,8 @@ struct AuditOptions {
   std::optional<protocol::ExecutionId> identity;
 };
 
-// Checks that the opening belongs to the request (salt, prompt root, stop ids, tape root), then
+// Checks that the opening belongs to request and receipt (salt, prompt root, stop ids, tape root,
+// log-probability root), then
 // replays with this model, whose identity must equal the request's execution id (mismatch error
 // otherwise: that is the caller's model, not the provider's fault).
 // Errors are about inputs; a dishonest receipt is a report with match == false. So is one for a

@@ -187,6 +187,11 @@ void Judge::secrets(const protocol::Opening* opening) {
     if (opening->answer.size() != r.count ||
         protocol::tape_root(opening->salt_secret, opening->answer) != r.tape_root)
       return fail(Errc::mismatch, "the opening's answer is not the one the receipt commits to");
+    TRY(const Hash logprobs,
+        protocol::logprobs_root(opening->salt_secret, request, r.count, opening->logprobs));
+    if (logprobs != r.logprobs_root)
+      return fail(Errc::mismatch,
+                  "the opening's log-probabilities are not the ones the receipt commits to");
     return protocol::check_finish(request, opening->stop_ids, opening->answer, r.finish);
   };
   proven_if("answer", answered(),

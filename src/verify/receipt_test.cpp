@@ -100,6 +100,9 @@ TEST(Receipt, EveryLieHasItsFinding) {
   expect("prompt", [](Trade& t) { t.opening.stop_ids = {1}; });
   expect("answer", [](Trade& t) { t.opening.answer[0] ^= 1; });
   expect("answer", [](Trade& t) { t.opening.answer.pop_back(); });
+  expect("answer", [](Trade& t) { t.opening.logprobs = {1}; });
+  expect("answer",
+         [](Trade& t) { t.file.receipt.message.logprobs_root.fill(1), t.sign_receipt(); });
   expect("answer", [](Trade& t) { t.file.receipt.message.finish = 0, t.sign_receipt(); });
 }
 

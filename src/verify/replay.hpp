@@ -18,23 +18,33 @@ struct Execution {
   std::span<const std::uint32_t> prompt, answer;
   std::uint32_t continuation = 0;
   bool ends_in_fault = false;
+  std::uint32_t logprobs = 0;  // as a request asks for them
   // How many positions that is. Requires a prompt, and an answer unless it ends in a fault.
   std::size_t positions() const { return prompt.size() + answer.size() - (ends_in_fault ? 0 : 1); }
   std::size_t first_sampled() const { return prompt.size() - continuation - 1; }
 };
 
 engine::Sampling sampling_of(const protocol::Request& request);
+// Appends one token's numbers as protocol/tokens.hpp has them.
+void append_logprobs(const engine::HeadLogprobs& head, std::vector<std::uint32_t>& out);
 
 struct Replay {
   TraceBuilder trace;
   std::vector<engine::Token> sampled;  // at positions first_sampled() …; ends before a fault
+  std::vector<std::uint32_t>
+      logprobs;  // of the answer's tokens (protocol/tokens.hpp), if asked for
   std::optional<engine::NumericFault> fault;
 };
+
+// The sampling names only tokens of the vocabulary, and no more alternatives than it has.
+Status check_vocabulary(const engine::Sampling& sampling, std::uint32_t logprobs,
+                        std::uint32_t vocab);
 
 // false cancels. May be empty.
 using ReplayProgress = std::function<bool(double fraction)>;
 
-// Errors: invalid when the tokens do not fit the model (vocabulary, context), cancelled.
+// Errors: invalid when the tokens or the sampling do not fit the model (vocabulary, context),
+// cancelled.
 Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
                       ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress);
 

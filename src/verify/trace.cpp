@@ -1,5 +1,6 @@
 #include "verify/trace.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/assert.hpp"
@@ -102,26 +103,54 @@ Hash TraceBuilder::salt(std::uint32_t position, std::uint32_t layer) const {
   return outer.finish();
 }
 
+void TraceBuilder::reserve(std::uint32_t positions) {
+  const std::size_t before = positions_.size();
+  if (positions <= before) return;
+  positions_.resize(positions);
+  for (std::size_t t = before; t < positions; ++t)
+    positions_[t].leaves.resize(std::size_t{layers_} + 1);
+}
+
+// Touches nothing but the position itself where that is reserved and not yet complete.
 TraceBuilder::Position& TraceBuilder::at(std::uint32_t position) {
-  if (position >= positions_.size()) positions_.resize(std::size_t{position} + 1);
-  Position& p = positions_[position];
-  if (p.leaves.empty()) p.leaves.resize(std::size_t{layers_} + 1);
+  if (position >= positions_.size()) reserve(position + 1);
   if (position < folded_) {
     tree_ = {};
     folded_ = 0;
   }
-  return p;
+  return positions_[position];
+}
+
+void TraceBuilder::put(std::uint32_t position, std::uint32_t layer, const CellRoots& roots) {
+  ASSAY_ASSERT(layer < layers_ && !ended_);
+  Preimage p;
+  p.tag("cell").le32(position).le32(layer).bytes(salt(position, layer));
+  for (const Hash& root : roots) p.bytes(root);
+  Position& into = at(position);
+  if (into.leaves[layer] == Hash{}) ++into.cells;
+  into.leaves[layer] = crypto::leaf_hash(p.done());
 }
 
 void TraceBuilder::cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
                         std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) {
-  ASSAY_ASSERT(layer < layers_ && !ended_);
-  Preimage p;
-  p.tag("cell").le32(position).le32(layer).bytes(salt(position, layer));
-  p.bytes(vector_root(x)).bytes(vector_root(k)).bytes(vector_root(v));
-  Position& into = at(position);
-  if (into.leaves[layer] == Hash{}) ++into.cells;
-  into.leaves[layer] = crypto::leaf_hash(p.done());
+  const CellRoots roots{vector_root(x), vector_root(k), vector_root(v)};
+  put(position, layer, roots);
+  positions_[position].last = roots;
+}
+
+void TraceBuilder::keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) {
+  ASSAY_ASSERT(memo.size() == kMemoBytes && positions_[position].leaves[layer] != Hash{});
+  auto to = memo.begin();
+  for (const Hash& root : positions_[position].last) to = std::ranges::copy(root, to).out;
+}
+
+void TraceBuilder::recall(std::uint32_t position, std::uint32_t layer,
+                          std::span<const std::uint8_t> memo) {
+  ASSAY_ASSERT(memo.size() == kMemoBytes);
+  CellRoots roots;
+  for (std::size_t i = 0; i < roots.size(); ++i)
+    std::ranges::copy(memo.subspan(i * sizeof(Hash), sizeof(Hash)), roots[i].begin());
+  put(position, layer, roots);
 }
 
 void TraceBuilder::head(std::uint32_t position, std::span<const float> x,

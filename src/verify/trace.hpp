@@ -21,15 +21,24 @@
 namespace assay::verify {
 
 // Collects leaf hashes only (32 bytes a leaf); cells may come in any order of position and layer.
+// What it keeps of a cell for a prefix cache are the roots of x, k and v: no salt is in them, so
+// that they serve any request.
 class TraceBuilder : public engine::StateSink {
  public:
+  static constexpr std::size_t kMemoBytes = 3 * sizeof(Hash);
+
   TraceBuilder(const Hash& salt_secret, std::uint32_t layers);
 
+  void reserve(std::uint32_t positions) override;
   void cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
             std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) override;
   void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
             engine::Token token) override;
   void fault(engine::NumericFault fault) override;
+  std::size_t memo_bytes() const override { return kMemoBytes; }
+  void keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) override;
+  void recall(std::uint32_t position, std::uint32_t layer,
+              std::span<const std::uint8_t> memo) override;
 
   // Positions whose leaves are complete, counted from 0 without a gap.
   std::uint32_t positions() const;
@@ -41,13 +50,16 @@ class TraceBuilder : public engine::StateSink {
   std::vector<Hash> leaves(std::uint32_t position) const;
 
  private:
+  using CellRoots = std::array<Hash, 3>;  // of x, k and v
   struct Position {
     std::vector<Hash> leaves;  // L cells, then the head; all zero where it has not come
+    CellRoots last{};          // of the cell that came last
     std::uint32_t cells = 0;   // how many cells have come
     bool head = false;
     bool fault = false;  // leaves end with the fault
   };
   Position& at(std::uint32_t position);
+  void put(std::uint32_t position, std::uint32_t layer, const CellRoots& roots);
   Hash salt(std::uint32_t position, std::uint32_t layer) const;
   bool complete(const Position& p) const { return p.fault || p.cells == layers_; }
   std::span<const Hash> leaves_of(const Position& p) const;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/hex.hpp"
+#include "base/thread_pool.hpp"
 #include "verify/trace_testutil.hpp"
 
 namespace assay::verify {
@@ -170,6 +171,51 @@ TEST(Trace, FaultEndsTheTraceWhateverCameBeyond) {
     EXPECT_EQ(prefill.root(), decode.root()) << layer;
     EXPECT_NE(prefill.root(), root_of(states));
   }
+}
+
+// What a request keeps of a cell serves another with its own salts, and nothing of the first's.
+TEST(Trace, RecalledCellsAreThoseThatWereComputed) {
+  const Shape shape{.layers = 3, .positions = 5, .dim = 300, .kv = 4, .vocab = 6, .first_head = 4};
+  States states = make_states(shape);
+  TraceBuilder first(states.salt_secret, shape.layers);
+  std::vector<std::array<std::uint8_t, TraceBuilder::kMemoBytes>> memos;
+  ASSERT_EQ(first.memo_bytes(), TraceBuilder::kMemoBytes);
+  for (const auto& c : states.cells) {
+    first.cell(c.position, c.layer, c.x, c.k, c.v);
+    first.keep(c.position, c.layer, memos.emplace_back());
+  }
+  states.salt_secret[0] ^= 1;
+  TraceBuilder second(states.salt_secret, shape.layers);
+  second.reserve(2);
+  for (std::size_t i = states.cells.size(); i-- > 0;)
+    second.recall(states.cells[i].position, states.cells[i].layer, memos[i]);
+  for (const auto& h : states.heads) second.head(h.position, h.x, h.logits, h.token);
+  EXPECT_EQ(second.root(), root_of(states));
+  TraceBuilder bent(states.salt_secret, shape.layers);
+  memos[4][40] ^= 1;
+  for (std::size_t i = 0; i < states.cells.size(); ++i)
+    bent.recall(states.cells[i].position, states.cells[i].layer, memos[i]);
+  for (const auto& h : states.heads) bent.head(h.position, h.x, h.logits, h.token);
+  EXPECT_NE(bent.root(), second.root());
+}
+
+TEST(Trace, CellsOfReservedPositionsMayComeFromSeveralThreads) {
+  const Shape shape{.layers = 4, .positions = 64, .dim = 64, .kv = 8, .vocab = 6, .first_head = 60};
+  const States states = make_states(shape);
+  TraceBuilder trace(states.salt_secret, shape.layers);
+  ThreadPool pool(3);
+  for (std::uint32_t begin = 0; begin < shape.positions; begin += 16) {  // passes
+    trace.reserve(begin + 16);
+    EXPECT_EQ(trace.positions(), begin);
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+      pool.parallel_for(16, 1, [&](std::size_t from, std::size_t to) {
+        for (const auto& c : states.cells)
+          if (c.layer == layer && c.position >= begin + from && c.position < begin + to)
+            trace.cell(c.position, c.layer, c.x, c.k, c.v);
+      });
+  }
+  for (const auto& h : states.heads) trace.head(h.position, h.x, h.logits, h.token);
+  EXPECT_EQ(trace.root(), root_of(states));
 }
 
 TEST(Trace, SaltsAreHmac) {

@@ -105,6 +105,7 @@ Trade make_trade(const ToyModel& serving, const ToyModel& claimed, const TradeOp
   request.max_tokens = options.max_tokens;
   request.stop_root = stop_root(options.stop_ids);
   request.salt_commitment = salt_commitment(t.opening.salt_secret);
+  if (options.ask) options.ask(request);
   request.cap = *cap_for(lease, request.prompt_count, request.max_tokens);
   request.expires = 900;
   f.request = sign(f.domain, request, t.buyer);
@@ -118,7 +119,8 @@ Trade make_trade(const ToyModel& serving, const ToyModel& claimed, const TradeOp
   sink.at = options.flip;
   sink.layers = serving.model->hyper().layers;
   engine::Session session(serving.model, pool, engine::Isa::scalar, serving.model->hyper().context);
-  const engine::Sampling sampling = sampling_of(request);
+  engine::Sampling sampling = sampling_of(request);
+  if (options.cheat) options.cheat(sampling);
   std::vector<engine::Token> next = options.prompt;
   std::uint32_t from = request.prompt_count - request.continuation - 1;
   Receipt& r = f.receipt.message;
@@ -127,16 +129,19 @@ Trade make_trade(const ToyModel& serving, const ToyModel& claimed, const TradeOp
     message.count = static_cast<std::uint32_t>(t.opening.answer.size());
     message.tape_root = tape_root(t.opening.salt_secret, t.opening.answer);
     message.trace_root = t.trace->root();
+    message.logprobs_root =
+        *logprobs_root(t.opening.salt_secret, request, message.count, t.opening.logprobs);
     message.amount = *amount_of(lease, request, message.count);
   };
   for (;;) {
-    const auto out = session.run(next, from, sampling, &sink);
+    const auto out = session.run(next, from, sampling, &sink, request.logprobs);
     if (out.fault) {
       r.finish = static_cast<std::uint32_t>(Finish::fault);
       break;
     }
     const auto token = out.sampled.back();
     t.opening.answer.push_back(token);
+    if (!out.logprobs.empty()) append_logprobs(out.logprobs.back(), t.opening.logprobs);
     describe(t.progress.emplace_back());
     if (std::ranges::binary_search(options.stop_ids, token)) {
       r.finish = static_cast<std::uint32_t>(Finish::stop);

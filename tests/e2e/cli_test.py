@@ -40,6 +40,40 @@ def usage_errors_exit_2(t):
     t.cli(code=2)
 
 
+def sampling_options(t):
+    ask = ["generate", "--model", MODEL, "--chat", "--prompt", "Tell me a short story about a fox.", "-n", "40",
+           "--seed", "3"]
+    plain = t.json(*ask, "--temp", "2")
+    greedy = t.json(*ask)
+    for same in (["--top-k", "1"], ["--min-p", "1"]):
+        expect_equal(t.json(*ask, "--temp", "2", *same)["tokens"], greedy["tokens"], " ".join(same))
+    for other in (["--repeat-penalty", "1.5"], ["--presence-penalty", "2"], ["--frequency-penalty", "2"],
+                  ["--logit-bias", "300=-100", "--logit-bias", "301=100"]):
+        expect(t.json(*ask, "--temp", "2", *other)["tokens"] != plain["tokens"], f"{other} changes nothing")
+    expect_equal(t.json(*ask, "--logit-bias", "301=100")["tokens"], [301] * 40, "a forced token")
+
+    stop = greedy["text"][3:5]
+    run = t.json(*ask, "--stop", stop, "--stop", "never said")
+    expect_equal(run["text"], greedy["text"][:greedy["text"].index(stop)], "text before the stop string")
+    expect_equal(run["finish"], "stop", "finish")
+
+    logprobs = t.json(*ask, "--logprobs", "3")["logprobs"]
+    expect_equal([entry["token"] for entry in logprobs], greedy["tokens"], "tokens of the log-probabilities")
+    for entry in logprobs:
+        expect_equal(len(entry["top"]), 3, "alternatives")
+        expect_equal(entry["top"][0]["token"], entry["token"], "arg-max is the likeliest")
+        expect_equal(entry["top"][0]["logprob"], entry["logprob"], "its log-probability")
+    table = t.cli(*ask, "--logprobs", "1").stdout
+    expect_equal(len([line for line in table.splitlines() if line.startswith("  ")]), len(logprobs), "lines of the table")
+
+    for bad in (["--logit-bias", "300"], ["--logit-bias", "x=1"], ["--logit-bias", "1=101"], ["--logit-bias", "1=nan"],
+                ["--top-k", "-1"], ["--min-p", "2"], ["--repeat-penalty", "0"], ["--presence-penalty", "3"],
+                ["--logprobs", "21"], ["--stop", ""]):
+        t.cli(*ask, *bad, code=2)
+    one_line_error(t, "twice", *ask, "--logit-bias", "1=1", "--logit-bias", "1=2")
+    one_line_error(t, "vocabulary", *ask, "--logit-bias", "4000000000=1")
+
+
 def model_file_errors(t):
     with Folder() as folder:
         raw = MODEL.read_bytes()
@@ -108,5 +142,5 @@ def identity_is_complete(t):
 
 
 if __name__ == "__main__":
-    Runner().run(help_has_examples, usage_errors_exit_2, model_file_errors, json_errors_are_json,
+    Runner().run(help_has_examples, usage_errors_exit_2, sampling_options, model_file_errors, json_errors_are_json,
                  port_in_use_and_wrong_passphrase, colour_only_on_a_terminal, identity_is_complete)

@@ -133,12 +133,34 @@ for (const entry of commitments.token_roots) {
   assert.equal(tokenRoot(tokens, secret, 'assay/tape/v0'), entry.tape_root)
   assert.equal(tokenRoot(tokens), entry.stop_root)
 }
+function logprobsRoot(numbers, width, secret) {
+  if (width === 0) return '0x' + '00'.repeat(32)
+  const leaves = []
+  for (let i = 0; i * width < numbers.length; i++) {
+    const index = Buffer.alloc(8)
+    index.writeBigUInt64LE(BigInt(i))
+    const salt = createHmac('sha256', secret).update('assay/logprobs/v0').update(index).digest()
+    const leaf = Buffer.alloc(4 * width)
+    numbers.slice(i * width, (i + 1) * width).forEach((n, k) => leaf.writeUInt32LE(n, 4 * k))
+    leaves.push(sha(Buffer.of(0), salt, leaf))
+  }
+  return '0x' + fold(leaves, hashNode, sha()).toString('hex')
+}
+const widthOf = (asked) => (asked === 0 ? 0 : 1 + 2 * (asked - 1))
+for (const entry of commitments.logprobs_roots) {
+  const width = widthOf(Number(entry.logprobs))
+  const numbers = Array.from({ length: Number(entry.count) * width }, (_, i) => i + 1)
+  assert.equal(logprobsRoot(numbers, width, bytes(entry.salt_secret)), entry.logprobs_root)
+}
 const opening = read('opening.json')
 const list = (tokens) => tokens.map(Number)
 assert.equal(tokenRoot(list(opening.prompt), bytes(opening.salt_secret), 'assay/prompt/v0'),
   file.request.message.prompt_root)
 assert.equal(tokenRoot(list(opening.answer), bytes(opening.salt_secret), 'assay/tape/v0'),
   file.receipt.message.tape_root)
+assert.equal(
+  logprobsRoot(list(opening.logprobs), widthOf(Number(file.request.message.logprobs)),
+    bytes(opening.salt_secret)), file.receipt.message.logprobs_root)
 
 const ceil = (tokens, price) => (BigInt(tokens) * BigInt(price) + 999_999n) / 1_000_000n
 for (const { prompt, answer, price_in, price_out, amount } of commitments.prices) {

@@ -91,6 +91,85 @@ await check("completions", async () => {
   expect(text === reply.choices[0].text, "streamed text differs");
 });
 
+const entryIsSound = (entry, n) => {
+  expect(typeof entry.token === "string" && entry.logprob <= 0, `entry ${JSON.stringify(entry)}`);
+  expect(entry.bytes === null || Buffer.from(entry.bytes).toString() === entry.token ||
+    entry.token.includes("\ufffd"), `bytes ${entry.bytes} of ${JSON.stringify(entry.token)}`);
+  expect(entry.top_logprobs.length === n, `${entry.top_logprobs.length} alternatives`);
+  for (let i = 1; i < n; i += 1)
+    expect(entry.top_logprobs[i - 1].logprob >= entry.top_logprobs[i].logprob, "likeliest first");
+  if (n > 0) expect(entry.logprob <= entry.top_logprobs[0].logprob, "nothing is likelier than the likeliest");
+};
+
+await check("chat_logprobs", async () => {
+  const ask = { model, messages: [{ role: "user", content: "Tell me a short story about a fox." }], seed: 4, temperature: 0.8,
+    max_tokens: 24, logprobs: true, top_logprobs: 4 };
+  const whole = (await client.chat.completions.create(ask)).choices[0];
+  const content = whole.logprobs.content;
+  expect(content.length >= 20, `${content.length} tokens`);
+  content.forEach((entry) => entryIsSound(entry, 4));
+  expect(Buffer.concat(content.map((e) => Buffer.from(e.bytes ?? []))).toString() === whole.message.content,
+    "the bytes are the text");
+  const streamed = [];
+  for await (const chunk of await client.chat.completions.create({ ...ask, stream: true }))
+    streamed.push(...(chunk.choices[0]?.logprobs?.content ?? []));
+  expect(JSON.stringify(streamed) === JSON.stringify(content), "streamed log-probabilities differ");
+  const plain = (await client.chat.completions.create({ ...ask, logprobs: false, top_logprobs: undefined })).choices[0];
+  expect(plain.logprobs === null && plain.message.content === whole.message.content, "asking changes nothing");
+  const greedy = (await client.chat.completions.create({ ...ask, temperature: 0, top_logprobs: 1 })).choices[0];
+  for (const entry of greedy.logprobs.content)
+    expect(entry.token === entry.top_logprobs[0].token && entry.logprob === entry.top_logprobs[0].logprob, "arg-max");
+});
+
+await check("completion_logprobs", async () => {
+  const ask = { model, prompt: "The capital of", max_tokens: 8, temperature: 0, logprobs: 3 };
+  const whole = (await client.completions.create(ask)).choices[0];
+  const { tokens, token_logprobs, top_logprobs, text_offset } = whole.logprobs;
+  expect(tokens.length === token_logprobs.length && tokens.length === top_logprobs.length, "lengths");
+  expect(tokens.join("") === whole.text && text_offset[0] === 0, `tokens ${tokens}`);
+  tokens.forEach((token, i) => {
+    expect(top_logprobs[i][token] === token_logprobs[i], "the chosen token is the likeliest");
+    expect(whole.text.slice(text_offset[i]).startsWith(token), `offset ${text_offset[i]}`);
+  });
+  const streamed = [];
+  for await (const chunk of await client.completions.create({ ...ask, stream: true }))
+    streamed.push(...(chunk.choices[0]?.logprobs?.tokens ?? []));
+  expect(JSON.stringify(streamed) === JSON.stringify(tokens), "streamed tokens differ");
+});
+
+await check("logit_bias_forces_and_forbids", async () => {
+  const ask = { model, prompt: "The capital of", max_tokens: 6, temperature: 1, seed: 9 };
+  const forced = (await client.completions.create({ ...ask, logit_bias: { 300: 100 }, logprobs: 0 })).choices[0];
+  expect(new Set(forced.logprobs.tokens).size === 1, `forced ${forced.logprobs.tokens}`);
+  // One bias against another: what -100 forbids, +100 forces no more.
+  const other = (await client.completions.create({ ...ask, logit_bias: { 300: 99, 301: 100 }, logprobs: 0, temperature: 0 })).choices[0];
+  expect(!other.logprobs.tokens.includes(forced.logprobs.tokens[0]), "the greater bias wins");
+  const forbidden = (await client.completions.create({ ...ask, logit_bias: { 300: -100 }, temperature: 0, logprobs: 1 })).choices[0];
+  expect(!forbidden.logprobs.tokens.includes(forced.logprobs.tokens[0]), "a forbidden token came");
+});
+
+await check("penalties_and_filters", async () => {
+  const ask = { model, messages: [{ role: "user", content: "Tell me a short story about a fox." }], temperature: 2, seed: 21, max_tokens: 60 };
+  const text = async (more) => (await client.chat.completions.create({ ...ask, ...more })).choices[0].message.content;
+  const plain = await text({});
+  for (const more of [{ presence_penalty: 2 }, { frequency_penalty: 2 }, { repetition_penalty: 1.5 }, { repeat_penalty: 1.5 },
+    { min_p: 0.9 }, { top_k: 2 }])
+    expect((await text(more)) !== plain, `${JSON.stringify(more)} changes nothing`);
+  expect((await text({ repetition_penalty: 1.5 })) === (await text({ repeat_penalty: 1.5 })), "two names for one thing");
+  const greedy = await text({ temperature: 0 });
+  expect((await text({ top_k: 1 })) === greedy, "top_k 1 is temperature 0");
+  expect((await text({ min_p: 1 })) === greedy, "min_p 1 is temperature 0");
+});
+
+await check("sampling_refusals_name_the_field", async () => {
+  const ask = { model, messages: question };
+  for (const [more, field] of [[{ presence_penalty: 3 }, "presence_penalty"], [{ frequency_penalty: -3 }, "frequency_penalty"],
+    [{ repetition_penalty: 0 }, "repetition_penalty"], [{ min_p: 2 }, "min_p"], [{ top_k: 0.5 }, "top_k"],
+    [{ logit_bias: { x: 1 } }, "logit_bias"], [{ logit_bias: { 99999999: 1 } }, "logit_bias"],
+    [{ logprobs: true, top_logprobs: 21 }, "top_logprobs"], [{ top_logprobs: 2 }, "top_logprobs"]])
+    await refused(client.chat.completions.create({ ...ask, ...more }), 400, field);
+});
+
 await check("models", async () => {
   const ids = [];
   for await (const entry of client.models.list()) ids.push(entry.id);

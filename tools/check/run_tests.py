@@ -5,9 +5,11 @@ Unit tests are the *_test programs of the build folder, end-to-end tests the tes
 scripts (each prints "ok NAME" / "FAIL NAME: why" / "skip NAME: why" lines), house checks the scripts
 beside this file. A test program that dies counts as a failure; a skip is printed with its reason."""
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tempfile
@@ -22,19 +24,41 @@ class Tally:
         self.passed, self.failed, self.skipped = 0, [], []
 
 
-def unit(program, tally):
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        start = time.monotonic()
-        run = subprocess.run([program, f"--gtest_output=json:{report.name}", "--gtest_brief=1"], cwd=ROOT,
-                             capture_output=True, text=True, errors="replace", timeout=900)
-        try:
-            suites = json.load(open(report.name)).get("testsuites", [])
-        except ValueError:
-            suites = []
+# The AArch64 programs (tests/aarch64) under qemu-user: (program, qemu's CPU, tests). The CPU "max"
+# has dot products, cortex-a53 does not, so both choices of the dispatch run. Parsers and the serving
+# loop are the same there as here and stay out: they would take most of the time.
+QEMU = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")
+AARCH64 = (
+    ("assay_base_test", "max", "*"),
+    ("assay_canon_test", "max", "*"),
+    ("assay_engine_test", "max", "-Batcher*:Jinja*:Gguf*:Bpe*:Corpus*"),
+    ("assay_engine_test", "cortex-a53", "*KernelsTest*:*AttentionTest*:*ProductTest*:SelfTest*:Isa*:FpEnvironment*"),
+)
+
+
+class Run:
+    """One test program, run to its end; tally() counts what it reported."""
+
+    def __init__(self, program, label=None, prefix=(), tests="*"):
+        self.program, self.label = program, label or program.name
+        with tempfile.NamedTemporaryFile(suffix=".json") as report:
+            start = time.monotonic()
+            self.run = subprocess.run([*prefix, program, f"--gtest_output=json:{report.name}", "--gtest_brief=1",
+                                       f"--gtest_filter={tests}"], cwd=ROOT,
+                                      capture_output=True, text=True, errors="replace", timeout=900)
+            self.seconds = time.monotonic() - start
+            try:
+                self.suites = json.load(open(report.name)).get("testsuites", [])
+            except ValueError:
+                self.suites = []
+
+
+def unit(result, tally):
+    run, suites = result.run, result.suites
     before = tally.passed, len(tally.failed)
     for suite in suites:
         for case in suite["testsuite"]:
-            name = f"{program.name}: {suite['name']}.{case['name']}"
+            name = f"{result.label}: {suite['name']}.{case['name']}"
             if case.get("result") == "SKIPPED":
                 reason = " ".join(s.get("message", "") for s in case.get("skipped", [])) or "no reason given"
                 tally.skipped.append(f"{name}: {' '.join(reason.split())}")
@@ -45,10 +69,22 @@ def unit(program, tally):
     if run.returncode != 0:
         print(run.stdout[-6000:] + run.stderr[-3000:])
         if len(tally.failed) == before[1]:
-            tally.failed.append(f"{program.name}: exit status {run.returncode}")
+            tally.failed.append(f"{result.label}: exit status {run.returncode}")
     elif not suites:
-        tally.failed.append(f"{program.name}: reported no tests")
-    print(f"  {program.name}: {tally.passed - before[0]} passed, {time.monotonic() - start:.1f} s", flush=True)
+        tally.failed.append(f"{result.label}: reported no tests")
+    print(f"  {result.label}: {tally.passed - before[0]} passed, {result.seconds:.1f} s", flush=True)
+
+
+def aarch64(folder, only, tally):
+    wanted = [(folder / name, f"aarch64 {cpu} {name}", (*QEMU, "-cpu", cpu), tests)
+              for name, cpu, tests in AARCH64 if only in f"aarch64 {cpu} {name}"]
+    missing = {program.name for program, *_ in wanted if not os.access(program, os.X_OK)}
+    if missing:
+        tally.failed.append(f"aarch64: {', '.join(sorted(missing))} not built (make aarch64)")
+        return
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(lambda arguments: Run(*arguments), wanted):
+            unit(result, tally)
 
 
 def script(path, arguments, tally):
@@ -92,6 +128,7 @@ def house(name, tally):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build/release")
+    parser.add_argument("--aarch64", default="build/aarch64")
     parser.add_argument("--only", default="", help="substring of the test program or script")
     options = parser.parse_args()
     build = (ROOT / options.build).resolve()
@@ -101,7 +138,9 @@ def main():
             house(name, tally)
     for program in sorted(p for p in (build / "src").glob("assay_*_test") if os.access(p, os.X_OK)):
         if options.only in program.name:
-            unit(program, tally)
+            unit(Run(program), tally)
+    if platform.machine() != "aarch64":  # there, the programs above are these
+        aarch64(ROOT / options.aarch64, options.only, tally)
     for path in sorted((ROOT / "tests/e2e").glob("*_test.py")):
         if options.only in path.name:
             script(path, ["--assay", str(build / "src/assay")], tally)

@@ -16,5 +16,15 @@ for corpus in tests/fuzz/corpus/*/; do
     -artifact_prefix="$found/" "$found" "$corpus" 2>&1 | tail -n 3
 done
 
+# Random shapes and hostile numbers, every kernel table against the canon.
+echo "soak: products for $seconds s per table"
+ASSAY_SOAK_SECONDS=$seconds build/release/src/assay_engine_test \
+  --gtest_filter='*ProductTest.RandomShapes*' | tail -n 3
+echo "soak: attention and the rest of the kernels for $seconds s per table"
+ASSAY_SOAK_SECONDS=$seconds build/release/src/assay_engine_test \
+  --gtest_filter='*AttentionTest.Hostile*:*KernelsTest.*Row*' | tail -n 3
+
+tools/check/same_bits.sh
+
 /usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
 echo "soak: done"

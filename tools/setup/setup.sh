@@ -29,10 +29,11 @@ for group in "$@"; do
         libfmt-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev)
       packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
     test)
-      packages+=(python3 python3-numpy curl ca-certificates)
+      packages+=(python3 python3-numpy python3-jinja2 curl ca-certificates
+        g++-aarch64-linux-gnu qemu-user googletest)
       npm_folders+=(tests/peers tests/peers/llama) ;;
     clang)
-      packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19) ;;
+      packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19 lld-19) ;;
     *) echo "setup: unknown group '$group'" >&2; exit 2 ;;
   esac
 done

@@ -74,10 +74,10 @@ bool Answers::try_candidate(const Plan& plan, const market::Candidate& candidate
                             TokenSink& sink, Answer& answer) {
   const bool held = delivery == Delivery::verify_before_stream;
   const auto gone = [&] { return sink.gone(); };
-  const auto on_tokens = [&](std::span<const std::uint32_t> tokens) {
+  const auto on_tokens = [&](const protocol::TokenEvent& event) {
     if (held) return true;
-    answer.tokens.insert(answer.tokens.end(), tokens.begin(), tokens.end());
-    return sink.tokens(tokens);
+    answer.tokens.insert(answer.tokens.end(), event.tokens.begin(), event.tokens.end());
+    return sink.tokens(event);
   };
   // Held tokens of a provider that died were never shown: the next one starts afresh.
   answer.attempts.push_back(attempts_.run(plan, candidate, answer.tokens, on_tokens, gone));
@@ -152,7 +152,8 @@ bool Answers::release_verified(Attempt& attempt, TokenSink& sink, Answer& answer
     return false;
   }
   answer.tokens = attempt.tokens;
-  answer.finish = sink.tokens(attempt.tokens) ? *attempt.finish : protocol::Finish::stop;
+  answer.finish =
+      sink.tokens({attempt.tokens, attempt.logprobs}) ? *attempt.finish : protocol::Finish::stop;
   return true;
 }
 

@@ -9,7 +9,7 @@ namespace assay::services {
 struct TokenSink {
   virtual ~TokenSink() = default;
   // false: enough (a stop string).
-  virtual bool tokens(std::span<const std::uint32_t> tokens) = 0;
+  virtual bool tokens(const protocol::TokenEvent& event) = 0;
   virtual bool gone() = 0;  // nobody listens any more
 };
 

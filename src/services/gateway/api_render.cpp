@@ -28,8 +28,9 @@ json::object ApiRenderer::frame(bool chunk) const {
           {"model", model_}};
 }
 
-json::object ApiRenderer::whole(std::string_view text, std::string_view finish_reason,
-                                const Usage& usage, const json::object& assay) const {
+json::object ApiRenderer::whole(std::string_view text, json::value logprobs,
+                                std::string_view finish_reason, const Usage& usage,
+                                const json::object& assay) const {
   json::object out = frame(false);
   json::object choice{{"index", 0}};
   if (kind_ == ApiRequest::Kind::chat) {
@@ -37,7 +38,7 @@ json::object ApiRenderer::whole(std::string_view text, std::string_view finish_r
   } else {
     choice["text"] = text;
   }
-  choice["logprobs"] = nullptr;
+  choice["logprobs"] = std::move(logprobs);
   choice["finish_reason"] = finish_reason;
   out["choices"] = json::array{std::move(choice)};
   out["usage"] = usage_object(usage);
@@ -60,14 +61,15 @@ json::object ApiRenderer::opening_chunk(bool include_usage) const {
                include_usage);
 }
 
-json::object ApiRenderer::text_chunk(std::string_view text, bool include_usage) const {
+json::object ApiRenderer::text_chunk(std::string_view text, json::value logprobs,
+                                     bool include_usage) const {
   json::object choice{{"index", 0}};
   if (kind_ == ApiRequest::Kind::chat) {
     choice["delta"] = {{"content", text}};
   } else {
     choice["text"] = text;
   }
-  choice["logprobs"] = nullptr;
+  choice["logprobs"] = std::move(logprobs);
   choice["finish_reason"] = nullptr;
   return piece(std::move(choice), include_usage);
 }

@@ -15,12 +15,13 @@ class ApiRenderer {
   // id without its prefix; created in Unix seconds.
   ApiRenderer(ApiRequest::Kind kind, std::string id, std::string model, std::int64_t created);
 
-  json::object whole(std::string_view text, std::string_view finish_reason, const Usage& usage,
-                     const json::object& assay) const;
+  // logprobs: token_logprobs.hpp; null where none are asked for.
+  json::object whole(std::string_view text, json::value logprobs, std::string_view finish_reason,
+                     const Usage& usage, const json::object& assay) const;
 
   // Chunks of a stream. With include_usage every chunk carries "usage": null but the last.
   json::object opening_chunk(bool include_usage) const;  // the role; chat only
-  json::object text_chunk(std::string_view text, bool include_usage) const;
+  json::object text_chunk(std::string_view text, json::value logprobs, bool include_usage) const;
   json::object final_chunk(std::string_view finish_reason, bool include_usage,
                            const json::object& assay) const;
   json::object usage_chunk(const Usage& usage, const json::object& assay) const;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "services/gateway/api_fields.hpp"
+#include "services/gateway/api_sampling.hpp"
 
 namespace assay::services {
 namespace {
@@ -11,9 +12,26 @@ namespace {
 constexpr std::size_t kStopMax = 4;
 constexpr std::size_t kMessagesMax = 2048;
 
-constexpr std::string_view kShared[] = {"model", "stream",   "stream_options", "temperature",
-                                        "top_p", "seed",     "max_tokens",     "stop",
-                                        "n",     "provider", "verification"};
+constexpr std::string_view kShared[] = {"model",
+                                        "stream",
+                                        "stream_options",
+                                        "temperature",
+                                        "top_p",
+                                        "top_k",
+                                        "min_p",
+                                        "presence_penalty",
+                                        "frequency_penalty",
+                                        "repetition_penalty",
+                                        "repeat_penalty",
+                                        "logit_bias",
+                                        "logprobs",
+                                        "seed",
+                                        "max_tokens",
+                                        "stop",
+                                        "n",
+                                        "provider",
+                                        "verification"};
+constexpr std::string_view kChatOnly[] = {"messages", "max_completion_tokens", "top_logprobs"};
 // They change nothing about the answer: labels, or promises of the service they were made for.
 constexpr std::string_view kHarmless[] = {"user",
                                           "store",
@@ -28,14 +46,12 @@ bool one_of(std::string_view key, const std::string_view (&keys)[N]) {
   return std::find(std::begin(keys), std::end(keys), key) != std::end(keys);
 }
 
-// Fields that exist in OpenAI's API and that canon 0 cannot honour, unless they ask for nothing.
+// Fields that exist in OpenAI's API and that nothing here can honour, unless they ask for nothing.
 bool asks_for_nothing(std::string_view key, const json::value& value) {
   if (value.is_null()) return true;
   if (const auto* a = value.if_array(); a != nullptr && a->empty()) return true;
   if (const auto* o = value.if_object(); o != nullptr && o->empty()) return true;
   if (const auto* b = value.if_bool(); b != nullptr && !*b) return true;
-  if (key == "presence_penalty" || key == "frequency_penalty")
-    return value.is_number() && value.to_number<double>() == 0.0;
   if (key == "best_of") return value.is_number() && value.to_number<double>() == 1.0;
   if (key == "top_logprobs") return value.is_number() && value.to_number<double>() == 0.0;
   if (key == "suffix" || key == "tool_choice" || key == "function_call")
@@ -51,16 +67,12 @@ bool asks_for_nothing(std::string_view key, const json::value& value) {
 constexpr std::string_view kUnsupported[] = {"audio",
                                              "best_of",
                                              "echo",
-                                             "frequency_penalty",
                                              "function_call",
                                              "functions",
-                                             "logit_bias",
-                                             "logprobs",
                                              "modalities",
                                              "moderation",
                                              "parallel_tool_calls",
                                              "prediction",
-                                             "presence_penalty",
                                              "reasoning_effort",
                                              "response_format",
                                              "suffix",
@@ -105,14 +117,7 @@ ApiResult<void> read_stream(const Fields& fields, ApiRequest& out) {
 }
 
 ApiResult<void> read_sampling(const Fields& fields, ApiRequest& out) {
-  TRY(const auto temperature, fields.number("temperature", 0.0, 2.0));
-  // Clients send 1e-8 for "greedy"; as a divisor it would only overflow.
-  if (temperature) out.temperature = *temperature < 1e-4 ? 0.0f : static_cast<float>(*temperature);
-  TRY(const auto top_p, fields.number("top_p", 0.0, 1.0));
-  if (top_p) out.top_p = static_cast<float>(*top_p);
-  if (!(out.top_p > 0.0f))
-    return api_fail(400, "invalid_value", "top_p",
-                    "'top_p' must be above 0; for arg-max send \"temperature\": 0");
+  CHECK_OK(read_filters(fields, out.sampling));
   TRY(out.seed, fields.seed("seed"));
   TRY(out.max_tokens, fields.count("max_tokens", 1));
   TRY(const auto n, fields.count("n", 1));
@@ -125,9 +130,8 @@ ApiResult<void> read_sampling(const Fields& fields, ApiRequest& out) {
 ApiResult<ApiRequest> read_shared(const Fields& fields, ApiRequest::Kind kind) {
   for (const auto& [key_view, value] : fields.object()) {
     const std::string_view key = key_view;
-    const bool chat_only = key == "messages" || key == "max_completion_tokens";
     if (one_of(key, kShared) || one_of(key, kHarmless)) continue;
-    if (kind == ApiRequest::Kind::chat ? chat_only : key == "prompt") continue;
+    if (kind == ApiRequest::Kind::chat ? one_of(key, kChatOnly) : key == "prompt") continue;
     if (!one_of(key, kUnsupported))
       return api_fail(400, "unknown_parameter", std::string(key),
                       "Unrecognized request argument supplied: {}", key);
@@ -138,6 +142,8 @@ ApiResult<ApiRequest> read_shared(const Fields& fields, ApiRequest::Kind kind) {
   ApiRequest out;
   out.kind = kind;
   TRY(out.model, fields.text("model"));
+  TRY(out.sampling.logprobs,
+      kind == ApiRequest::Kind::chat ? read_chat_logprobs(fields) : read_text_logprobs(fields));
   CHECK_OK(read_stream(fields, out));
   CHECK_OK(read_sampling(fields, out));
   CHECK_OK(read_stop(fields, out));

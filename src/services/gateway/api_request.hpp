@@ -37,8 +37,9 @@ struct ApiRequest {
   std::string model;
   // Chat: messages. Text: a string, or token ids taken as they are.
   std::variant<std::vector<engine::ChatMessage>, std::string, std::vector<std::uint32_t>> prompt;
-  float temperature = 1.0f;  // below 1e-4 means 0: arg-max
-  float top_p = 1.0f;
+  // Its sampling fields and logprobs only; temperature 1 if the body says nothing, and 0 (arg-max)
+  // below 1e-4.
+  protocol::Request sampling;
   std::optional<std::uint64_t> seed;        // none: the gateway draws one
   std::optional<std::uint32_t> max_tokens;  // none: what context and cap allow
   std::vector<std::string> stop;            // at most 4

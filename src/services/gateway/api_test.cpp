@@ -1,5 +1,7 @@
+#include <bit>
 #include <gtest/gtest.h>
 
+#include "protocol/typed.hpp"
 #include "services/gateway/api_render.hpp"
 #include "services/gateway/api_request.hpp"
 
@@ -16,8 +18,9 @@ TEST(ApiRequest, DefaultsAreOpenAIs) {
   const auto request = chat("");
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_EQ(request->model, "tern");
-  EXPECT_EQ(request->temperature, 1.0f);
-  EXPECT_EQ(request->top_p, 1.0f);
+  protocol::Request nothing;
+  nothing.temperature_bits = std::bit_cast<std::uint32_t>(1.0f);
+  EXPECT_EQ(protocol::struct_hash(request->sampling), protocol::struct_hash(nothing));
   EXPECT_FALSE(request->seed || request->max_tokens || request->stream);
   const auto& messages = std::get<0>(request->prompt);
   ASSERT_EQ(messages.size(), 1u);
@@ -34,8 +37,9 @@ TEST(ApiRequest, ReadsWhatAClientSends) {
            "regions":["eu"],"only":["0x00000000000000000000000000000000000000aa"],
            "allow_fallbacks":false,"max_latency_ms":300})");
   ASSERT_TRUE(request) << request.error().message;
-  EXPECT_EQ(request->temperature, 0.5f);
-  EXPECT_EQ(request->top_p, 0.9f);
+  EXPECT_EQ(std::bit_cast<float>(request->sampling.temperature_bits), 0.5f);
+  EXPECT_EQ(std::bit_cast<float>(request->sampling.top_p_bits), 0.9f);
+  EXPECT_EQ(request->sampling.logprobs, 0u);
   EXPECT_EQ(request->seed, 0xffffffffffffffffu);
   EXPECT_EQ(request->max_tokens, 7u);
   EXPECT_EQ(request->stop, (std::vector<std::string>{"a", "b"}));
@@ -49,8 +53,46 @@ TEST(ApiRequest, ReadsWhatAClientSends) {
 }
 
 TEST(ApiRequest, GreedyIsTemperatureZeroAndWhatRoundsToIt) {
-  EXPECT_EQ(chat(R"("temperature":0)")->temperature, 0.0f);
-  EXPECT_EQ(chat(R"("temperature":1e-8)")->temperature, 0.0f);
+  EXPECT_EQ(chat(R"("temperature":0)")->sampling.temperature_bits, 0u);
+  EXPECT_EQ(chat(R"("temperature":-0.0)")->sampling.temperature_bits, 0u);
+  EXPECT_EQ(chat(R"("temperature":1e-8)")->sampling.temperature_bits, 0u);
+}
+
+// What is read is what is signed: every field, both spellings, nothing in two forms.
+TEST(ApiRequest, Sampling) {
+  const auto all = chat(
+      R"("top_k":40,"min_p":0.05,"repetition_penalty":1.1,"presence_penalty":-2,
+         "frequency_penalty":0.25,"logit_bias":{"7":-100,"3":1.5,"12":0},"logprobs":true,
+         "top_logprobs":5)");
+  ASSERT_TRUE(all) << all.error().message;
+  const protocol::Request& s = all->sampling;
+  EXPECT_EQ(s.top_k, 40u);
+  EXPECT_EQ(std::bit_cast<float>(s.min_p_bits), 0.05f);
+  EXPECT_EQ(std::bit_cast<float>(s.repetition_penalty_bits), 1.1f);
+  EXPECT_EQ(std::bit_cast<float>(s.presence_penalty_bits), -2.0f);
+  EXPECT_EQ(std::bit_cast<float>(s.frequency_penalty_bits), 0.25f);
+  EXPECT_EQ(s.logit_bias,
+            (std::vector<protocol::LogitBias>{{3, std::bit_cast<std::uint32_t>(1.5f)},
+                                              {7, std::bit_cast<std::uint32_t>(-100.0f)}}));
+  EXPECT_EQ(s.logprobs, 6u);
+  EXPECT_EQ(chat(R"("logprobs":true)")->sampling.logprobs, 1u);
+  EXPECT_EQ(chat(R"("logprobs":null,"top_logprobs":0)")->sampling.logprobs, 0u);
+  EXPECT_EQ(chat(R"("top_k":-1)")->sampling.top_k, 0u);
+  EXPECT_EQ(chat(R"("repeat_penalty":1.5)")->sampling.repetition_penalty_bits,
+            std::bit_cast<std::uint32_t>(1.5f));
+  EXPECT_TRUE(chat(R"("repeat_penalty":1.5,"repetition_penalty":1.5)"));
+  for (const char* zero : {"min_p", "presence_penalty", "frequency_penalty"})
+    EXPECT_EQ(protocol::struct_hash(chat(fmt::format(R"("{}":-0.0)", zero))->sampling),
+              protocol::struct_hash(chat("")->sampling));
+  const auto text = [](std::string_view logprobs) {
+    return parse_text_request(
+        fmt::format(R"({{"model":"m","prompt":"a","logprobs":{}}})", logprobs));
+  };
+  EXPECT_EQ(text("0")->sampling.logprobs, 1u);
+  EXPECT_EQ(text("20")->sampling.logprobs, 21u);
+  EXPECT_EQ(text("null")->sampling.logprobs, 0u);
+  EXPECT_EQ(text("21").error().param, "logprobs");
+  EXPECT_EQ(text("true").error().param, "logprobs");
 }
 
 TEST(ApiRequest, TextPartsAreJoinedAndDeveloperIsSystem) {
@@ -70,8 +112,26 @@ TEST(ApiRequest, RefusesByName) {
   };
   for (const Case& c : {
            Case{R"("tools":[{"type":"function"}])", "tools", "unsupported_parameter"},
-           Case{R"("logprobs":true)", "logprobs", "unsupported_parameter"},
-           Case{R"("presence_penalty":0.5)", "presence_penalty", "unsupported_parameter"},
+           Case{R"("logprobs":1)", "logprobs", "invalid_value"},
+           Case{R"("top_logprobs":2)", "top_logprobs", "invalid_value"},
+           Case{R"("logprobs":true,"top_logprobs":21)", "top_logprobs", "invalid_value"},
+           Case{R"("logprobs":true,"top_logprobs":-1)", "top_logprobs", "invalid_value"},
+           Case{R"("presence_penalty":2.1)", "presence_penalty", "invalid_value"},
+           Case{R"("frequency_penalty":"much")", "frequency_penalty", "invalid_value"},
+           Case{R"("repetition_penalty":0)", "repetition_penalty", "invalid_value"},
+           Case{R"("repetition_penalty":10.5)", "repetition_penalty", "invalid_value"},
+           Case{R"("repetition_penalty":1e-60)", "repetition_penalty", "invalid_value"},
+           Case{R"("repetition_penalty":1,"repeat_penalty":2)", "repeat_penalty", "invalid_value"},
+           Case{R"("top_k":-2)", "top_k", "invalid_value"},
+           Case{R"("top_k":1.5)", "top_k", "invalid_value"},
+           Case{R"("min_p":1.5)", "min_p", "invalid_value"},
+           Case{R"("logit_bias":[1])", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"1":101})", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"one":1})", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"01":1})", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"-1":1})", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"4294967296":1})", "logit_bias", "invalid_value"},
+           Case{R"("logit_bias":{"1":"x"})", "logit_bias", "invalid_value"},
            Case{R"("response_format":{"type":"json_object"})", "response_format",
                 "unsupported_parameter"},
            Case{R"("n":2)", "n", "unsupported_value"},
@@ -135,7 +195,7 @@ TEST(ApiRequest, TextPrompts) {
 TEST(ApiRender, ShapesAreExact) {
   const ApiRenderer chat(ApiRequest::Kind::chat, "1", "tern", 9);
   const json::object assay{{"receipt", "0x1"}};
-  EXPECT_EQ(json::dump(chat.whole("hi", "stop", {2, 3}, assay)),
+  EXPECT_EQ(json::dump(chat.whole("hi", nullptr, "stop", {2, 3}, assay)),
             R"({"id":"chatcmpl-1","object":"chat.completion","created":9,"model":"tern","choices":)"
             R"([{"index":0,"message":{"role":"assistant","content":"hi","refusal":null},)"
             R"("logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,)"
@@ -144,16 +204,16 @@ TEST(ApiRender, ShapesAreExact) {
             R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":9,"model":"tern",)"
             R"("choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,)"
             R"("finish_reason":null}],"usage":null})");
-  EXPECT_EQ(json::dump(chat.text_chunk("x", false).at("choices")),
+  EXPECT_EQ(json::dump(chat.text_chunk("x", nullptr, false).at("choices")),
             R"([{"index":0,"delta":{"content":"x"},"logprobs":null,"finish_reason":null}])");
   EXPECT_EQ(json::dump(chat.final_chunk("length", false, assay).at("choices")),
             R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}])");
   EXPECT_EQ(json::dump(chat.usage_chunk({2, 3}, assay).at("choices")), "[]");
 
   const ApiRenderer text(ApiRequest::Kind::text, "1", "tern", 9);
-  EXPECT_EQ(json::dump(text.whole("hi", "stop", {2, 3}, assay).at("choices")),
+  EXPECT_EQ(json::dump(text.whole("hi", nullptr, "stop", {2, 3}, assay).at("choices")),
             R"([{"index":0,"text":"hi","logprobs":null,"finish_reason":"stop"}])");
-  EXPECT_EQ(text.text_chunk("x", false).at("object"), "text_completion");
+  EXPECT_EQ(text.text_chunk("x", nullptr, false).at("object"), "text_completion");
 }
 
 TEST(ApiError, BodyIsOpenAIs) {

@@ -150,7 +150,7 @@ json::object local_model_object(const LocalModel& model) {
                        {"program_hash", to_hex(model.identity.program_hash)},
                        {"file_sha256", to_hex(model.identity.file_sha256)},
                        {"context", model.model->hyper().context},
-                       {"chat", model.chat.has_value()},
+                       {"chat", model.chat && model.chat->usable()},
                        {"title", model.title}});
 }
 

@@ -1,11 +1,14 @@
 #include "services/gateway/attempt.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <thread>
 
 #include "io/log.hpp"
 #include "io/random.hpp"
 #include "io/system_clock.hpp"
+#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::services {
@@ -30,6 +33,17 @@ std::uint32_t affordable(const protocol::OfferModel& model, std::size_t prompt, 
   return low;
 }
 
+// They become text for a client: they must exist, and be numbers.
+Status check_alternatives(std::span<const std::uint32_t> logprobs, std::size_t width,
+                          std::uint32_t vocabulary) {
+  for (std::size_t i = 0; i < logprobs.size(); ++i) {
+    const bool is_token = i % width % 2 == 1;
+    if (is_token ? logprobs[i] >= vocabulary : !std::isfinite(std::bit_cast<float>(logprobs[i])))
+      return fail(Errc::mismatch, "the provider sent log-probabilities that cannot be");
+  }
+  return {};
+}
+
 }  // namespace
 
 ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::OfferModel& offered,
@@ -39,7 +53,9 @@ ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::Offe
     return api_fail(400, "context_length_exceeded", "messages",
                     "the prompt has {} tokens, the context of '{}' is {}: shorten it", prompt,
                     plan.model_name, context);
-  const auto room = static_cast<std::uint32_t>(context - prompt);
+  auto room = static_cast<std::uint32_t>(context - prompt);
+  if (const std::uint32_t width = protocol::logprob_width(plan.sampling); width > 0)
+    room = std::min(room, static_cast<std::uint32_t>(protocol::kLogprobNumbersMax / width));
   if (plan.max_tokens)
     return std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier));
   // At least one, so that a budget too small is reported with its numbers.
@@ -66,22 +82,20 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
     record.model = plan.model->name;
     record.created_s = buyer_.clock.now_s();
     record.always_audit = plan.always_audit;
-    record.request = buyer_.sign(protocol::Request{
-        .lease = lease.id,
-        .sequence = sequence,
-        .execution = lease.lease.message.execution,
-        .prompt_root = protocol::prompt_root(call.salt_secret, call.prompt),
-        .prompt_count = static_cast<std::uint32_t>(call.prompt.size()),
-        .continuation = static_cast<std::uint32_t>(earlier.size()),
-        .temperature_bits = plan.temperature_bits,
-        .top_p_bits = plan.top_p_bits,
-        .seed = plan.seed,
-        .max_tokens = max_tokens,
-        .stop_root = protocol::stop_root(call.stop_ids),
-        .salt_commitment = protocol::salt_commitment(call.salt_secret),
-        .cap = *cap,
-        .expires = std::min(buyer_.now() + buyer_.options.request_s, lease.lease.message.expires),
-    });
+    protocol::Request request = plan.sampling;
+    request.lease = lease.id;
+    request.sequence = sequence;
+    request.execution = lease.lease.message.execution;
+    request.prompt_root = protocol::prompt_root(call.salt_secret, call.prompt);
+    request.prompt_count = static_cast<std::uint32_t>(call.prompt.size());
+    request.continuation = static_cast<std::uint32_t>(earlier.size());
+    request.max_tokens = max_tokens;
+    request.stop_root = protocol::stop_root(call.stop_ids);
+    request.salt_commitment = protocol::salt_commitment(call.salt_secret);
+    request.cap = *cap;
+    request.expires =
+        std::min(buyer_.now() + buyer_.options.request_s, lease.lease.message.expires);
+    record.request = buyer_.sign(request);
     record.id = buyer_.id(record.request.message);
     buyer_.active.add(record.id);
     // The secrets are on disk before the request is: whatever is signed can be audited later.
@@ -90,6 +104,7 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
                                          .prompt = call.prompt,
                                          .answer = {},
                                          .stop_ids = call.stop_ids,
+                                         .logprobs = {},
                                          .position_roots = {},
                                          .positions = {}}));
     return record;
@@ -110,7 +125,7 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
 
 Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
                       std::span<const std::uint32_t> earlier,
-                      const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+                      const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
                       const std::function<bool()>& cancelled) {
   Attempt attempt;
   attempt.provider = candidate.offer.message.provider;
@@ -131,24 +146,30 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
 
 void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& lease,
                       std::uint32_t vocabulary,
-                      const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+                      const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
                       const std::function<bool()>& cancelled, Attempt& attempt) {
   using Next = ProviderClient::Next;
   const protocol::Request& request = call.request.message;
   std::optional<Signed<protocol::Progress>> progress;
   bool stopped = false, client_left = false, complete = false, contradicted = false;
+  const std::size_t width = protocol::logprob_width(request);
+  protocol::LogprobsRoot logprobs_root(call.salt_secret, request);  // over attempt.logprobs
 
   const auto on_token = [&](const protocol::TokenEvent& event) -> Result<Next> {
     if (complete || attempt.tokens.size() + event.tokens.size() > request.max_tokens)
       return fail(Errc::mismatch, "the provider sent more tokens than were asked for");
+    if (event.logprobs.size() != event.tokens.size() * width)
+      return fail(Errc::mismatch, "the provider sent other log-probabilities than were asked for");
+    CHECK_OK(check_alternatives(event.logprobs, width, vocabulary));
     for (const std::uint32_t token : event.tokens) {
       if (token >= vocabulary)
         return fail(Errc::mismatch, "the provider sent a token id outside the vocabulary");
       attempt.tokens.push_back(token);
       if (std::ranges::binary_search(call.stop_ids, token)) complete = true;
     }
+    attempt.logprobs.insert(attempt.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     if (attempt.tokens.size() == request.max_tokens) complete = true;
-    if (!on_tokens(event.tokens)) {
+    if (!on_tokens(event)) {
       stopped = true;
       return Next::done;
     }
@@ -158,9 +179,13 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
     const std::uint32_t count = signed_progress.message.count;
     if (count > attempt.tokens.size())
       return fail(Errc::mismatch, "the provider signed for tokens it did not send");
+    if (count < logprobs_root.size())
+      return fail(Errc::mismatch, "the provider signed for fewer tokens than before");
+    for (std::size_t have = logprobs_root.size(); width > 0 && have < count; ++have)
+      logprobs_root.append(std::span(attempt.logprobs).subspan(have * width, width));
     CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message, request,
                                       call.salt_secret, std::span(attempt.tokens).first(count),
-                                      signed_progress));
+                                      logprobs_root.root(), signed_progress));
     if (!progress || progress->message.count < count) progress = signed_progress;
     return Next::more;
   };
@@ -170,6 +195,7 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
                               .prompt = call.prompt,
                               .answer = attempt.tokens,
                               .stop_ids = call.stop_ids,
+                              .logprobs = attempt.logprobs,
                               .position_roots = {},
                               .positions = {}};
     TRY(attempt.record, intake_.accept(*attempt.record, lease, std::move(opening), receipt));
@@ -215,6 +241,7 @@ void Attempts::save_partial(const protocol::InferenceCall& call,
                                              .prompt = call.prompt,
                                              .answer = attempt.tokens,
                                              .stop_ids = call.stop_ids,
+                                             .logprobs = attempt.logprobs,
                                              .position_roots = {},
                                              .positions = {}});
   if (saved && progress) {

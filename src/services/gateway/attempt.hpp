@@ -12,8 +12,7 @@ struct Plan {
   std::shared_ptr<const LocalModel> model;
   std::string model_name;  // as the client said it
   std::vector<std::uint32_t> prompt, stop_ids;
-  std::uint32_t temperature_bits = 0, top_p_bits = 0;
-  std::uint64_t seed = 0;
+  protocol::Request sampling;  // its sampling fields, seed and log-probabilities; the rest is empty
   std::optional<std::uint32_t> max_tokens;  // none: what context and escrow allow
   bool always_audit = false;
 };
@@ -31,6 +30,7 @@ struct Attempt {
   Hash lease{};
   std::optional<RequestRecord> record;  // once signed
   std::vector<std::uint32_t> tokens;    // delivered to on_tokens, in order
+  std::vector<std::uint32_t> logprobs;  // theirs (protocol/tokens.hpp)
   std::optional<protocol::Finish> finish;
   // Why it did not end with a receipt. A 402 means that money is short, whoever is asked.
   std::optional<ApiError> error;
@@ -46,7 +46,7 @@ class Attempts {
   // limits.
   Attempt run(const Plan& plan, const market::Candidate& candidate,
               std::span<const std::uint32_t> earlier,
-              const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+              const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled);
 
  private:
@@ -58,7 +58,7 @@ class Attempts {
                                                   Attempt& attempt, LeaseRecord& lease);
   void stream(const protocol::InferenceCall& call, const LeaseRecord& lease,
               std::uint32_t vocabulary,
-              const std::function<bool(std::span<const std::uint32_t>)>& on_tokens,
+              const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled, Attempt& attempt);
   void save_partial(const protocol::InferenceCall& call,
                     const std::optional<Signed<protocol::Progress>>& progress, Attempt& attempt);

@@ -1,10 +1,10 @@
 #include "services/gateway/completions.hpp"
 
-#include <bit>
-
 #include "base/hex.hpp"
 #include "io/random.hpp"
 #include "market/money.hpp"
+#include "protocol/rules.hpp"
+#include "protocol/tokens.hpp"
 #include "services/gateway/text_sink.hpp"
 
 namespace assay::services {
@@ -51,6 +51,27 @@ void set_receipt_header(io::HttpResponse& response, const Answer& answer) {
     response.set_header("x-assay-receipt", receipt);
 }
 
+// What the sampling fields say about tokens, against the model's vocabulary.
+ApiResult<void> check_tokens(const ApiRequest& request, std::size_t vocabulary) {
+  for (const protocol::LogitBias& bias : request.sampling.logit_bias)
+    if (bias.token >= vocabulary)
+      return api_fail(400, "invalid_value", "logit_bias",
+                      "'logit_bias' names token id {}, outside the vocabulary of {}", bias.token,
+                      vocabulary);
+  const std::uint32_t asked = request.sampling.logprobs;
+  const std::string param = request.kind == ApiRequest::Kind::chat ? "top_logprobs" : "logprobs";
+  if (asked > vocabulary + 1)
+    return api_fail(400, "invalid_value", param, "'{}' is {}, the vocabulary has {} tokens", param,
+                    asked - 1, vocabulary);
+  const std::uint64_t width = protocol::logprob_width(request.sampling);
+  if (request.max_tokens.value_or(0) * width > protocol::kLogprobNumbersMax)
+    return api_fail(400, "invalid_value", param,
+                    "{} tokens with {} alternatives each are too many log-probabilities: ask for "
+                    "fewer",
+                    *request.max_tokens, asked - 1);
+  return {};
+}
+
 }  // namespace
 
 void send_api_error(io::HttpResponse& response, const ApiError& error) {
@@ -68,16 +89,20 @@ ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
             .model_name = request.model,
             .prompt = {},
             .stop_ids = model->tokenizer.stop_tokens(),
-            .temperature_bits = std::bit_cast<std::uint32_t>(request.temperature),
-            .top_p_bits = std::bit_cast<std::uint32_t>(request.top_p),
-            .seed = request.seed ? *request.seed : io::random_u64(),
+            .sampling = request.sampling,
             .max_tokens = request.max_tokens};
+  plan.sampling.seed = request.seed ? *request.seed : io::random_u64();
+  CHECK_OK(check_tokens(request, model->tokenizer.size()));
   if (const auto* messages = std::get_if<0>(&request.prompt)) {
     if (!model->chat)
       return api_fail(400, "unsupported_value", "model",
-                      "'{}' has no chat template this version knows: use /v1/completions",
-                      request.model);
-    auto tokens = engine::encode_chat(model->tokenizer, *model->chat, *messages);
+                      "'{}' has no chat template: use /v1/completions", request.model);
+    if (const auto usable = model->chat->usable(); !usable)
+      return api_fail(400, "unsupported_value", "model", "'{}': {}: use /v1/completions",
+                      request.model, usable.error().message);
+    auto chat = engine::Conversation::of(*messages);
+    chat.now = engine::jinja::date_of(buyer_.clock.now_s());
+    auto tokens = engine::encode_chat(model->tokenizer, *model->chat, chat);
     if (!tokens) return api_fail(400, "invalid_value", "messages", "{}", tokens.error().message);
     plan.prompt = std::move(*tokens);
   } else if (const auto* text = std::get_if<std::string>(&request.prompt)) {
@@ -128,10 +153,12 @@ Answer Completions::make(const ApiRequest& request, const Plan& plan, TokenSink&
 void Completions::whole(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
                         io::HttpResponse& response) {
   std::string text;
+  std::vector<ShownToken> shown;
   TextSink sink(
-      plan.model->tokenizer, request.stop,
-      [&](std::string_view more) {
+      plan.model->tokenizer, request.stop, plan.stop_ids,
+      [&](std::string_view more, std::span<const ShownToken> tokens) {
         text += more;
+        shown.insert(shown.end(), tokens.begin(), tokens.end());
         return true;
       },
       [&] { return response.client_gone(); });
@@ -141,7 +168,8 @@ void Completions::whole(const ApiRequest& request, const Plan& plan, const ApiRe
   set_receipt_header(response, answer);
   const Usage usage{plan.prompt.size(), answer.tokens.size()};
   response.send_json(
-      200, renderer.whole(text, finish_reason(answer), usage, assay_object(answer, plan)));
+      200, renderer.whole(text, logprobs_value(request.kind, plan.model->tokenizer, shown),
+                          finish_reason(answer), usage, assay_object(answer, plan)));
 }
 
 void Completions::stream(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
@@ -155,10 +183,11 @@ void Completions::stream(const ApiRequest& request, const Plan& plan, const ApiR
            response.write_event(json::dump(renderer.opening_chunk(request.include_usage)));
   };
   TextSink sink(
-      plan.model->tokenizer, request.stop,
-      [&](std::string_view more) {
-        return open() &&
-               response.write_event(json::dump(renderer.text_chunk(more, request.include_usage)));
+      plan.model->tokenizer, request.stop, plan.stop_ids,
+      [&](std::string_view more, std::span<const ShownToken> tokens) {
+        auto logprobs = logprobs_value(request.kind, plan.model->tokenizer, tokens);
+        return open() && response.write_event(json::dump(renderer.text_chunk(
+                             more, std::move(logprobs), request.include_usage)));
       },
       [&] { return response.client_gone(); });
   const Answer answer = make(request, plan, sink);
@@ -185,7 +214,7 @@ json::object Completions::assay_object(const Answer& answer, const Plan& plan) c
   const Attempt& last = answer.attempts.back();
   json::object out = attempt_object(last);
   if (answer.finish) out["finish"] = finish_name(*answer.finish);
-  out["seed"] = std::to_string(plan.seed);
+  out["seed"] = std::to_string(plan.sampling.seed);
   if (answer.attempts.size() > 1) {
     json::array earlier;
     for (std::size_t i = 0; i + 1 < answer.attempts.size(); ++i) {

@@ -12,44 +12,6 @@
 namespace assay::services {
 namespace {
 
-std::string text_of(const json::object& answer) {
-  return std::string(answer.at("choices").at(0).at("message").at("content").as_string());
-}
-std::string receipt_of(const json::object& answer) {
-  return std::string(answer.at("assay").at("receipt").as_string());
-}
-
-struct Streamed {
-  std::string text, error;
-  std::vector<json::object> chunks;
-  bool done = false;
-};
-Streamed parse_stream(const std::string& body) {
-  Streamed out;
-  for (std::size_t at = 0; at < body.size();) {
-    const std::size_t end = body.find("\n\n", at);
-    EXPECT_NE(end, std::string::npos) << body;
-    const std::string event = body.substr(at, end - at);
-    at = end + 2;
-    EXPECT_TRUE(event.starts_with("data: ")) << event;
-    if (event == "data: [DONE]") {
-      out.done = true;
-      continue;
-    }
-    json::object chunk = parse_object(event.substr(6));
-    if (const auto* error = chunk.if_contains("error")) {
-      out.error = std::string(error->at("code").as_string());
-      continue;
-    }
-    const auto& choices = chunk.at("choices").as_array();
-    if (!choices.empty())
-      if (const auto* content = choices[0].at("delta").as_object().if_contains("content"))
-        out.text += std::string(content->as_string());
-    out.chunks.push_back(std::move(chunk));
-  }
-  return out;
-}
-
 TEST_F(GatewayTest, AnswersAuditsAndPays) {
   ScriptedProvider& provider = add_provider({});
   start();

@@ -53,6 +53,39 @@ std::string error_code(const io::HttpReply& reply) {
   return std::string(error->at("code").as_string());
 }
 
+std::string text_of(const json::object& answer) {
+  return std::string(answer.at("choices").at(0).at("message").at("content").as_string());
+}
+std::string receipt_of(const json::object& answer) {
+  return std::string(answer.at("assay").at("receipt").as_string());
+}
+
+Streamed parse_stream(const std::string& body) {
+  Streamed out;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t end = body.find("\n\n", at);
+    EXPECT_NE(end, std::string::npos) << body;
+    const std::string event = body.substr(at, end - at);
+    at = end + 2;
+    EXPECT_TRUE(event.starts_with("data: ")) << event;
+    if (event == "data: [DONE]") {
+      out.done = true;
+      continue;
+    }
+    json::object chunk = parse_object(event.substr(6));
+    if (const auto* error = chunk.if_contains("error")) {
+      out.error = std::string(error->at("code").as_string());
+      continue;
+    }
+    const auto& choices = chunk.at("choices").as_array();
+    if (!choices.empty())
+      if (const auto* content = choices[0].at("delta").as_object().if_contains("content"))
+        out.text += std::string(content->as_string());
+    out.chunks.push_back(std::move(chunk));
+  }
+  return out;
+}
+
 ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key,
                                    const Clock& clock, Script the_script)
     : script(the_script), domain_(ledger.info()->domain), key_(key), clock_(clock) {
@@ -126,22 +159,29 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   engine::Session session(script.computes->model, pool, engine::Isa::scalar, 64);
   const engine::Sampling sampling = verify::sampling_of(request);
   const std::uint32_t first = request.prompt_count - request.continuation - 1;
-  std::uint32_t next = session.run(call.prompt, first, sampling, trace.get()).sampled.back();
+  auto run = session.run(call.prompt, first, sampling, trace.get(), request.logprobs);
 
   response.begin_stream(200, "application/x-ndjson");
-  std::vector<std::uint32_t> answer;
+  std::vector<std::uint32_t> answer, logprobs;
   const auto sign_for = [&](auto message) {
     message.request = id;
     message.count = static_cast<std::uint32_t>(answer.size());
     message.tape_root = protocol::tape_root(call.salt_secret, answer);
     message.trace_root = trace->root();
+    message.logprobs_root =
+        *protocol::logprobs_root(call.salt_secret, request, message.count, logprobs);
     message.amount = *protocol::amount_of(call.lease.message, request, message.count);
     return message;
   };
   protocol::Finish finish = protocol::Finish::length;
   while (true) {
+    const std::uint32_t next = run.sampled.back();
+    protocol::TokenEvent event{{next}, {}};
+    if (request.logprobs > 0) verify::append_logprobs(run.logprobs.back(), event.logprobs);
+    if (script.false_logprobs && request.logprobs > 0) event.logprobs.front() ^= 1;
     answer.push_back(next);
-    const bool heard = response.write(protocol::to_line(protocol::TokenEvent{{next}}));
+    logprobs.insert(logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    const bool heard = response.write(protocol::to_line(event));
     if (std::ranges::binary_search(call.stop_ids, next)) {
       finish = protocol::Finish::stop;
       break;
@@ -158,15 +198,16 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
       response.abort();
       return;
     }
-    next =
-        session.run(std::span(&next, 1), session.position(), sampling, trace.get()).sampled.back();
+    run = session.run(std::span(&next, 1), session.position(), sampling, trace.get(),
+                      request.logprobs);
   }
   protocol::Receipt receipt = sign_for(protocol::Receipt{});
   receipt.finish = static_cast<std::uint32_t>(finish);
   const std::lock_guard lock(mutex_);
   receipt.key_sequence = ++key_sequence_;
   requests_.push_back(request);
-  const Outcome& outcome = outcomes_[id] = {answer, protocol::sign(domain_, receipt, key_), trace};
+  const Outcome& outcome =
+      outcomes_[id] = {answer, logprobs, protocol::sign(domain_, receipt, key_), trace};
   if (script.lose_receipt) {
     response.abort();
     return;
@@ -185,8 +226,9 @@ void ScriptedProvider::recall(io::HttpRequest& request, io::HttpResponse& respon
     return;
   }
   if (!trace) {
-    response.send_json(200, protocol::to_json(protocol::ReceiptReply{found->second.answer,
-                                                                     found->second.receipt}));
+    response.send_json(
+        200, protocol::to_json(protocol::ReceiptReply{found->second.answer, found->second.logprobs,
+                                                      found->second.receipt}));
     return;
   }
   protocol::TraceReply reply{found->second.trace->position_roots(), {}};

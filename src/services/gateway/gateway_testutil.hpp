@@ -40,6 +40,7 @@ class ScriptedProvider {
     bool refuse = false;               // 503 to every call
     bool lose_receipt = false;         // computes it, cuts the connection instead of sending it
     bool forget_receipt = false;       // /v1/receipt does not know it
+    bool false_logprobs = false;       // the last bit of each token's own is another
   };
   ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key, const Clock& clock,
                    Script script);
@@ -53,7 +54,7 @@ class ScriptedProvider {
 
  private:
   struct Outcome {
-    std::vector<std::uint32_t> answer;
+    std::vector<std::uint32_t> answer, logprobs;
     protocol::Signed<protocol::Receipt> receipt;
     std::shared_ptr<verify::TraceBuilder> trace;
   };
@@ -106,6 +107,18 @@ struct GatewayTest : testing::Test {
 };
 
 json::object parse_object(const std::string& text);
+
+// Of a chat completion: its text, its receipt's id.
+std::string text_of(const json::object& answer);
+std::string receipt_of(const json::object& answer);
+
+// A chat completion's event stream.
+struct Streamed {
+  std::string text, error;
+  std::vector<json::object> chunks;
+  bool done = false;
+};
+Streamed parse_stream(const std::string& body);
 std::string text_at(const json::object& object, std::string_view key);
 std::string error_code(const io::HttpReply& reply);
 

@@ -1,11 +1,13 @@
 #include "services/gateway/intake.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "market/audit_policy.hpp"
 #include "market/statements.hpp"
 #include "protocol/audit_draw.hpp"
 #include "protocol/rules.hpp"
+#include "protocol/tokens.hpp"
 
 namespace assay::services {
 
@@ -17,8 +19,10 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
       fault && market::check_evidence(buyer_.ledger.domain, lease.lease.message, lease.id,
                                       record.request, receipt))
     return convicting(std::move(record), opening, receipt, *fault);
+  TRY(const Hash logprobs, protocol::logprobs_root(opening.salt_secret, request,
+                                                   receipt.message.count, opening.logprobs));
   CHECK_OK(protocol::check_receipt(buyer_.ledger.domain, lease.lease.message, request,
-                                   opening.salt_secret, opening.answer, receipt));
+                                   opening.salt_secret, opening.answer, logprobs, receipt));
   CHECK_OK(
       protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish));
   const Hash id = buyer_.id(receipt.message);
@@ -57,9 +61,13 @@ Result<RequestRecord> Intake::accept_progress(RequestRecord record, const LeaseR
                                               protocol::Opening opening,
                                               const Signed<protocol::Progress>& progress) {
   opening.answer.resize(std::min<std::size_t>(opening.answer.size(), progress.message.count));
-  CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message,
-                                    record.request.message, opening.salt_secret, opening.answer,
-                                    progress));
+  const protocol::Request& request = record.request.message;
+  const std::size_t numbers = opening.answer.size() * protocol::logprob_width(request);
+  opening.logprobs.resize(std::min(opening.logprobs.size(), numbers));
+  TRY(const Hash logprobs, protocol::logprobs_root(opening.salt_secret, request,
+                                                   progress.message.count, opening.logprobs));
+  CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message, request,
+                                    opening.salt_secret, opening.answer, logprobs, progress));
   const Hash id = buyer_.id(progress.message);
   CHECK_OK(buyer_.vault.write_opening(id, opening));
   record.statement = progress;
@@ -93,12 +101,15 @@ Result<Intake::PickedUp> Intake::pick_up(const RequestRecord& record) {
           market_.endpoint_of(lease),
           {.request = record.id, .salt_secret = opening.salt_secret, .positions = {}}));
   // What was shown must be what is paid for.
-  const auto& shown = opening.answer;
-  if (reply.answer.size() < shown.size() ||
-      !std::ranges::equal(shown, std::span(reply.answer).first(shown.size())))
+  const auto begins = [](const auto& whole, const auto& shown) {
+    return whole.size() >= shown.size() &&
+           std::ranges::equal(shown, whole | std::views::take(shown.size()));
+  };
+  if (!begins(reply.answer, opening.answer) || !begins(reply.logprobs, opening.logprobs))
     return fail(Errc::mismatch,
                 "the provider's receipt is for another answer than the one it sent");
   opening.answer = reply.answer;
+  opening.logprobs = std::move(reply.logprobs);
   TRY(RequestRecord accepted, accept(record, lease, std::move(opening), reply.receipt));
   return PickedUp{std::move(accepted), std::move(reply.answer)};
 }

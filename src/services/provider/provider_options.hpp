@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/session.hpp"
+#include "engine/batcher.hpp"
 #include "protocol/typed.hpp"
 
 namespace assay::services {
@@ -25,9 +25,13 @@ struct ProviderOptions {
 
   std::string region, hardware;  // claimed in the offer
   std::uint32_t vram_mib = 0;
-  std::uint32_t slots = 1;             // requests computed at a time
-  std::uint32_t queue = 8;             // waiting beyond that; more are answered 429
-  unsigned threads = 1;                // of one slot
+  // Of each model: requests computed at a time, in common passes; those that wait beyond that, more
+  // are answered 429; the most their KV cache takes.
+  std::uint32_t slots = 4;
+  std::uint32_t queue = 8;
+  std::size_t kv_bytes = std::size_t{256} << 20;
+  bool prefix_cache = true;  // of each buyer
+  unsigned threads = 1;
   std::uint32_t progress_tokens = 16;  // between two progress messages
   engine::Isa isa = engine::best_isa();
 

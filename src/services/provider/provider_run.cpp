@@ -1,5 +1,7 @@
 #include "services/provider/provider_run.hpp"
 
+#include <mutex>
+
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 #include "verify/replay.hpp"
@@ -9,82 +11,137 @@ namespace {
 
 using protocol::Finish;
 
-// Of the prompt, between two signs of life.
-constexpr std::size_t kPromptStep = 128;
+constexpr std::chrono::milliseconds kPatience{250};  // between two signs of life
+// How far the engine may be ahead of what the client takes.
+constexpr std::uint32_t kAheadMax = 64;
+
+// Remembers the root that each progress message will need: the engine is further by the time the
+// message is written.
+class ProgressTrace : public verify::TraceBuilder {
+ public:
+  // count: of answer tokens once `first` is chosen.
+  ProgressTrace(const Hash& salt_secret, std::uint32_t layers, std::uint32_t prompt_count,
+                std::uint32_t every)
+      : TraceBuilder(salt_secret, layers), prompt_count_(prompt_count), every_(every) {}
+
+  void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
+            engine::Token token) override {
+    TraceBuilder::head(position, x, logits, token);
+    if (position + 2 <= prompt_count_) return;  // of the continuation
+    const std::uint32_t count = position + 2 - prompt_count_;
+    if (count % every_ != 0) return;
+    const Hash now = root();
+    const std::lock_guard lock(mutex_);
+    roots_.push_back(now);
+  }
+
+  // After so many tokens of the answer, all of which have been chosen.
+  Hash root_at(std::size_t count) const {
+    const std::lock_guard lock(mutex_);
+    return roots_.at(count / every_ - 1);
+  }
+
+ private:
+  const std::uint32_t prompt_count_, every_;
+  mutable std::mutex mutex_;
+  std::vector<Hash> roots_;
+};
+
+Finish finish_of(engine::Finish finish) {
+  switch (finish) {
+    case engine::Finish::stop:
+      return Finish::stop;
+    case engine::Finish::length:
+      return Finish::length;
+    case engine::Finish::fault:
+      return Finish::fault;
+    case engine::Finish::cancelled:
+      return Finish::cancelled;
+  }
+  return Finish::fault;
+}
+
+engine::CacheScope scope_of(const protocol::Address& buyer) {
+  engine::CacheScope scope{};
+  std::ranges::copy(buyer.bytes, scope.begin());
+  return scope;
+}
 
 class Run {
  public:
-  Run(const protocol::InferenceCall& call, const Hash& id,
-      std::shared_ptr<const engine::Model> model, ThreadPool& pool, const RunOptions& options,
-      const RunEvents& events)
+  Run(const protocol::InferenceCall& call, const Hash& id, const engine::Batcher& engine,
+      std::uint32_t progress_tokens, const RunEvents& events)
       : call_(call),
         request_(call.request.message),
         id_(id),
-        options_(options),
+        progress_tokens_(progress_tokens),
         events_(events),
-        sampling_(verify::sampling_of(request_)),
-        trace_(call.salt_secret, model->hyper().layers),
-        session_(model, pool, options.isa, request_.prompt_count + request_.max_tokens - 1) {}
+        trace_(call.salt_secret, engine.model().hyper().layers, request_.prompt_count,
+               progress_tokens),
+        logprobs_root_(call.salt_secret, request_) {}
 
-  Result<RunResult> run() {
-    TRY(auto next, prompt());
-    while (next && !ended(*next)) next = step(*next);
-    RunResult out{answer_, {}};
+  Result<RunResult> run(engine::Batcher& engine, engine::Batcher::Place place) {
+    TRY(auto stream, engine.submit(std::move(place), work()));
+    bool left = false;
+    while (!stream.ended()) {
+      const auto chosen = stream.take(kPatience);
+      if (chosen.empty() && !stream.ended() && !events_.working()) left = true;
+      for (const engine::BatchToken& token : chosen)
+        if (!took(token)) left = true;
+      // Who leaves while the prompt is read still owes the work.
+      if (left && (!answer_.empty() || !stream.started())) stream.cancel();
+    }
+    const engine::BatchAnswer& answer = stream.wait();
+    if (answer.mismatch)
+      return fail(Errc::mismatch,
+                  "the continuation is not this model's: at position {} it chooses token {}, "
+                  "the prompt has {}",
+                  answer.mismatch->position, answer.mismatch->chosen,
+                  call_.prompt[answer.mismatch->position + 1]);
+    if (answer.finish == engine::Finish::cancelled && answer_.empty())
+      return fail(Errc::cancelled, "the client left while it waited");
+    RunResult out{answer_, logprobs_, {}};
     TRY(const auto amount, amount_so_far());
     out.receipt.request = id_;
     out.receipt.count = static_cast<std::uint32_t>(answer_.size());
-    out.receipt.finish = static_cast<std::uint32_t>(finish_);
+    out.receipt.finish = static_cast<std::uint32_t>(finish_of(answer.finish));
     out.receipt.tape_root = protocol::tape_root(call_.salt_secret, answer_);
     out.receipt.trace_root = trace_.root();
+    out.receipt.logprobs_root = logprobs_root_.root();
     out.receipt.amount = amount;
     return out;
   }
 
  private:
+  engine::BatchRequest work() {
+    return {.prompt = call_.prompt,
+            .continuation = request_.continuation,
+            .sampling = verify::sampling_of(request_),
+            .max_tokens = request_.max_tokens,
+            .stop_ids = call_.stop_ids,
+            .logprobs = request_.logprobs,
+            .sink = &trace_,
+            .scope = scope_of(call_.lease.message.buyer),
+            .ahead_max = kAheadMax};
+  }
+
   Result<protocol::Micros> amount_so_far() const {
     return protocol::amount_of(call_.lease.message, request_,
                                static_cast<std::uint32_t>(answer_.size()));
   }
 
-  // The first answer token; none after a fault.
-  Result<std::optional<std::uint32_t>> prompt() {
-    const std::span<const engine::Token> tokens = call_.prompt;
-    const std::uint32_t first = request_.prompt_count - request_.continuation - 1;
-    std::vector<engine::Token> sampled;
-    for (std::size_t begin = 0; begin < tokens.size(); begin += kPromptStep) {
-      if (begin > 0) events_.working();
-      const auto piece = tokens.subspan(begin, std::min(kPromptStep, tokens.size() - begin));
-      auto outcome = session_.run(piece, first, sampling_, &trace_);
-      sampled.insert(sampled.end(), outcome.sampled.begin(), outcome.sampled.end());
-      for (std::size_t i = 0; i < sampled.size() && first + 1 + i < tokens.size(); ++i)
-        if (sampled[i] != tokens[first + 1 + i])
-          return fail(Errc::mismatch,
-                      "the continuation is not this model's: at position {} it chooses token {}, "
-                      "the prompt has {}",
-                      first + i, sampled[i], tokens[first + 1 + i]);
-      if (outcome.fault) {
-        finish_ = Finish::fault;
-        return std::nullopt;
-      }
-    }
-    return sampled.back();
-  }
-
-  // Takes a token into the answer; true when it was the last.
-  bool ended(std::uint32_t token) {
-    answer_.push_back(token);
-    const bool stay = events_.token(token);
-    if (std::ranges::binary_search(call_.stop_ids, token))
-      finish_ = Finish::stop;
-    else if (answer_.size() == request_.max_tokens)
-      finish_ = Finish::length;
-    else if (!stay)
-      finish_ = Finish::cancelled;
-    else {
-      if (answer_.size() % options_.progress_tokens == 0) tell_progress();
-      return false;
-    }
-    return true;
+  // false: the client left.
+  bool took(const engine::BatchToken& chosen) {
+    protocol::TokenEvent event{{chosen.token}, {}};
+    if (chosen.logprobs) verify::append_logprobs(*chosen.logprobs, event.logprobs);
+    answer_.push_back(chosen.token);
+    logprobs_.insert(logprobs_.end(), event.logprobs.begin(), event.logprobs.end());
+    if (!event.logprobs.empty()) logprobs_root_.append(event.logprobs);
+    const bool stays = events_.token(event);
+    const bool last = answer_.size() == request_.max_tokens ||
+                      std::ranges::binary_search(call_.stop_ids, chosen.token);
+    if (!last && answer_.size() % progress_tokens_ == 0) tell_progress();
+    return stays;
   }
 
   void tell_progress() {
@@ -92,41 +149,60 @@ class Run {
     progress.request = id_;
     progress.count = static_cast<std::uint32_t>(answer_.size());
     progress.tape_root = protocol::tape_root(call_.salt_secret, answer_);
-    progress.trace_root = trace_.root();
+    progress.trace_root = trace_.root_at(answer_.size());
+    progress.logprobs_root = logprobs_root_.root();
     const auto amount = amount_so_far();
     if (!amount) return;  // cannot be: the cap covers max_tokens
     progress.amount = *amount;
     events_.progress(progress);
   }
 
-  std::optional<std::uint32_t> step(std::uint32_t token) {
-    const auto outcome =
-        session_.run(std::span(&token, 1), session_.position(), sampling_, &trace_);
-    if (outcome.fault) {
-      finish_ = Finish::fault;
-      return std::nullopt;
-    }
-    return outcome.sampled.back();
-  }
-
   const protocol::InferenceCall& call_;
   const protocol::Request& request_;
   const Hash& id_;
-  const RunOptions& options_;
+  const std::uint32_t progress_tokens_;
   const RunEvents& events_;
-  const engine::Sampling sampling_;
-  verify::TraceBuilder trace_;
-  engine::Session session_;
-  std::vector<std::uint32_t> answer_;
-  Finish finish_ = Finish::length;
+  ProgressTrace trace_;
+  protocol::LogprobsRoot logprobs_root_;
+  std::vector<std::uint32_t> answer_, logprobs_;
 };
 
 }  // namespace
 
 Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& request_id,
-                              std::shared_ptr<const engine::Model> model, ThreadPool& pool,
-                              const RunOptions& options, const RunEvents& events) {
-  return Run(call, request_id, std::move(model), pool, options, events).run();
+                              engine::Batcher& engine, engine::Batcher::Place place,
+                              std::uint32_t progress_tokens, const RunEvents& events) {
+  return Run(call, request_id, engine, progress_tokens, events).run(engine, std::move(place));
+}
+
+// The answer's tokens become a continuation that has to come out again, but for the last, which is
+// the one to choose.
+Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
+                                                              engine::Batcher& engine,
+                                                              engine::Batcher::Place place,
+                                                              const std::function<bool()>& gone) {
+  auto trace =
+      std::make_unique<verify::TraceBuilder>(given.salt_secret, engine.model().hyper().layers);
+  engine::BatchRequest work{.sampling = verify::sampling_of(given.request),
+                            .max_tokens = 1,
+                            .sink = trace.get(),
+                            .scope = given.request.lease};
+  work.prompt.assign(given.prompt.begin(), given.prompt.end());
+  work.prompt.insert(work.prompt.end(), given.answer.begin(), given.answer.end());
+  if (!given.ends_in_fault) work.prompt.pop_back();
+  work.continuation = static_cast<std::uint32_t>(work.prompt.size() - given.prompt.size()) +
+                      given.request.continuation;
+  TRY(auto stream, engine.submit(std::move(place), std::move(work)));
+  while (!stream.ended()) {
+    (void)stream.take(kPatience);
+    if (gone()) stream.cancel();
+  }
+  const engine::BatchAnswer& answer = stream.wait();
+  if (answer.mismatch)
+    return fail(Errc::internal, "at position {} this model does not choose what was answered",
+                answer.mismatch->position);
+  if (answer.finish == engine::Finish::cancelled) return fail(Errc::cancelled, "cancelled");
+  return trace;
 }
 
 Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {
@@ -134,6 +210,8 @@ Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {
     if (token >= hyper.vocab)
       return fail(Errc::invalid, "prompt token {} is outside the model's vocabulary of {}", token,
                   hyper.vocab);
+  CHECK_OK(verify::check_vocabulary(verify::sampling_of(call.request.message),
+                                    call.request.message.logprobs, hyper.vocab));
   const std::uint64_t positions =
       std::uint64_t{call.request.message.prompt_count} + call.request.message.max_tokens - 1;
   if (positions > hyper.context)

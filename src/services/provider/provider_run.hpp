@@ -3,38 +3,49 @@
 #pragma once
 #include <functional>
 
-#include "base/thread_pool.hpp"
-#include "engine/session.hpp"
+#include "engine/batcher.hpp"
 #include "protocol/inference.hpp"
+#include "verify/trace.hpp"
 
 namespace assay::services {
 
-struct RunOptions {
-  engine::Isa isa = engine::best_isa();
-  std::uint32_t progress_tokens = 16;
-};
-
 struct RunEvents {
-  // Between pieces of the prompt: work goes on, nothing to say yet.
-  std::function<void()> working;
-  // false: the client left; the answer ends with this token.
-  std::function<bool(std::uint32_t token)> token;
+  // Now and then while it waits for its turn or the prompt is being read: nothing to say yet.
+  // false: the client left. It does not wait on then; but once the prompt is being read, the answer
+  // ends with its first token, and is billed.
+  std::function<bool()> working;
+  // false: the client left; the answer ends with what the engine has chosen by then.
+  std::function<bool(const protocol::TokenEvent& token)> token;
   std::function<void(const protocol::Progress& progress)> progress;
 };
 
 struct RunResult {
-  std::vector<std::uint32_t> answer;
-  protocol::Receipt receipt;  // without key sequence
+  std::vector<std::uint32_t> answer, logprobs;  // protocol/tokens.hpp
+  protocol::Receipt receipt;                    // without key sequence
 };
 
-// The prompt's own tokens and context must have been checked (fits()). A client that leaves during
-// the prompt is noticed at the first token. Errors: mismatch when the engine chooses another token
-// than the prompt's continuation has, naming the position; nothing is owed then.
+// The call must have been checked (fits()). Errors: mismatch when the engine chooses another token
+// than the prompt's continuation has, naming the position; cancelled when the client left before
+// its turn. Nothing is owed then.
 Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& request_id,
-                              std::shared_ptr<const engine::Model> model, ThreadPool& pool,
-                              const RunOptions& options, const RunEvents& events);
+                              engine::Batcher& engine, engine::Batcher::Place place,
+                              std::uint32_t progress_tokens, const RunEvents& events);
 
-// Every prompt token is in the vocabulary, prompt and answer fit the context.
+// The trace of an answer once given, from one prefill. Errors: cancelled when `gone` says so;
+// internal when this model does not give that answer.
+struct Given {
+  const protocol::Request& request;
+  const Hash& salt_secret;
+  std::span<const std::uint32_t> prompt, answer;
+  bool ends_in_fault;
+};
+Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
+                                                              engine::Batcher& engine,
+                                                              engine::Batcher::Place place,
+                                                              const std::function<bool()>& gone);
+
+// Every prompt token and every token the sampling names is in the vocabulary, prompt and answer fit
+// the context.
 Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper);
 
 }  // namespace assay::services

@@ -14,6 +14,9 @@ namespace {
 constexpr std::string_view kStream = "application/x-ndjson";
 // Requests that do not compute: pick-ups, health, those about to be refused.
 constexpr unsigned kOtherThreads = 16;
+// Of a stored answer, in one event: with all their log-probabilities below what a reader of lines
+// takes.
+constexpr std::size_t kLineTokens = 1024;
 
 Result<json::value> body_of(const io::HttpRequest& request) {
   auto body = json::parse(request.body);
@@ -24,27 +27,30 @@ Result<json::value> body_of(const io::HttpRequest& request) {
 
 void send_outcome(const StoredOutcome& outcome, io::HttpResponse& response) {
   response.begin_stream(200, kStream);
-  if (!outcome.answer.empty())
-    response.write(to_line(protocol::InferenceEvent(protocol::TokenEvent{outcome.answer})));
+  const std::span<const std::uint32_t> answer = outcome.answer, logprobs = outcome.logprobs;
+  const std::size_t width = answer.empty() ? 0 : logprobs.size() / answer.size();
+  for (std::size_t begin = 0; begin < answer.size(); begin += kLineTokens) {
+    const std::size_t count = std::min(kLineTokens, answer.size() - begin);
+    const auto tokens = answer.subspan(begin, count);
+    const auto numbers = logprobs.subspan(begin * width, count * width);
+    response.write(to_line(protocol::InferenceEvent(
+        protocol::TokenEvent{{tokens.begin(), tokens.end()}, {numbers.begin(), numbers.end()}})));
+  }
   response.write(to_line(protocol::InferenceEvent(outcome.receipt)));
   response.end();
 }
 
 // What a short prompt takes here, for the offer's latency claims.
-std::pair<std::uint32_t, std::uint32_t> measure(const ServedModel& served, ThreadPool& pool,
-                                                engine::Isa isa) {
+std::pair<std::uint32_t, std::uint32_t> measure(engine::Batcher& engine) {
   constexpr std::uint32_t kPrompt = 16, kTokens = 4;
-  const std::uint32_t context = served.model->hyper().context;
-  if (context < kPrompt + kTokens) return {0, 0};
-  engine::Session session(served.model, pool, isa, kPrompt + kTokens);
-  const std::vector<engine::Token> prompt(kPrompt, 1);
+  constexpr std::chrono::seconds kPatience{60};
+  if (engine.model().hyper().context < kPrompt + kTokens) return {0, 0};
   const std::int64_t start = io::steady_ms();
-  if (session.run(prompt, kPrompt - 1, {}).fault) return {0, 0};
+  auto stream =
+      engine.submit({.prompt = std::vector<engine::Token>(kPrompt, 1), .max_tokens = kTokens + 1});
+  if (!stream || stream->take(kPatience).empty()) return {0, 0};
   const std::int64_t first = io::steady_ms();
-  for (std::uint32_t i = 0; i < kTokens; ++i) {
-    const engine::Token token = 1;
-    if (session.run(std::span(&token, 1), session.position(), {}).fault) return {0, 0};
-  }
+  if (stream->wait().answer.size() != kTokens + 1) return {0, 0};
   const std::int64_t end = io::steady_ms();
   return {static_cast<std::uint32_t>(first - start) + 1,
           static_cast<std::uint32_t>((end - first) / kTokens) + 1};
@@ -53,10 +59,7 @@ std::pair<std::uint32_t, std::uint32_t> measure(const ServedModel& served, Threa
 }  // namespace
 
 ProviderService::ProviderService(io::FileLock lock, ProviderCore core)
-    : lock_(std::move(lock)),
-      core_(std::move(core)),
-      slots_(core_.options.slots, core_.options.queue, core_.options.threads),
-      admission_(core_) {}
+    : lock_(std::move(lock)), core_(std::move(core)), admission_(core_) {}
 
 Result<std::unique_ptr<ProviderService>> ProviderService::start(
     const ProviderOptions& options, std::vector<ServedModel> models, const crypto::SecretKey& key,
@@ -79,19 +82,29 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
                     std::move(store)};
   std::unique_ptr<ProviderService> service(new ProviderService(std::move(lock), std::move(core)));
 
+  for (const ServedModel& model : service->core_.models) {
+    TRY(auto engine,
+        engine::Batcher::start(model.model, {.isa = options.isa,
+                                             .threads = options.threads,
+                                             .kv_bytes = options.kv_bytes,
+                                             .running_max = options.slots,
+                                             .queue_max = options.queue,
+                                             .prefix_cache = options.prefix_cache,
+                                             .memo_bytes = verify::TraceBuilder::kMemoBytes}));
+    service->engines_.push_back(std::move(engine));
+  }
+
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
-  http.threads = options.slots + options.queue + kOtherThreads;
+  http.threads = static_cast<unsigned>(service->engines_.size()) * (options.slots + options.queue) +
+                 kOtherThreads;
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
   service->offers_ = std::make_unique<OfferKeeper>(service->core_, options.public_endpoint.empty()
                                                                        ? service->server_->url()
                                                                        : options.public_endpoint);
-  {
-    TRY(auto place, service->slots_.take([] { return false; }));
-    const auto [first, each] = measure(service->core_.models.front(), place.pool(), options.isa);
-    service->offers_->set_speed(first, each);
-  }
+  const auto [first, each] = measure(*service->engines_.front());
+  service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
   service->collector_ =
       std::make_unique<Collector>(service->core_, service->admission_, *service->offers_);
@@ -149,56 +162,78 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
     send_outcome(*(*stored)->outcome, response);
     return true;
   };
-  if (!admission_.wait_for_end(id, gone) || answered()) return;
+  for (;;) {
+    if (!admission_.wait_for_end(id, gone) || answered()) return;
+    if (const auto ok = protocol::check_call(core_.ledger.domain, *call, core_.now()); !ok) {
+      response.send_error(ok.error());
+      return;
+    }
+    // Before it takes a place: strangers without a lease must not fill the queue.
+    if (const auto ok = admission_.check(*call); !ok) {
+      response.send_error(ok.error());
+      return;
+    }
+    engine::Batcher& engine = *engine_of(call->request.message.execution);  // checked
+    if (const auto ok = engine.fits(call->prompt.size(), call->request.message.max_tokens); !ok) {
+      response.send_error(ok.error());
+      return;
+    }
+    auto place = engine.enter();
+    if (!place) {
+      response.send_error(429, place.error().message, "busy");
+      return;
+    }
+    auto ticket = admission_.admit(*call, id);
+    if (ticket) {
+      compute(*call, id, response, std::move(*place), std::move(*ticket));
+      return;
+    }
+    // The same request, sent twice, may have come in between.
+    if (ticket.error().code == Errc::conflict && admission_.running(id)) continue;
+    if (!answered()) response.send_error(ticket.error());
+    return;
+  }
+}
 
-  if (const auto ok = protocol::check_call(core_.ledger.domain, *call, core_.now()); !ok) {
-    response.send_error(ok.error());
-    return;
-  }
-  // Before it takes a place: strangers without a lease must not fill the queue.
-  if (const auto ok = admission_.check(*call); !ok) {
-    response.send_error(ok.error());
-    return;
-  }
-  auto place = slots_.take(gone);
-  if (!place) {
-    response.send_error(429, place.error().message, "busy");
-    return;
-  }
-  if (answered()) return;  // sent twice, and both waited for a slot
-  const auto ticket = admission_.admit(*call, id);
-  if (!ticket) {
-    response.send_error(ticket.error());
-    return;
-  }
-  compute(*call, id, response, place->pool());
+engine::Batcher* ProviderService::engine_of(const Hash& execution) {
+  const ServedModel* served = core_.serving(execution);
+  return served == nullptr ? nullptr
+                           : engines_[static_cast<std::size_t>(served - core_.models.data())].get();
 }
 
 void ProviderService::compute(const protocol::InferenceCall& call, const Hash& id,
-                              io::HttpResponse& response, ThreadPool& pool) {
+                              io::HttpResponse& response, engine::Batcher::Place place,
+                              Admission::Ticket ticket) {
+  std::optional<Admission::Ticket> held(std::move(ticket));
   const auto tell = [&](protocol::InferenceEvent event) { response.write(to_line(event)); };
   response.begin_stream(200, kStream);
   RunEvents events;
-  events.working = [&] { response.write("\n"); };
-  events.token = [&](std::uint32_t token) {
-    tell(protocol::TokenEvent{{token}});
+  events.working = [&] {
+    response.write("\n");
+    return !response.client_gone();
+  };
+  events.token = [&](const protocol::TokenEvent& token) {
+    tell(token);
     return !response.client_gone();
   };
   events.progress = [&](const protocol::Progress& progress) { tell(core_.sign(progress)); };
-  const ServedModel* served = core_.serving(call.request.message.execution);
-  const auto result = run_request(call, id, served->model, pool,
-                                  {core_.options.isa, core_.options.progress_tokens}, events);
+  const auto result = run_request(call, id, *engine_of(call.request.message.execution),
+                                  std::move(place), core_.options.progress_tokens, events);
   if (!result) {
-    tell(protocol::ErrorEvent{"continuation", result.error().message});
+    tell(
+        protocol::ErrorEvent{result.error().code == Errc::mismatch ? "continuation" : "unavailable",
+                             result.error().message});
     response.end();
     return;
   }
-  const auto outcome = core_.store->finish(id, call.request.message.lease, result->answer,
-                                           core_.now(), [&](std::uint64_t key_sequence) {
-                                             protocol::Receipt receipt = result->receipt;
-                                             receipt.key_sequence = key_sequence;
-                                             return core_.sign(receipt);
-                                           });
+  const auto outcome =
+      core_.store->finish(id, call.request.message.lease, result->answer, result->logprobs,
+                          core_.now(), [&](std::uint64_t key_sequence) {
+                            protocol::Receipt receipt = result->receipt;
+                            receipt.key_sequence = key_sequence;
+                            return core_.sign(receipt);
+                          });
+  held.reset();  // whoever has the receipt may ask about it
   if (!outcome) {
     io::log_error("a receipt cannot be stored, so it is not given: {}", outcome.error().message);
     tell(protocol::ErrorEvent{"internal", "the provider cannot store its receipt: ask again"});
@@ -224,7 +259,8 @@ void ProviderService::receipt(io::HttpRequest& http, io::HttpResponse& response)
     TRY(const json::value body, body_of(http));
     TRY(const protocol::Recall recall, protocol::recall_from_json(body.get_object()));
     TRY(auto stored, recalled(recall));
-    return protocol::ReceiptReply{std::move(stored.outcome->answer), stored.outcome->receipt};
+    return protocol::ReceiptReply{std::move(stored.outcome->answer),
+                                  std::move(stored.outcome->logprobs), stored.outcome->receipt};
   }();
   if (reply)
     response.send_json(200, protocol::to_json(*reply));
@@ -248,25 +284,18 @@ void ProviderService::trace(io::HttpRequest& http, io::HttpResponse& response) {
 Result<protocol::TraceReply> ProviderService::recompute(const StoredRequest& stored,
                                                         const protocol::Recall& recall,
                                                         io::HttpResponse& response) {
-  const auto& request = stored.request.message;
-  const ServedModel* served = core_.serving(request.execution);
-  if (served == nullptr) return fail(Errc::not_found, "that model is not served here any more");
-  const auto gone = [&] { return response.client_gone(); };
-  TRY(auto place, slots_.take(gone));
+  engine::Batcher* engine = engine_of(stored.request.message.execution);
+  if (engine == nullptr) return fail(Errc::not_found, "that model is not served here any more");
+  TRY(auto place, engine->enter());
   const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
-  const verify::Execution execution{verify::sampling_of(request),
-                                    stored.salt_secret,
-                                    stored.prompt,
-                                    stored.outcome->answer,
-                                    request.continuation,
-                                    stored.outcome->receipt.message.finish == fault};
-  TRY(const verify::Replay replay,
-      verify::replay(execution, served->model, place.pool(), core_.options.isa,
-                     [&](double) { return !gone(); }));
+  const Given given{stored.request.message, stored.salt_secret, stored.prompt,
+                    stored.outcome->answer, stored.outcome->receipt.message.finish == fault};
+  TRY(const auto trace,
+      recompute_trace(given, *engine, std::move(place), [&] { return response.client_gone(); }));
   protocol::TraceReply reply;
-  reply.position_roots = replay.trace.position_roots();
+  reply.position_roots = trace->position_roots();
   for (const std::uint32_t position : recall.positions) {
-    auto leaves = replay.trace.leaves(position);
+    auto leaves = trace->leaves(position);
     if (position >= reply.position_roots.size())
       return fail(Errc::invalid, "position {} is not in the trace of {}", position,
                   reply.position_roots.size());

@@ -11,7 +11,6 @@
 #include "io/http_server.hpp"
 #include "services/provider/collector.hpp"
 #include "services/provider/offer_keeper.hpp"
-#include "services/provider/slots.hpp"
 
 namespace assay::services {
 
@@ -42,7 +41,9 @@ class ProviderService {
   void receipt(io::HttpRequest& request, io::HttpResponse& response);
   void trace(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
-               ThreadPool& pool);
+               engine::Batcher::Place place, Admission::Ticket ticket);
+  // Null: not served here.
+  engine::Batcher* engine_of(const Hash& execution);
   Result<StoredRequest> recalled(const protocol::Recall& recall);
   Result<protocol::TraceReply> recompute(const StoredRequest& stored,
                                          const protocol::Recall& recall,
@@ -50,7 +51,7 @@ class ProviderService {
 
   io::FileLock lock_;
   ProviderCore core_;
-  Slots slots_;
+  std::vector<std::unique_ptr<engine::Batcher>> engines_;  // as core_.models
   Admission admission_;
   std::unique_ptr<OfferKeeper> offers_;
   std::unique_ptr<Collector> collector_;

@@ -33,6 +33,7 @@ protocol::Opening opening_of(const World& world, const protocol::InferenceCall& 
   opening.prompt = call.prompt;
   opening.stop_ids = call.stop_ids;
   opening.answer = reply.tokens;
+  opening.logprobs = reply.logprobs;
   return opening;
 }
 
@@ -61,7 +62,8 @@ TEST(Provider, AnswersAndIsAuditable) {
   for (const auto& p : reply.progress) {
     const auto so_far = std::span(reply.tokens).first(p.message.count);
     EXPECT_TRUE(protocol::check_progress(world.info.domain, call.lease.message,
-                                         call.request.message, call.salt_secret, so_far, p));
+                                         call.request.message, call.salt_secret, so_far, Hash{},
+                                         p));
   }
   EXPECT_TRUE(audit_matches(world, call, reply));
 }
@@ -111,7 +113,7 @@ TEST(Provider, ClientThatLeavesPaysForWhatItGot) {
             static_cast<std::uint32_t>(protocol::Finish::cancelled));
   EXPECT_GE(picked->answer.size(), 3u);
   EXPECT_LT(picked->answer.size(), 4000u);
-  Reply whole{200, "", picked->answer, {}, picked->receipt};
+  Reply whole{200, "", picked->answer, picked->logprobs, {}, picked->receipt};
   world.expect_sound(call, whole);
   EXPECT_TRUE(audit_matches(world, call, whole));
   // The outcome stands: asked again, the same.
@@ -221,6 +223,7 @@ TEST(Provider, ContinuationIsFreeToCheckAndReported) {
 TEST(Provider, BusyBeyondTheQueue) {
   World world;
   auto options = world.options();
+  options.slots = 1;
   options.queue = 0;
   const auto service = *world.start(options);
   const Hash lease = world.open_lease(10'000'000);

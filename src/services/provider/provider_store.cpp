@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS leases(
 CREATE TABLE IF NOT EXISTS requests(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), sequence INTEGER NOT NULL,
   request TEXT NOT NULL, salt BLOB NOT NULL, prompt BLOB NOT NULL, stop_ids BLOB NOT NULL,
-  answer BLOB, receipt TEXT, amount INTEGER, key_sequence INTEGER UNIQUE,
+  answer BLOB, logprobs BLOB, receipt TEXT, amount INTEGER, key_sequence INTEGER UNIQUE,
   UNIQUE(lease, sequence)) STRICT;
 CREATE TABLE IF NOT EXISTS claims(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
@@ -49,7 +49,7 @@ Result<Signed<M>> load(std::string_view text) {
   return protocol::signed_from_json<M>(*o);
 }
 
-constexpr const char* kColumns = "id, request, salt, prompt, stop_ids, answer, receipt";
+constexpr const char* kColumns = "id, request, salt, prompt, stop_ids, answer, logprobs, receipt";
 
 Result<StoredRequest> read_request(const io::Statement& row) {
   StoredRequest out;
@@ -58,9 +58,10 @@ Result<StoredRequest> read_request(const io::Statement& row) {
   TRY(out.salt_secret, row.column_hash(2));
   out.prompt = unpack(row.column_blob(3));
   out.stop_ids = unpack(row.column_blob(4));
-  if (row.column_is_null(6)) return out;
-  TRY(auto receipt, load<protocol::Receipt>(row.column_text(6)));
-  out.outcome = StoredOutcome{unpack(row.column_blob(5)), std::move(receipt)};
+  if (row.column_is_null(7)) return out;
+  TRY(auto receipt, load<protocol::Receipt>(row.column_text(7)));
+  out.outcome =
+      StoredOutcome{unpack(row.column_blob(5)), unpack(row.column_blob(6)), std::move(receipt)};
   return out;
 }
 
@@ -164,6 +165,7 @@ Result<std::optional<StoredRequest>> ProviderStore::request(const Hash& id) {
 
 Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
                                             std::span<const std::uint32_t> answer,
+                                            std::span<const std::uint32_t> logprobs,
                                             std::uint64_t now, const Sign& sign) {
   const std::lock_guard lock(mutex_);
   TRY(auto transaction, io::Transaction::begin(*db_));
@@ -173,13 +175,15 @@ Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
   TRY(const auto last, db_->query_int64("SELECT MAX(key_sequence) FROM requests"));
   const std::int64_t key_sequence = last.value_or(0) + 1;
   StoredOutcome outcome{{answer.begin(), answer.end()},
+                        {logprobs.begin(), logprobs.end()},
                         sign(static_cast<std::uint64_t>(key_sequence))};
   {
-    TRY(auto update, db_->prepare("UPDATE requests SET answer = ?2, receipt = ?3, amount = ?4, "
-                                  "key_sequence = ?5 WHERE id = ?1 AND receipt IS NULL"));
+    TRY(auto update,
+        db_->prepare("UPDATE requests SET answer = ?2, receipt = ?3, amount = ?4, "
+                     "key_sequence = ?5, logprobs = ?6 WHERE id = ?1 AND receipt IS NULL"));
     CHECK_OK(update
                  .bind_all(ByteView(id), ByteView(pack(answer)), dump(outcome.receipt),
-                           outcome.receipt.message.amount, key_sequence)
+                           outcome.receipt.message.amount, key_sequence, ByteView(pack(logprobs)))
                  .run());
   }
   CHECK_OK(touch(*db_, lease, now));

@@ -15,7 +15,7 @@
 namespace assay::services {
 
 struct StoredOutcome {
-  std::vector<std::uint32_t> answer;
+  std::vector<std::uint32_t> answer, logprobs;  // protocol/tokens.hpp
   protocol::Signed<protocol::Receipt> receipt;
 };
 
@@ -71,7 +71,8 @@ class ProviderStore {
   // the stored outcome comes back and `sign` is not called.
   using Sign = std::function<protocol::Signed<protocol::Receipt>(std::uint64_t key_sequence)>;
   Result<StoredOutcome> finish(const Hash& id, const Hash& lease,
-                               std::span<const std::uint32_t> answer, std::uint64_t now,
+                               std::span<const std::uint32_t> answer,
+                               std::span<const std::uint32_t> logprobs, std::uint64_t now,
                                const Sign& sign);
 
   Result<protocol::Micros> receipted(const Hash& lease);

@@ -129,8 +129,10 @@ Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
   const auto on_line = [&](std::string_view line) -> Status {
     if (line.empty()) return {};
     TRY(const protocol::InferenceEvent event, protocol::event_from_line(line));
-    if (const auto* t = std::get_if<protocol::TokenEvent>(&event))
+    if (const auto* t = std::get_if<protocol::TokenEvent>(&event)) {
       reply.tokens.insert(reply.tokens.end(), t->tokens.begin(), t->tokens.end());
+      reply.logprobs.insert(reply.logprobs.end(), t->logprobs.begin(), t->logprobs.end());
+    }
     if (const auto* p = std::get_if<protocol::Signed<protocol::Progress>>(&event))
       reply.progress.push_back(*p);
     if (const auto* r = std::get_if<protocol::Signed<protocol::Receipt>>(&event))
@@ -154,8 +156,13 @@ Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
 void World::expect_sound(const protocol::InferenceCall& call, const Reply& reply) const {
   ASSERT_EQ(reply.status, 200) << reply.error;
   ASSERT_TRUE(reply.receipt) << reply.error;
-  const auto ok = protocol::check_receipt(info.domain, call.lease.message, call.request.message,
-                                          call.salt_secret, reply.tokens, *reply.receipt);
+  const protocol::Request& request = call.request.message;
+  const auto logprobs = protocol::logprobs_root(
+      call.salt_secret, request, static_cast<std::uint32_t>(reply.tokens.size()), reply.logprobs);
+  ASSERT_TRUE(logprobs) << logprobs.error().message;
+  const auto ok =
+      protocol::check_receipt(info.domain, call.lease.message, request, call.salt_secret,
+                              reply.tokens, *logprobs, *reply.receipt);
   EXPECT_TRUE(ok) << ok.error().message;
 }
 

@@ -29,7 +29,7 @@ struct ServedToy {
 struct Reply {
   int status = 0;
   std::string error;  // of a refusal, or of an error event
-  std::vector<std::uint32_t> tokens;
+  std::vector<std::uint32_t> tokens, logprobs;
   std::vector<protocol::Signed<protocol::Progress>> progress;
   std::optional<protocol::Signed<protocol::Receipt>> receipt;
 };

@@ -1,0 +1,9 @@
+// The verbs of `assay model` that have a file of their own.
+#pragma once
+#include "cli/cli.hpp"
+
+namespace assay::cli {
+
+void add_model_template(CLI::App& model, Context& context);
+
+}  // namespace assay::cli

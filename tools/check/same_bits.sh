@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Any build gives the same bits: the canon's and the engine's tests, which compare with
+# spec/vectors/ byte for byte and every kernel with the canon, under other compilers and options.
+# ASSAY_SAME_BITS=gcc-O0,clang-O3,… chooses builds; the default is all of them. Part of `make soak`.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+builds=(
+  "gcc-O0|g++|-O0|"
+  "gcc-O2|g++|-O2|"
+  "gcc-O3-lto|g++|-O3 -flto=auto|"
+  "clang-O0|clang++-19|-O0|"
+  "clang-O3|clang++-19|-O3|"
+  "clang-O2-lto|clang++-19|-O2 -flto|-fuse-ld=lld-19"
+  "clang-O1-sanitized|clang++-19|-O1 -g1|"
+)
+wanted=${ASSAY_SAME_BITS:-}
+for build in "${builds[@]}"; do
+  IFS='|' read -r name compiler flags link <<<"$build"
+  [ -z "$wanted" ] || [[ ",$wanted," == *",$name,"* ]] || continue
+  folder=build/same-bits/$name
+  # Archives of intermediate code need the compiler's own archiver.
+  ar=gcc-ar ranlib=gcc-ranlib
+  if [[ $name == clang* ]]; then ar=llvm-ar-19 ranlib=llvm-ranlib-19; fi
+  sanitize=""
+  if [[ $name == *sanitized ]]; then sanitize=address,undefined; fi
+  cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" \
+    -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$link" -DASSAY_SANITIZE="$sanitize" \
+    -DCMAKE_AR="$(command -v $ar)" -DCMAKE_RANLIB="$(command -v $ranlib)" >/dev/null
+  cmake --build "$folder" --target assay_canon_test assay_engine_test >"$folder/build.log" ||
+    { tail -n 40 "$folder/build.log"; exit 1; }
+  for program in canon engine; do
+    "$folder/src/assay_${program}_test" --gtest_brief=1 | tail -n 1
+  done
+  echo "same bits: $name ok"
+done
