@@ -91,8 +91,8 @@ def model_file_errors(t):
         one_line_error(t, "bloom", *generate(file("arch.gguf", arch)))
         at = raw.find(b"blk.0.attn_q.weight") + len("blk.0.attn_q.weight") + 4 + 16
         expect_equal(struct.unpack("<I", raw[at:at + 4])[0], 8, "type field of attn_q")
-        kquant = raw[:at] + struct.pack("<I", 12) + raw[at + 4:]
-        one_line_error(t, "q4_k", *generate(file("type.gguf", kquant)))
+        unknown = raw[:at] + struct.pack("<I", 11) + raw[at + 4:]
+        one_line_error(t, "q3_k", *generate(file("type.gguf", unknown)))
         one_line_error(t, "directory", *generate(folder))
 
 

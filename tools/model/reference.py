@@ -19,6 +19,9 @@ import spm
 
 
 def tokenizer(reader):
+    """None where the file's is not SentencePiece: ids are then the caller's affair (--tokens)."""
+    if reader.get("tokenizer.ggml.model") != "llama":
+        return None
     names = ("tokens", "scores", "token_type")
     return spm.Tokenizer(*(reader.get("tokenizer.ggml." + n) for n in names))
 
@@ -130,6 +133,8 @@ def main():
     args = ap.parse_args()
     reader = gguf.Reader(args.file)
     model, tok = Transformer(reader, args.kv), tokenizer(reader)
+    if tok is None and (args.tokens is None or args.generate):
+        ap.error("this file's tokenizer is not SentencePiece: give --tokens")
     if args.perplexity:
         with open(args.perplexity) as f:
             value, count = perplexity(model, tok, f.read().splitlines())
@@ -145,9 +150,10 @@ def main():
     if args.json:
         print(json.dumps(result, ensure_ascii=False))
     elif "logits" in result:
+        names = reader.get("tokenizer.ggml.tokens")
         for row in result["logits"]:
             best = np.argsort(row)[::-1][:5]
-            print("  ".join("%d %r %.4f" % (i, tok.tokens[i], row[i]) for i in best))
+            print("  ".join("%d %r %.4f" % (i, names[i], row[i]) for i in best))
     else:
         print("\n".join("%s: %s" % kv for kv in result.items()))
 
