@@ -2,7 +2,7 @@
 # Debian 12 or Ubuntu 24.04 with make, git and sudo.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: setup setup-build setup-clang build all demo test check bench soak fmt vectors clean
+.PHONY: setup setup-build setup-clang build all aarch64 demo test check bench soak fmt vectors clean
 
 BUILD := build/release
 
@@ -29,7 +29,12 @@ all: setup build  ## binary and every unit test
 demo: build       ## a whole market on this machine, with a cheat that is caught
 	@build/assay demo --models models
 
-test: all         ## every test; ends with "N passed, N failed"
+aarch64: setup    ## base, canon and engine with their tests for AArch64 (run under qemu by `make test`)
+	@mkdir -p build
+	@cmake -G Ninja -S tests/aarch64 -B build/aarch64 --toolchain tests/aarch64/toolchain.cmake > build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
+	@cmake --build build/aarch64
+
+test: all aarch64 ## every test; ends with "N passed, N failed"
 	@/usr/bin/python3 tools/check/run_tests.py --build $(BUILD)
 
 check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer builds

@@ -13,7 +13,7 @@ namespace assay::engine {
 namespace {
 
 // Below this many multiply-adds, waking other threads costs more than it saves.
-constexpr std::size_t kWorthThreads = 1u << 18;
+constexpr std::size_t kWorthThreads = 1u << 16;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
 constexpr std::size_t kChunks = 8;
 

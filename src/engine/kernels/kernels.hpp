@@ -52,7 +52,7 @@ struct AttentionCache {
 };
 
 inline constexpr std::uint32_t kRowGroup = 32;        // unit in which products are scheduled
-inline constexpr std::uint32_t kAttentionRows = 72;   // most rows per attend call
+inline constexpr std::uint32_t kAttentionRows = 96;   // most rows per attend call
 inline constexpr std::uint32_t kPagePositions = 64;   // divides the segment of 256
 inline constexpr std::uint32_t kValueAlignment = 16;  // value_stride is a multiple of this
 

@@ -31,6 +31,7 @@ const Kernels* emulated_avx512vnni_table();
 }  // namespace assay::engine
 
 // Some of these are macros of the compiler, depending on its options.
+#undef _mm512_cmpeq_epi32_mask
 #undef _mm512_permute_ps
 #undef _mm512_cmp_ps_mask
 #undef _mm512_slli_epi32
