@@ -35,11 +35,11 @@ CASES = [
 ]
 
 
-def run(command):
+def run(command, with_log=False):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return done.stdout
+    return done.stdout + (done.stderr if with_log else "")
 
 
 def assay(options, case):
@@ -61,7 +61,7 @@ def ik(options, case):
     if streams > 1:
         out = run([f"{options.ik}/llama-batched-bench", "-m", path, "-t", str(options.threads),
                    "-tb", str(options.threads), "-c", "4096", "-npp", "1", "-ntg", str(tokens),
-                   "-npl", str(streams)])
+                   "-npl", str(streams)], with_log=True)
         rows = [line.split("|") for line in out.splitlines()
                 if line.startswith("|") and line.split("|")[1].strip().isdigit()]
         return {"rate": float(rows[-1][8])}
