@@ -11,6 +11,7 @@
 #include "cli/model_file.hpp"
 #include "cli/progress.hpp"
 #include "engine/forward.hpp"
+#include "engine/kernels/self_check.hpp"
 #include "verify/trace.hpp"
 
 namespace assay::cli {
@@ -45,6 +46,9 @@ class TimedTrace : public engine::StateSink {
   void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
             Token token) override {
     timed([&] { trace_.head(position, x, logits, token); });
+  }
+  void logits(std::uint32_t position, std::span<const float> values) override {
+    timed([&] { trace_.logits(position, values); });
   }
   void fault(engine::NumericFault fault) override { trace_.fault(fault); }
   // The root a receipt would carry now.
@@ -254,6 +258,7 @@ Result<int> run(const Context& context, const Options& options) {
   if (!options.isa.empty()) {
     TRY(isa, engine::parse_isa(options.isa));
   }
+  fmt::print(stderr, "{}", engine::self_test_failures());
   const unsigned threads = thread_count(options.threads);
   const auto& hyper = file.model->hyper();
   const std::uint64_t needed =

@@ -5,6 +5,7 @@
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
+#include "engine/kernels/self_check.hpp"
 #include "io/hardware.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
@@ -151,6 +152,7 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   if (!flags.payout.empty()) {
     TRY(options.payout, crypto::Address::parse(flags.payout));
   }
+  fmt::print(stderr, "{}", engine::self_test_failures());
   const auto hardware = io::discover_hardware();
   options.hardware = hardware_text(hardware);
   if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)

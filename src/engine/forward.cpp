@@ -12,8 +12,8 @@
 namespace assay::engine {
 namespace {
 
-// Below this many multiply-adds, waking other threads costs more than it saves.
-constexpr std::size_t kWorthThreads = 1u << 16;
+// A chunk of fewer multiply-adds costs more to hand over than to do.
+constexpr std::size_t kWorthChunk = 1u << 16;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
 constexpr std::size_t kChunks = 8;
 
@@ -29,9 +29,9 @@ Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Ker
       attention_scale_(canon::attention_scale(hyper_.head_dim)) {}
 
 void Forward::parallel(std::size_t count, std::size_t cost_each, const Body& body) {
-  std::size_t grain = count;
-  if (count * cost_each >= kWorthThreads) grain = count / (std::size_t{pool_.size()} * kChunks);
-  pool_.parallel_for(count, std::max<std::size_t>(grain, 1),
+  const std::size_t most = std::size_t{pool_.size()} * kChunks,
+                    chunks = std::clamp<std::size_t>(count * cost_each / kWorthChunk, 1, most);
+  pool_.parallel_for(count, std::max<std::size_t>((count + chunks - 1) / chunks, 1),
                      [&](std::size_t begin, std::size_t end) {
                        const FpEnvironment environment;
                        body(begin, end);
@@ -314,11 +314,19 @@ void Forward::heads(std::span<const std::size_t> rows) {
   const auto logits_of = [&](std::size_t i) {
     return std::span<const float>{&logits_[i * vocab], vocab};
   };
-  parallel(n, vocab * 32, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (chosen[i].fault) continue;
+  // Choosing and committing each read a row's logits once: two pieces of work.
+  std::vector<std::uint8_t> ended(n);
+  for (std::size_t i = 0; i < n; ++i) ended[i] = chosen[i].fault;
+  parallel(2 * n, vocab * 64, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t piece = begin; piece < end; ++piece) {
+      const std::size_t i = piece / 2;
+      if (ended[i]) continue;
       const auto& [s, position] = rows_[rows[i]];
       const Slice& slice = slices_[s];
+      if (piece % 2 == 0) {
+        if (slice.sink) slice.sink->logits(position, logits_of(i));
+        continue;
+      }
       const auto token = choose_token(logits_of(i), *slice.sampling, position,
                                       slice.sequence->tape().first(position + 1));
       chosen[i].fault = !token;

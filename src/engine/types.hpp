@@ -63,6 +63,11 @@ struct StateSink {
   // the final norm); logits: vocabulary floats; token: the one chosen for position + 1.
   virtual void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
                     Token token) = 0;
+  // Before a head(), perhaps: its logits, so that they can be hashed while the token is chosen. Of
+  // different positions at the same time from several threads, like cell().
+  virtual void logits(std::uint32_t position, std::span<const float> values) {
+    (void)position, (void)values;
+  }
   virtual void fault(NumericFault fault) = 0;
 
   // A prefix cache replaces the computation of a position by what a sink of the same kind kept of

@@ -156,12 +156,20 @@ void TraceBuilder::recall(std::uint32_t position, std::uint32_t layer,
 void TraceBuilder::head(std::uint32_t position, std::span<const float> x,
                         std::span<const float> logits, engine::Token token) {
   ASSAY_ASSERT(!ended_);
+  Position& into = at(position);
+  const Hash root = into.logits ? into.leaves[layers_] : vector_root(logits);
   Preimage p;
   p.tag("head").le32(position).bytes(salt(position, layers_));
-  p.bytes(vector_root(x)).bytes(vector_root(logits)).le32(token);
-  Position& into = at(position);
+  p.bytes(vector_root(x)).bytes(root).le32(token);
   into.leaves[layers_] = crypto::leaf_hash(p.done());
   into.head = true;
+  into.logits = false;
+}
+
+void TraceBuilder::logits(std::uint32_t position, std::span<const float> values) {
+  Position& into = at(position);
+  into.leaves[layers_] = vector_root(values);
+  into.logits = true;
 }
 
 void TraceBuilder::fault(engine::NumericFault fault) {

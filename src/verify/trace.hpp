@@ -34,6 +34,7 @@ class TraceBuilder : public engine::StateSink {
             std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) override;
   void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
             engine::Token token) override;
+  void logits(std::uint32_t position, std::span<const float> values) override;
   void fault(engine::NumericFault fault) override;
   std::size_t memo_bytes() const override { return kMemoBytes; }
   void keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) override;
@@ -55,6 +56,7 @@ class TraceBuilder : public engine::StateSink {
     std::vector<Hash> leaves;  // L cells, then the head; all zero where it has not come
     CellRoots last{};          // of the cell that came last
     std::uint32_t cells = 0;   // how many cells have come
+    bool logits = false;  // their root waits in the head's place
     bool head = false;
     bool fault = false;  // leaves end with the fault
   };

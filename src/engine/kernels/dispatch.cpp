@@ -68,12 +68,14 @@ Result<Isa> parse_isa(std::string_view name) {
   for (Isa isa : all_isas()) {
     if (name != isa_name(isa)) continue;
     if (isa_available(isa)) return isa;
+    const std::string failures = self_test_failures();
     return fail(
         Errc::unavailable,
-        "instruction set {} is not available here (not built in, not on this machine, or its "
-        "self-test failed); "
-        "use --isa {}, the answer is the same",
-        name, isa_name(best_isa()));
+        "instruction set {} is not available here ({}); use --isa {}, the answer is the same", name,
+        failures.contains(fmt::format("{} is not used", name))
+            ? "it failed its self-test, as assay bench shows"
+            : "not built in, or not on this machine",
+        isa_name(best_isa()));
   }
   return fail(Errc::invalid,
               "unknown instruction set '{}': use scalar, avx2, avx512, avx512vnni, neon or neondot",
