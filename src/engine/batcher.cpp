@@ -276,7 +276,10 @@ void Batcher::admit() {
 bool Batcher::admit(Job& job) {
   PrefixCache::Hit hit;
   if (shares(job)) {
-    const std::size_t usable = job.sample_from() / kPagePositions * kPagePositions;
+    // The last token of the prompt is always evaluated: something must be.
+    const std::size_t usable =
+        std::min<std::size_t>(job.sample_from(), job.request.prompt.size() - 1) / kPagePositions *
+        kPagePositions;
     hit = cache_.find(job.request.scope, std::span(job.request.prompt).first(usable),
                       job.request.sink ? job.request.sink->memo_bytes() : 0);
   }

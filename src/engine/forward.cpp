@@ -316,7 +316,7 @@ void Forward::heads(std::span<const std::size_t> rows) {
   };
   // Choosing and committing each read a row's logits once: two pieces of work.
   std::vector<std::uint8_t> ended(n);
-  for (std::size_t i = 0; i < n; ++i) ended[i] = chosen[i].fault;
+  for (std::size_t i = 0; i < n; ++i) ended[i] = chosen[i].fault || !alive(rows[i]);
   parallel(2 * n, vocab * 64, [&](std::size_t begin, std::size_t end) {
     for (std::size_t piece = begin; piece < end; ++piece) {
       const std::size_t i = piece / 2;

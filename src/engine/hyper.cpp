@@ -33,7 +33,8 @@ constexpr Architecture kArchitectures[] = {
 // 2^27 values are 2^20 positions of 128-wide heads.
 constexpr std::uint64_t kMaxRopeValues = std::uint64_t{1} << 27;
 constexpr std::uint64_t kMaxContext = std::uint64_t{1} << 24;
-constexpr std::uint64_t kMaxWidth = std::uint64_t{1} << 30;
+// Working memory grows with these whatever the file's size; no public model comes near.
+constexpr std::uint64_t kMaxWidth = std::uint64_t{1} << 18, kMaxHeadWidth = 1024;
 
 // What is done with a key behind "<architecture>.".
 enum class Use {
@@ -176,6 +177,9 @@ Status read_heads(const Metadata& m, Hyper& h) {
   TRY(h.head_dim, m.positive_or("attention.key_length", h.dim / h.heads));
   if (h.head_dim % 2 != 0)
     return fail(Errc::unsupported, "heads of odd width {} are not supported", h.head_dim);
+  if (h.head_dim > kMaxHeadWidth)
+    return fail(Errc::unsupported, "heads of width {} are wider than the limit of {}", h.head_dim,
+                kMaxHeadWidth);
   if (std::uint64_t{h.heads} * h.head_dim > kMaxWidth)
     return fail(Errc::unsupported, "{} heads of width {} are wider than the limit of {}", h.heads,
                 h.head_dim, kMaxWidth);
@@ -258,6 +262,9 @@ Result<Hyper> read_hyper(const Gguf& file) {
   TRY(h.dim, m.positive("embedding_length"));
   TRY(h.ffn, m.positive("feed_forward_length"));
   TRY(h.context, m.positive("context_length"));
+  if (std::max(h.dim, h.ffn) > kMaxWidth)
+    return fail(Errc::unsupported, "a width of {} is more than the limit of {}",
+                std::max(h.dim, h.ffn), kMaxWidth);
   CHECK_OK(read_heads(m, h));
   CHECK_OK(refuse_sliding_window(m, file, h));
   constexpr std::string_view kEpsilon = "attention.layer_norm_rms_epsilon";

@@ -223,6 +223,35 @@ TEST(Session, AFaultIsTheFirstInPositionThenLayerHoweverTheWorkIsBatched) {
       (std::pair{4u, 0u}));
 }
 
+// More heads than one pass of the vocabulary takes: the first fault ends those of later passes too.
+TEST(Session, AFaultAtTheFirstOfManyHeadsEndsThemAll) {
+  const Bytes bytes = toy_model(shape_of(TensorType::q8_0, 64));
+  const auto model = load(bytes);
+  const auto tokens = some_tokens(40, 21);
+  const Sampling sampling{.repetition_penalty = 1e-45f};  // a seen token's logit becomes infinite
+  const Recorder want = record(model, Isa::scalar, 1, tokens, {1}, 0, sampling);
+  ASSERT_TRUE(want.fault_at);
+  EXPECT_EQ(want.fault_at->second, 2u);
+  for (const Isa isa : available())
+    EXPECT_TRUE(want == record(model, isa, 2, tokens, {40}, 0, sampling)) << isa_name(isa);
+}
+
+TEST(Session, KQuantsGiveTheSameBits) {
+  for (const TensorType type : {TensorType::q4_k, TensorType::q5_k, TensorType::q6_k}) {
+    ToyShape shape = shape_of(type, 80);
+    shape.dim = 256;
+    shape.ffn = 512;
+    const Bytes bytes = toy_model(shape);
+    const auto model = load(bytes);
+    const auto tokens = some_tokens(70, 5);
+    const Recorder want = record(model, Isa::scalar, 1, tokens, {70}, 60, {});
+    for (const Isa isa : available())
+      for (const auto& chunks : {std::vector<std::size_t>{70}, {1}, {3, 33}})
+        ASSERT_TRUE(want == record(model, isa, 2, tokens, chunks, 60, {}))
+            << type_name(static_cast<std::uint32_t>(type)) << " " << isa_name(isa);
+  }
+}
+
 TEST(Generate, StopsForEveryReason) {
   const Bytes bytes = toy_model(shape_of(TensorType::f32, 64));
   const auto model = load(bytes);

@@ -128,10 +128,13 @@ Result<Value> replace_filter(const Value& v, const Arguments& a, Work& work) {
 // int(text) and float(text), surrounding space and '_' between digits included.
 template <class T>
 std::optional<T> parse_number(const Text& text) {
-  std::string s = trim(text, Side::both).bytes();
-  for (std::size_t i = 1; i + 1 < s.size(); ++i)
-    if (s[i] == '_' && s[i - 1] >= '0' && s[i - 1] <= '9' && s[i + 1] >= '0' && s[i + 1] <= '9')
-      s.erase(i, 1);
+  const std::string written = trim(text, Side::both).bytes();
+  const auto digit = [&](std::size_t i) {
+    return i < written.size() && written[i] >= '0' && written[i] <= '9';
+  };
+  std::string s;
+  for (std::size_t i = 0; i < written.size(); ++i)
+    if (written[i] != '_' || i == 0 || !digit(i - 1) || !digit(i + 1)) s += written[i];
   if (!s.empty() && s[0] == '+' && (s.size() < 2 || s[1] != '-')) s.erase(0, 1);
   T out{};
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), out);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
+#include <limits>
 #include <thread>
 
 #include "io/log.hpp"
@@ -33,12 +33,16 @@ std::uint32_t affordable(const protocol::OfferModel& model, std::size_t prompt, 
   return low;
 }
 
-// They become text for a client: they must exist, and be numbers.
+// What an answer may cost where the client names no limit.
+constexpr std::uint32_t kDefaultAnswer = 4096;
+
+// They become text for a client: tokens must exist, the rest be logarithms, of 0 perhaps.
 Status check_alternatives(std::span<const std::uint32_t> logprobs, std::size_t width,
                           std::uint32_t vocabulary) {
   for (std::size_t i = 0; i < logprobs.size(); ++i) {
     const bool is_token = i % width % 2 == 1;
-    if (is_token ? logprobs[i] >= vocabulary : !std::isfinite(std::bit_cast<float>(logprobs[i])))
+    const float value = std::bit_cast<float>(logprobs[i]);
+    if (is_token ? logprobs[i] >= vocabulary : !(value < std::numeric_limits<float>::infinity()))
       return fail(Errc::mismatch, "the provider sent log-probabilities that cannot be");
   }
   return {};
@@ -59,7 +63,8 @@ ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::Offe
   if (plan.max_tokens)
     return std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier));
   // At least one, so that a budget too small is reported with its numbers.
-  return std::max(1u, affordable(offered, prompt, room, buyer_.options.escrow));
+  return std::max(
+      1u, affordable(offered, prompt, std::min(room, kDefaultAnswer), buyer_.options.escrow));
 }
 
 ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,

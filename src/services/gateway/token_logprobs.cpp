@@ -1,11 +1,15 @@
 #include "services/gateway/token_logprobs.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace assay::services {
 namespace {
 
-double logprob_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+// JSON has no infinity; the OpenAI API writes -9999 for what cannot be.
+double logprob_of(std::uint32_t bits) {
+  return std::max(-9999.0, static_cast<double>(std::bit_cast<float>(bits)));
+}
 
 // Control tokens by their names: an alternative without one could not be told from another.
 std::string name_of(const engine::Tokenizer& tokenizer, std::uint32_t token) {

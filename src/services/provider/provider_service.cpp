@@ -82,7 +82,7 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
                     std::move(store)};
   std::unique_ptr<ProviderService> service(new ProviderService(std::move(lock), std::move(core)));
 
-  for (const ServedModel& model : service->core_.models) {
+  for (ServedModel& model : service->core_.models) {
     TRY(auto engine,
         engine::Batcher::start(model.model, {.isa = options.isa,
                                              .threads = options.threads,
@@ -91,6 +91,11 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
                                              .queue_max = options.queue,
                                              .prefix_cache = options.prefix_cache,
                                              .memo_bytes = verify::TraceBuilder::kMemoBytes}));
+    // No more than the memory for one request's cache can hold.
+    const std::uint64_t positions =
+        std::uint64_t{engine->stats().pages_max} * engine::kPagePositions;
+    model.advertised.context =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(model.advertised.context, positions));
     service->engines_.push_back(std::move(engine));
   }
 
