@@ -41,8 +41,11 @@ check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer b
 	@tools/check/check.sh
 
 bench: all        ## benchmarks; numbers and commands in bench/README.md
-	@cmake --build $(BUILD) --target assay_engine_bench
-	@$(BUILD)/bench/assay_engine_bench
+	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench
+	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64 --isa scalar
+	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64
+	@$(BUILD)/bench/assay_product_bench
+	@$(BUILD)/bench/assay_attention_bench
 
 soak: setup-clang all   ## long fuzz, crash and differential runs
 	@tools/check/soak.sh

@@ -10,11 +10,12 @@ How to build the peer and make the models: bench/README.md.
 """
 import argparse
 import json
+import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -35,22 +36,30 @@ CASES = [
 ]
 
 
-def run(command, with_log=False):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return done.stdout + (done.stderr if with_log else "")
+def run(command):
+    """What it printed (its log too), and its peak memory in MiB."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
+        child = subprocess.Popen(command, stdout=out, stderr=log)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        log.seek(0)
+        text, errors = out.read(), log.read()
+    if child.returncode != 0:
+        sys.exit(f"{' '.join(command)}\n{errors[-2000:]}")
+    return text, errors, usage.ru_maxrss / 1024
 
 
 def assay(options, case):
     _, model, kind, tokens, depth, streams = case
-    out = json.loads(run([
+    text, _, memory = run([
         options.assay, "bench", "--model", str(options.models / f"{model}.gguf"), "--json",
         "--rounds", "1", "--threads", str(options.threads), "-d", str(depth),
         "--streams", str(streams),
         "-p", str(tokens if kind == "prefill" else 0), "-n", str(tokens if kind == "decode" else 0),
-        *(["--isa", options.isa] if options.isa else [])]))
-    return {"rate": out[kind]["tokens_per_second"], "memory": out["peak_memory_mib"],
+        *(["--isa", options.isa] if options.isa else [])])
+    out = json.loads(text)
+    return {"rate": out[kind]["tokens_per_second"], "memory": memory,
             "commit": out[kind]["commit_share"],
             "roofline": out["roofline"]["decode_tokens_per_second"]}
 
@@ -59,30 +68,28 @@ def ik(options, case):
     _, model, kind, tokens, depth, streams = case
     path = str(options.models / f"{model}.gguf")
     if streams > 1:
-        out = run([f"{options.ik}/llama-batched-bench", "-m", path, "-t", str(options.threads),
+        text, log, memory = run([f"{options.ik}/llama-batched-bench", "-m", path, "-t", str(options.threads),
                    "-tb", str(options.threads), "-c", "4096", "-npp", "1", "-ntg", str(tokens),
-                   "-npl", str(streams)], with_log=True)
-        rows = [line.split("|") for line in out.splitlines()
+                   "-npl", str(streams)])
+        rows = [line.split("|") for line in (text + log).splitlines()
                 if line.startswith("|") and line.split("|")[1].strip().isdigit()]
-        return {"rate": float(rows[-1][8])}
+        return {"rate": float(rows[-1][8]), "memory": memory}
     shape = (["-p", str(tokens), "-n", "0"] if kind == "prefill" else
              ["-p", "0", "-n", str(tokens)] if depth == 0 else
              ["-p", "0", "-n", "0", "-gp", f"{depth},{tokens}"])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    out = json.loads(run([f"{options.ik}/llama-bench", "-m", path, "-t", str(options.threads),
-                          "-r", "1", "-o", "json", *shape]))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {"rate": out[-1]["avg_ts"], "memory": after / 1024 if after > before else None}
+    text, _, memory = run([f"{options.ik}/llama-bench", "-m", path, "-t", str(options.threads),
+                           "-r", "1", "-o", "json", *shape])
+    return {"rate": json.loads(text)[-1]["avg_ts"], "memory": memory}
 
 
 def mainline(options, case):
     _, model, kind, tokens, depth, streams = case
     if streams > 1:
         return None
-    out = json.loads(run(["node", str(ROOT / "bench" / "mainline.mjs"),
-                          str(options.models / f"{model}.gguf"), kind, str(tokens), str(depth),
-                          str(options.threads)]))
-    return {"rate": out["tokens_per_second"]}
+    text, _, memory = run(["node", str(ROOT / "bench" / "mainline.mjs"),
+                           str(options.models / f"{model}.gguf"), kind, str(tokens), str(depth),
+                           str(options.threads)])
+    return {"rate": json.loads(text)["tokens_per_second"], "memory": memory}
 
 
 def spread(values):
@@ -102,9 +109,9 @@ def main():
     parser.add_argument("--mainline", action="store_true", help="llama.cpp through node-llama-cpp too")
     options = parser.parse_args()
 
-    print("| case | assay tok/s | ik tok/s | ratio | commit | of roofline |"
+    print("| case | assay tok/s | ik tok/s | ratio | commit | of roofline | peak MiB |"
           + (" mainline tok/s | ratio |" if options.mainline else ""))
-    print("|---|---|---|---|---|---|" + ("---|---|" if options.mainline else ""))
+    print("|---|---|---|---|---|---|---|" + ("---|---|" if options.mainline else ""))
     for case in CASES:
         if options.only.lower() not in case[0].lower():
             continue
@@ -120,7 +127,8 @@ def main():
                 f"| {statistics.median(ratios):.2f} [{min(ratios):.2f} … {max(ratios):.2f}] "
                 f"| {100 * statistics.median(o['commit'] for o in ours):.1f} % | "
                 + (f"{100 * statistics.median(o['rate'] / o['roofline'] for o in ours):.0f} %"
-                   if decode else "") + " |")
+                   if decode else "")
+                + f" | {max(o['memory'] for o in ours):.0f}, ik {max(t['memory'] for t in theirs):.0f} |")
         if options.mainline:
             known = [t["rate"] for t in third if t]
             line += (f" {spread(known)} | {statistics.median(a / b for a, b in zip(rates[0], known)):.2f} |"
