@@ -31,7 +31,7 @@ demo: build       ## a whole market on this machine, with a cheat that is caught
 
 aarch64: setup    ## base, canon and engine with their tests for AArch64 (run under qemu by `make test`)
 	@mkdir -p build
-	@cmake -G Ninja -S tests/aarch64 -B build/aarch64 --toolchain tests/aarch64/toolchain.cmake > build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
+	@cmake -G Ninja -S $(CURDIR)/tests/aarch64 -B $(CURDIR)/build/aarch64 --toolchain $(CURDIR)/tests/aarch64/toolchain.cmake > build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
 	@cmake --build build/aarch64
 
 test: all aarch64 ## every test; ends with "N passed, N failed"
