@@ -91,7 +91,8 @@ class Bench {
     auto pages = pool_for(1, options_.depth + options_.prompt);
     Stream stream(pages, model_->hyper().layers);
     feed(stream, options_.depth, false);
-    return measure(options_.prompt, {&stream, 1}, [&] { feed(stream, options_.prompt, true); });
+    Stream* const only[] = {&stream};
+    return measure(options_.prompt, only, [&] { feed(stream, options_.prompt, true); });
   }
 
   Sample decode() {
@@ -105,7 +106,7 @@ class Bench {
     }
     std::vector<Stream*> all;
     for (auto& s : streams) all.push_back(s.get());
-    return measure_all(options_.decode * options_.streams, all, [&] {
+    return measure(options_.decode * options_.streams, all, [&] {
       for (unsigned i = 0; i < options_.decode; ++i) step(all);
     });
   }
@@ -182,13 +183,7 @@ class Bench {
             .sink = options_.no_commit ? nullptr : &stream.trace};
   }
 
-  Sample measure(unsigned tokens, std::span<Stream> streams, const auto& work) {
-    std::vector<Stream*> all;
-    for (Stream& s : streams) all.push_back(&s);
-    return measure_all(tokens, all, work);
-  }
-
-  Sample measure_all(unsigned tokens, std::span<Stream* const> streams, const auto& work) {
+  Sample measure(unsigned tokens, std::span<Stream* const> streams, const auto& work) {
     const auto commit_cost = [&] {
       double sum = 0;
       for (const Stream* s : streams) sum += s->trace.cost_s();

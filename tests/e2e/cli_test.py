@@ -96,6 +96,15 @@ def model_file_errors(t):
         one_line_error(t, "directory", *generate(folder))
 
 
+def bench_reports_its_figures(t):
+    out = t.json("bench", "--model", MODEL, "-p", "32", "-n", "8", "--streams", "2", "--rounds", "1")
+    for kind in ("prefill", "decode"):
+        expect(out[kind]["tokens_per_second"] > 0, f"{kind}: {out[kind]}")
+    expect(0 < out["commit_share"] < 1, f"commit_share {out['commit_share']}")
+    expect(out["roofline"]["decode_tokens_per_second"] > 0, f"roofline {out['roofline']}")
+    one_line_error(t, "positions", "bench", "--model", MODEL, "-p", "100000")
+
+
 def json_errors_are_json(t):
     run = t.cli("generate", "--model", "/nonexistent.gguf", "--prompt", "x", "--json", code=1)
     expect("no such file" in json.loads(run.stdout)["error"]["message"], "JSON error message")
@@ -142,5 +151,5 @@ def identity_is_complete(t):
 
 
 if __name__ == "__main__":
-    Runner().run(help_has_examples, usage_errors_exit_2, sampling_options, model_file_errors, json_errors_are_json,
+    Runner().run(help_has_examples, usage_errors_exit_2, sampling_options, model_file_errors, bench_reports_its_figures, json_errors_are_json,
                  port_in_use_and_wrong_passphrase, colour_only_on_a_terminal, identity_is_complete)
