@@ -1,7 +1,7 @@
 // How often a buyer replays receipts so that cheating loses money in expectation.
-// Derivation and limits: docs/decisions/0005-audit-rate.md.
+// Derivation and limits: docs/decisions/0009-audit-economics.md; simulated by tests/sim.
 //
-//   rate ≥ margin × price × saving / (stake × power)
+//   rate ≥ margin × price × saving / (stake × lost × power)
 #pragma once
 #include <cstdint>
 
@@ -15,6 +15,9 @@ struct AuditInputs {
   protocol::Micros price = 0;  // of this request (its cap)
   protocol::Micros stake = 0;  // what a conviction takes
   std::uint64_t history = 0;   // receipts of this provider that were audited and matched
+  // Share of the stake that is gone even for a cheat that convicts itself through a sock puppet:
+  // what the ledger burns (Parameters::burned_bps).
+  std::uint32_t lost_bps = 5'000;
   // Share of the price that the cheapest cheat keeps; all of it unless something smaller is proven.
   std::uint32_t saving_ppm = 1'000'000;
   // Chance that one audit sees the cheat: 1 for a full replay, k/L for k of L layers.

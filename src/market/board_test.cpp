@@ -1,7 +1,6 @@
 // Offers, screening, audit rates.
 #include <gtest/gtest.h>
 
-#include "market/audit_policy.hpp"
 #include "market/ledger_testutil.hpp"
 #include "market/screen.hpp"
 
@@ -182,33 +181,6 @@ TEST_F(ScreenTest, ExplainsInOneLine) {
   EXPECT_EQ(text.find('\n'), std::string::npos);
   offers.clear();
   EXPECT_EQ(explain(run()), "no provider fits: there is no offer on the board");
-}
-
-TEST(AuditPolicy, RateMakesCheatingLose) {
-  AuditInputs in{.price = 400'000, .stake = 1'000'000, .history = 8};
-  // 2 × 0.40 / 1.00
-  EXPECT_EQ(audit_rate_q32(in), (kAuditAlways * 8 + 9) / 10);
-  in.power_ppm = 500'000;
-  EXPECT_EQ(audit_rate_q32(in), kAuditAlways);
-  in.power_ppm = 1'000'000;
-  in.saving_ppm = 250'000;
-  EXPECT_EQ(audit_rate_q32(in), (kAuditAlways * 2 + 9) / 10);
-  in.price = 500;
-  in.stake = 10'000'000;
-  EXPECT_EQ(audit_rate_q32(in), kAuditAlways / 100);  // the floor
-  in.price = INT64_MAX;
-  EXPECT_EQ(audit_rate_q32(in), kAuditAlways);
-  in.stake = INT64_MAX;
-  EXPECT_LE(audit_rate_q32(in), kAuditAlways);
-}
-
-TEST(AuditPolicy, NewcomersAndTheStakelessAreAlwaysAudited) {
-  AuditInputs in{.price = 1, .stake = 10'000'000, .history = 7};
-  EXPECT_EQ(audit_rate_q32(in), kAuditAlways);
-  in.history = 8;
-  EXPECT_LT(audit_rate_q32(in), kAuditAlways);
-  in.stake = 0;
-  EXPECT_EQ(audit_rate_q32(in), kAuditAlways);
 }
 
 }  // namespace

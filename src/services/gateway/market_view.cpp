@@ -174,7 +174,8 @@ std::uint64_t MarketView::audit_rate_q32(const Address& provider, Micros cap) {
   const auto account = accounts_.find(provider);
   return market::audit_rate_q32({.price = cap,
                                  .stake = account == accounts_.end() ? 0 : account->second.stake,
-                                 .history = reputation_.of(provider).audited});
+                                 .history = reputation_.of(provider).audited,
+                                 .lost_bps = buyer_.ledger.parameters.burned_bps});
 }
 
 void MarketView::served(const Address& provider) {
