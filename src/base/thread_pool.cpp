@@ -1,7 +1,5 @@
 #include "base/thread_pool.hpp"
 
-#include <algorithm>
-
 #include "base/assert.hpp"
 
 namespace assay {
@@ -18,12 +16,12 @@ void pause() {
 }
 
 // Returns once the value is no longer `old`: some 20 µs of watching, in which the processor is
-// offered to others again and again, then asleep.
+// offered to others again and again once the first few have passed, then asleep.
 std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   for (int i = 0; i < 1000; ++i) {
     const std::uint32_t now = value.load(std::memory_order_acquire);
     if (now != old) return now;
-    if (i % 64 == 63)
+    if (i >= 256 && i % 64 == 63)
       std::this_thread::yield();
     else
       pause();
@@ -50,8 +48,8 @@ void ThreadPool::drain() {
   while (left != 0 && left != kStop) {
     // Success means that chunk is ours and job_ is its job, whatever happened since the load.
     if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
-    const std::size_t begin = (job_.chunks - left) * job_.grain;
-    (*job_.body)(begin, std::min(job_.count, begin + job_.grain));
+    const std::size_t chunk = job_.chunks - left;
+    (*job_.body)(chunk* job_.count / job_.chunks, (chunk + 1) * job_.count / job_.chunks);
     if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
     left = unclaimed_.load(std::memory_order_acquire);
   }
@@ -65,13 +63,13 @@ void ThreadPool::parallel_for(std::size_t count, std::size_t grain,
                               const std::function<void(std::size_t, std::size_t)>& body) {
   ASSAY_ASSERT(grain >= 1);
   if (count == 0) return;
+  const std::size_t chunks = (count + grain - 1) / grain;
   if (workers_.empty() || count <= grain) {
-    for (std::size_t i = 0; i < count; i += grain) body(i, std::min(count, i + grain));
+    for (std::size_t i = 0; i < chunks; ++i) body(i * count / chunks, (i + 1) * count / chunks);
     return;
   }
-  const std::size_t chunks = (count + grain - 1) / grain;
   ASSAY_ASSERT(chunks < kStop && unfinished_.load(std::memory_order_acquire) == 0);
-  job_ = {&body, count, grain, static_cast<std::uint32_t>(chunks)};
+  job_ = {&body, count, static_cast<std::uint32_t>(chunks)};
   unfinished_.store(job_.chunks, std::memory_order_relaxed);
   unclaimed_.store(job_.chunks, std::memory_order_release);
   unclaimed_.notify_all();

@@ -20,8 +20,9 @@ class ThreadPool {
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) over disjoint ranges covering [0, count), each at most `grain` long,
-  // and returns when all are done. One parallel_for at a time per pool; body must not throw.
+  // Calls body(begin, end) over disjoint ranges covering [0, count), as even as they can be and
+  // each at most `grain` long, and returns when all are done. One parallel_for at a time per pool;
+  // body must not throw.
   void parallel_for(std::size_t count, std::size_t grain,
                     const std::function<void(std::size_t, std::size_t)>& body);
 
@@ -33,7 +34,7 @@ class ThreadPool {
   // Read only by whoever has claimed a chunk, and written only when no chunk is claimed.
   struct {
     const std::function<void(std::size_t, std::size_t)>* body;
-    std::size_t count, grain;
+    std::size_t count;
     std::uint32_t chunks;
   } job_{};
   // Chunks nobody has claimed, and chunks nobody has finished. On lines of their own: the first is

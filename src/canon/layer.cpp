@@ -6,6 +6,7 @@
 #include "canon/chain.hpp"
 #include "canon/elementary.hpp"
 #include "canon/fp16.hpp"
+#include "canon/pieces.hpp"
 
 namespace assay::canon {
 
@@ -13,8 +14,7 @@ bool rms_norm(std::span<const float> x, std::span<const float> weight, float eps
               std::span<float> y) {
   const auto at = [&](std::size_t i) { return x[i]; };
   const float squares = chain(x.size(), at, at);
-  const float mean = squares / static_cast<float>(x.size());
-  const float inv = 1.0f / std::sqrt(mean + epsilon);
+  const float inv = norm_inverse(squares, x.size(), epsilon);
   for (std::size_t i = 0; i < x.size(); ++i) y[i] = (x[i] * inv) * weight[i];
   // An infinite sum would make every y zero: it must not pass unseen.
   return finite(squares) && all_finite(y);

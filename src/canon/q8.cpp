@@ -2,35 +2,24 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "base/bytes.hpp"
 #include "canon/chain.hpp"
 #include "canon/fp16.hpp"
+#include "canon/pieces.hpp"
 
 namespace assay::canon {
 namespace {
 
-constexpr std::size_t kBlocksPerSegment = kSegment / kBlock;
-
-float load_fp16(const std::uint8_t* p) { return from_fp16(load_le<std::uint16_t>(p)); }
-
-template <class Values>
-float quantized_row(const std::uint8_t* row, std::size_t block_bytes, Values values,
-                    std::span<const std::int8_t> q, std::span<const float> scale) {
+// total = total + accumulator, segment by segment.
+float blocks_row(Format format, std::size_t block_bytes, const std::uint8_t* row,
+                 std::span<const std::int8_t> q, std::span<const float> scale) {
   float total = 0.0f;
-  for (std::size_t begin = 0; begin < scale.size(); begin += kBlocksPerSegment) {
-    const std::size_t end = std::min(begin + kBlocksPerSegment, scale.size());
-    float acc = 0.0f;
-    for (std::size_t b = begin; b < end; ++b) {
-      const std::uint8_t* block = row + b * block_bytes;
-      std::int8_t w[kBlock];
-      values(block, w);
-      std::int32_t dot = 0;
-      for (std::size_t i = 0; i < kBlock; ++i) dot += w[i] * q[b * kBlock + i];
-      acc = std::fma(static_cast<float>(dot), load_fp16(block) * scale[b], acc);
-    }
-    total = total + acc;
+  for (std::size_t at = 0; at < q.size(); at += kSegment) {
+    const std::size_t cols = std::min(kSegment, q.size() - at);
+    const ActivationRow a{.q8 = q.subspan(at, cols),
+                          .q8_scale = scale.subspan(at / kBlock, cols / kBlock)};
+    total = total + segment_product(format, row + at / kBlock * block_bytes, cols, a);
   }
   return total;
 }
@@ -45,17 +34,10 @@ std::int32_t round_to_int(float x) {
 bool quantize_blocks(std::span<const float> x, std::span<std::int8_t> q, std::span<float> scale,
                      std::size_t block) {
   for (std::size_t b = 0; b < scale.size(); ++b) {
-    // Magnitudes of floats order as their bits do, NaN and infinity on top.
-    std::uint32_t largest = 0;
-    for (std::size_t i = b * block; i < (b + 1) * block; ++i)
-      largest = std::max(largest, std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffu);
-    const std::uint16_t half = to_fp16(std::bit_cast<float>(largest) / 127.0f);
+    const std::uint16_t half = block_scale(x.subspan(b * block, block));
     if (!fp16_finite(half)) return false;
-    const float d = from_fp16(half);
-    scale[b] = d;
-    for (std::size_t i = b * block; i < (b + 1) * block; ++i)
-      q[i] =
-          d == 0.0f ? 0 : static_cast<std::int8_t>(std::clamp(round_to_int(x[i] / d), -127, 127));
+    scale[b] = from_fp16(half);
+    for (std::size_t i = b * block; i < (b + 1) * block; ++i) q[i] = block_quant(x[i], scale[b]);
   }
   return true;
 }
@@ -77,12 +59,12 @@ void block_q4_0(const std::uint8_t* block, std::int8_t* values) {
 
 float row_q8_0(const std::uint8_t* row, std::span<const std::int8_t> q,
                std::span<const float> scale) {
-  return quantized_row(row, 34, block_q8_0, q, scale);
+  return blocks_row(Format::q8_0, 34, row, q, scale);
 }
 
 float row_q4_0(const std::uint8_t* row, std::span<const std::int8_t> q,
                std::span<const float> scale) {
-  return quantized_row(row, 18, block_q4_0, q, scale);
+  return blocks_row(Format::q4_0, 18, row, q, scale);
 }
 
 float row_f32(const std::uint8_t* row, std::span<const float> x) {
@@ -94,7 +76,7 @@ float row_f32(const std::uint8_t* row, std::span<const float> x) {
 
 float row_f16(const std::uint8_t* row, std::span<const float> x) {
   return chain(
-      x.size(), [&](std::size_t i) { return load_fp16(row + 2 * i); },
+      x.size(), [&](std::size_t i) { return from_fp16(load_le<std::uint16_t>(row + 2 * i)); },
       [&](std::size_t i) { return x[i]; });
 }
 

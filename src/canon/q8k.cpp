@@ -1,9 +1,7 @@
 #include "canon/q8k.hpp"
 
-#include <cmath>
-
 #include "base/bytes.hpp"
-#include "canon/fp16.hpp"
+#include "canon/pieces.hpp"
 #include "canon/q8.hpp"
 
 namespace assay::canon {
@@ -39,38 +37,13 @@ void unpack_nibbles(const std::uint8_t* packed, Superblock& out) {
     }
 }
 
-std::int32_t dot(const std::int8_t* w, const std::int8_t* a, std::size_t n) {
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += w[i] * a[i];
-  return sum;
-}
-
-std::int32_t scaled_dot(const Superblock& s, const std::int8_t* a, std::size_t group) {
-  std::int32_t sum = 0;
-  for (std::size_t j = 0; j < kSuperblock / group; ++j)
-    sum += s.scales[j] * dot(&s.quants[j * group], &a[j * group], group);
-  return sum;
-}
-
-std::int32_t minimum_sum(const Superblock& s, const std::int8_t* a) {
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < kSuperblock; ++i) sum += s.mins[i / kGroup] * a[i];
-  return sum;
-}
-
-float row_with_mins(const std::uint8_t* row, std::size_t block_bytes,
-                    void (*unpack)(const std::uint8_t*, Superblock&),
-                    std::span<const std::int8_t> q, std::span<const float> scale) {
+float superblocks_row(Format format, std::size_t block_bytes, const std::uint8_t* row,
+                      std::span<const std::int8_t> q, std::span<const float> scale) {
   float total = 0.0f;
   for (std::size_t b = 0; b < scale.size(); ++b) {
-    Superblock s;
-    unpack(row + b * block_bytes, s);
-    const std::int8_t* a = &q[b * kSuperblock];
-    const auto isum = static_cast<float>(scaled_dot(s, a, kGroup));
-    const auto msum = static_cast<float>(minimum_sum(s, a));
-    float acc = std::fma(isum, from_fp16(s.d) * scale[b], 0.0f);
-    acc = std::fma(-msum, from_fp16(s.dmin) * scale[b], acc);
-    total = total + acc;
+    const ActivationRow a{.q8k = q.subspan(b * kSuperblock, kSuperblock),
+                          .q8k_scale = scale.subspan(b, 1)};
+    total = total + segment_product(format, row + b * block_bytes, kSuperblock, a);
   }
   return total;
 }
@@ -113,24 +86,17 @@ void superblock_q6_k(const std::uint8_t* block, Superblock& out) {
 
 float row_q4_k(const std::uint8_t* row, std::span<const std::int8_t> q,
                std::span<const float> scale) {
-  return row_with_mins(row, 144, superblock_q4_k, q, scale);
+  return superblocks_row(Format::q4_k, 144, row, q, scale);
 }
 
 float row_q5_k(const std::uint8_t* row, std::span<const std::int8_t> q,
                std::span<const float> scale) {
-  return row_with_mins(row, 176, superblock_q5_k, q, scale);
+  return superblocks_row(Format::q5_k, 176, row, q, scale);
 }
 
 float row_q6_k(const std::uint8_t* row, std::span<const std::int8_t> q,
                std::span<const float> scale) {
-  float total = 0.0f;
-  for (std::size_t b = 0; b < scale.size(); ++b) {
-    Superblock s;
-    superblock_q6_k(row + b * 210, s);
-    const auto isum = static_cast<float>(scaled_dot(s, &q[b * kSuperblock], 16));
-    total = total + std::fma(isum, from_fp16(s.d) * scale[b], 0.0f);
-  }
-  return total;
+  return superblocks_row(Format::q6_k, 210, row, q, scale);
 }
 
 }  // namespace assay::canon

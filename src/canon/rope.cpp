@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/assert.hpp"
+#include "canon/pieces.hpp"
 
 namespace assay::canon {
 namespace {
@@ -23,8 +24,8 @@ constexpr double factorial(int n) { return n <= 1 ? 1.0 : n * factorial(n - 1); 
 
 void rotate(float& a, float& b, const float* cos_sin) {
   const float x = a, y = b, c = cos_sin[0], s = cos_sin[1];
-  a = std::fma(x, c, -(y * s));
-  b = std::fma(x, s, y * c);
+  a = rotate_first(x, y, c, s);
+  b = rotate_second(x, y, c, s);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 namespace assay::engine {
 namespace {
 
+using Time = std::chrono::steady_clock::time_point;
+
 std::size_t pages_of(std::uint32_t positions) {
   return (std::size_t{positions} + kPagePositions - 1) / kPagePositions;
 }
@@ -21,7 +23,9 @@ struct Batcher::Desk {
   std::condition_variable wake;
   std::vector<std::shared_ptr<Job>> arrived;
   std::uint32_t places = 0;
+  bool behind = false;  // somebody is behind all others
   bool nudged = false, stopping = false;
+  std::atomic<bool> closed = false;
   BatcherStats stats;
 
   void nudge() {
@@ -37,6 +41,7 @@ struct Batcher::Job {
   BatchRequest request;
   std::shared_ptr<Desk> desk;
   std::optional<Place> place;
+  bool behind = false;
   std::uint32_t end;         // positions it may come to hold
   std::uint32_t max_tokens;  // as the context allows
 
@@ -46,6 +51,8 @@ struct Batcher::Job {
   std::size_t shared = 0;                  // pages offered to the cache or taken from it
   PrefixCache::Node node = 0;              // of the last of them
   Token last = 0;
+  std::optional<Time> paused_since;
+  std::chrono::steady_clock::duration paused_before{};  // in pauses that ended
 
   std::atomic<bool> started = false, cancelled = false;
   mutable std::mutex mutex;
@@ -172,7 +179,8 @@ Status Batcher::fits(std::size_t prompt_tokens, std::uint32_t max_tokens) const 
 
 Result<Batcher::Place> Batcher::enter() {
   const std::lock_guard lock(desk_->mutex);
-  if (desk_->stopping) return fail(Errc::unavailable, "the engine is shutting down");
+  if (desk_->stopping || desk_->closed)
+    return fail(Errc::unavailable, "the engine is shutting down");
   if (desk_->places >= std::uint64_t{options_.running_max} + options_.queue_max)
     return fail(Errc::unavailable,
                 "{} requests run or wait already, {} running and {} waiting is the most: try again "
@@ -190,7 +198,7 @@ Result<Batcher::Stream> Batcher::submit(BatchRequest request) {
   return submit(std::move(place), std::move(request));
 }
 
-Result<Batcher::Stream> Batcher::submit(Place place, BatchRequest request) {
+Result<std::shared_ptr<Batcher::Job>> Batcher::job_of(BatchRequest request) const {
   if (request.prompt.empty() || request.continuation >= request.prompt.size())
     return fail(Errc::invalid, "a prompt needs a token of its own: it has {}, {} of them continued",
                 request.prompt.size(), request.continuation);
@@ -201,18 +209,43 @@ Result<Batcher::Stream> Batcher::submit(Place place, BatchRequest request) {
   CHECK_OK(fits(request.prompt.size(), request.max_tokens));
   auto job = std::make_shared<Job>();
   job->request = std::move(request);
+  std::ranges::sort(job->request.stop_ids);  // looked up for every token
   job->desk = desk_;
-  job->place = std::move(place);
   job->end = positions_of(job->prompt_size(), job->request.max_tokens);
   job->max_tokens = std::min(job->request.max_tokens, job->end - job->prompt_size() + 1);
+  return job;
+}
+
+Result<Batcher::Stream> Batcher::hand_over(std::shared_ptr<Job> job) {
   {
     const std::lock_guard lock(desk_->mutex);
-    if (desk_->stopping) return fail(Errc::unavailable, "the engine is shutting down");
+    if (desk_->stopping || desk_->closed)
+      return fail(Errc::unavailable, "the engine is shutting down");
+    if (job->behind && desk_->behind)
+      return fail(Errc::unavailable, "one request is behind all others already: try again later");
+    desk_->behind |= job->behind;
     desk_->arrived.push_back(job);
     desk_->nudged = true;
   }
   desk_->wake.notify_one();
   return Stream(std::move(job));
+}
+
+Result<Batcher::Stream> Batcher::submit(Place place, BatchRequest request) {
+  TRY(auto job, job_of(std::move(request)));
+  job->place = std::move(place);
+  return hand_over(std::move(job));
+}
+
+Result<Batcher::Stream> Batcher::submit_behind(BatchRequest request) {
+  TRY(auto job, job_of(std::move(request)));
+  job->behind = true;
+  return hand_over(std::move(job));
+}
+
+void Batcher::close() {
+  desk_->closed = true;
+  desk_->nudge();
 }
 
 BatcherStats Batcher::stats() const {
@@ -226,18 +259,29 @@ void Batcher::work() {
   for (bool idle = false;;) {
     {
       std::unique_lock lock(desk_->mutex);
-      if (idle) desk_->wake.wait(lock, [&] { return desk_->nudged || desk_->stopping; });
+      const auto called = [&] { return desk_->nudged || desk_->stopping; };
+      if (idle && next_hung_)
+        desk_->wake.wait_until(lock, *next_hung_, called);
+      else if (idle)
+        desk_->wake.wait(lock, called);
       desk_->nudged = false;
-      waiting_.insert(waiting_.end(), desk_->arrived.begin(), desk_->arrived.end());
+      for (auto& job : desk_->arrived)
+        if (job->behind)
+          behind_ = std::move(job);
+        else
+          waiting_.push_back(std::move(job));
       desk_->arrived.clear();
       if (desk_->stopping) break;
     }
     drop_cancelled();
+    drop_hung();
+    if (desk_->closed) drop_waiting();
     admit();
     const bool recalled = recall();
     idle = !pass() && !recalled;
     publish();
   }
+  if (behind_ && !behind_->sequence) waiting_.push_back(behind_);
   for (const auto& job : running_) end(*job, Finish::cancelled);
   for (const auto& job : waiting_) end(*job, Finish::cancelled);
   ended_ = std::move(running_);
@@ -250,7 +294,7 @@ void Batcher::work() {
 void Batcher::drop_cancelled() {
   const auto drop = [&](auto& list) {
     std::erase_if(list, [&](const auto& job) {
-      if (!job->cancelled) return false;
+      if (!job->cancelled || job->behind) return false;
       end(*job, Finish::cancelled);
       ended_.push_back(job);
       return true;
@@ -258,6 +302,47 @@ void Batcher::drop_cancelled() {
   };
   drop(running_);
   drop(waiting_);
+  if (behind_ && behind_->cancelled) end_behind();
+}
+
+void Batcher::end_behind() {
+  std::erase(running_, behind_);
+  end(*behind_, Finish::cancelled);
+  ended_.push_back(std::move(behind_));
+}
+
+void Batcher::drop_waiting() {
+  for (auto& job : waiting_) {
+    job->answer.displaced = true;
+    end(*job, Finish::cancelled);
+    ended_.push_back(std::move(job));
+  }
+  waiting_.clear();
+  if (!behind_) return;
+  behind_->answer.displaced = true;
+  end_behind();
+}
+
+// Of those that wait for their consumer, the ones that have done so for too long.
+void Batcher::drop_hung() {
+  const Time now = std::chrono::steady_clock::now();
+  next_hung_.reset();
+  std::erase_if(running_, [&](const auto& job) {
+    if (!job->paused()) {
+      if (job->paused_since) job->paused_before += now - *job->paused_since;
+      job->paused_since.reset();
+      return false;
+    }
+    if (!job->paused_since) job->paused_since = now;
+    const Time last = *job->paused_since + (options_.pause_max - job->paused_before);
+    if (now < last) {
+      next_hung_ = std::min(last, next_hung_.value_or(last));
+      return false;
+    }
+    end(*job, Finish::cancelled);
+    ended_.push_back(job);
+    return true;
+  });
 }
 
 bool Batcher::shares(const Job& job) const {
@@ -267,10 +352,26 @@ bool Batcher::shares(const Job& job) const {
 }
 
 void Batcher::admit() {
-  while (!waiting_.empty() && running_.size() < options_.running_max && admit(*waiting_.front())) {
+  const auto slots = [&] { return running_.size() - (behind_ && behind_->sequence ? 1 : 0); };
+  // Asked here, too: who was closed out must not take the place of one that was then cancelled.
+  while (!waiting_.empty() && slots() < options_.running_max && !desk_->closed) {
+    if (!admit(*waiting_.front())) {
+      if (displace()) continue;
+      return;
+    }
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
+  if (behind_ && !behind_->sequence && waiting_.empty() && !desk_->closed && admit(*behind_))
+    running_.push_back(behind_);
+}
+
+// Takes its memory from the request behind all others; false: it has none.
+bool Batcher::displace() {
+  if (!behind_ || !behind_->sequence) return false;
+  behind_->answer.displaced = true;
+  end_behind();
+  return true;
 }
 
 bool Batcher::admit(Job& job) {
@@ -278,8 +379,9 @@ bool Batcher::admit(Job& job) {
   if (shares(job)) {
     // The last token of the prompt is always evaluated: something must be.
     const std::size_t usable =
-        std::min<std::size_t>(job.sample_from(), job.request.prompt.size() - 1) / kPagePositions *
-        kPagePositions;
+        std::min<std::size_t>(
+            {job.sample_from(), job.request.prompt.size() - 1, job.request.fresh_from}) /
+        kPagePositions * kPagePositions;
     hit = cache_.find(job.request.scope, std::span(job.request.prompt).first(usable),
                       job.request.sink ? job.request.sink->memo_bytes() : 0);
   }
@@ -302,13 +404,19 @@ bool Batcher::admit(Job& job) {
   return true;
 }
 
+// Somebody other than the request behind all others has a use for the next pass.
+bool Batcher::busy() const {
+  return std::ranges::any_of(running_,
+                             [](const auto& job) { return !job->behind && !job->paused(); });
+}
+
 // A bounded number of positions at a time, as passes are.
 bool Batcher::recall() {
   std::uint32_t budget = Forward::kTile;
   const std::uint32_t layers = model().hyper().layers;
   for (const auto& job : running_) {
     const std::uint32_t begin = job->recalled, count = std::min(budget, job->cached - begin);
-    if (count == 0) continue;
+    if (count == 0 || (job->behind && busy())) continue;
     StateSink& sink = *job->request.sink;
     const std::size_t size = sink.memo_bytes();
     sink.reserve(begin + count);
@@ -333,12 +441,17 @@ void Batcher::plan() {
   jobs_.clear();
   std::vector<Job*> readers;
   for (const auto& job : running_) {
-    if (job->recalled < job->cached) continue;
+    if (job->recalled < job->cached || job->behind) continue;
     if (job->reading())
       readers.push_back(job.get());
     else if (!job->paused())
       add(*job, 1);
   }
+  if (behind_ && behind_->sequence && behind_->recalled == behind_->cached && !busy())
+    add(*behind_, behind_->reading() ? std::min<std::size_t>(
+                                           options_.prefill_rows,
+                                           behind_->prompt_size() - behind_->sequence->position())
+                                     : 1);
   if (readers.empty()) return;
   std::size_t budget = slices_.empty() ? Forward::kTile
                                        : std::min<std::size_t>(options_.prefill_rows,
@@ -360,7 +473,11 @@ void Batcher::add(Job& job, std::size_t rows) {
   const std::uint32_t begin = job.sequence->position();
   const auto end = static_cast<std::uint32_t>(begin + rows);
   // Promised at admission: what is missing is with the cache.
-  while (!job.sequence->reserve(end)) ASSAY_ASSERT(cache_.evict());
+  const std::size_t held = job.sequence->pages().size(),
+                    missing = std::max(pages_of(end), held) - held,
+                    free = pages_.pages_max() - pages_.in_use();
+  if (missing > free) ASSAY_ASSERT(cache_.evict(missing - free) == missing - free);
+  ASSAY_ASSERT(job.sequence->reserve(end));
   if (request.sink != nullptr && shares(job)) {
     const std::size_t memo = request.sink->memo_bytes() * kPagePositions * model().hyper().layers;
     for (std::size_t page = begin / kPagePositions; page < pages_of(end); ++page)
@@ -390,6 +507,7 @@ bool Batcher::pass() {
   std::erase_if(running_, [&](const auto& job) {
     if (job->sequence) return false;
     ended_.push_back(job);
+    if (job->behind) behind_.reset();
     return true;
   });
   return true;
@@ -421,7 +539,7 @@ void Batcher::settle(Job& job, std::uint32_t begin, Slice& slice) {
     if (request.sink) request.sink->fault(*slice.fault);
     job.answer.fault = slice.fault;
     end(job, Finish::fault);
-  } else if (chose && std::ranges::find(request.stop_ids, job.last) != request.stop_ids.end()) {
+  } else if (chose && std::ranges::binary_search(request.stop_ids, job.last)) {
     end(job, Finish::stop);
   } else if (!job.reading() && job.answer.answer.size() >= job.max_tokens) {
     end(job, Finish::length);
@@ -445,6 +563,9 @@ void Batcher::end(Job& job, Finish finish) {
   job.sequence.reset();
   job.place.reset();
   job.answer.finish = finish;
+  if (!job.behind) return;
+  const std::lock_guard lock(desk_->mutex);
+  desk_->behind = false;
 }
 
 // Then tells the consumers of requests that have ended, who so find the figures up to date.

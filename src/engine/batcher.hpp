@@ -30,6 +30,9 @@ struct BatcherOptions {
   std::uint32_t prefill_rows = 64;
   bool prefix_cache = true;
   std::size_t memo_bytes = 0;  // of the sinks that are to share pages (StateSink::memo_bytes)
+  // How long one request may be paused by its consumer (ahead_max), all pauses together. Then it
+  // ends as cancelled: its memory and its place are somebody else's.
+  std::chrono::milliseconds pause_max{60'000};
 };
 
 struct BatchRequest {
@@ -38,13 +41,16 @@ struct BatchRequest {
   // again, or the request ends with a mismatch. Never taken from the cache.
   std::uint32_t continuation = 0;
   Sampling sampling{};
-  std::uint32_t max_tokens = 0;  // 0: the prompt is evaluated, nothing chosen
-  std::vector<Token> stop_ids{};
-  std::uint32_t logprobs = 0;  // as in Slice
-  StateSink* sink = nullptr;   // used by the engine's threads until the stream has ended
+  std::uint32_t max_tokens = 0;   // 0: the prompt is evaluated, nothing chosen
+  std::vector<Token> stop_ids{};  // in any order
+  std::uint32_t logprobs = 0;     // as in Slice
+  StateSink* sink = nullptr;      // used by the engine's threads until the stream has ended
   CacheScope scope{};
+  // Positions from here on are evaluated even where the cache has them: the sink wants their
+  // states.
+  std::uint32_t fresh_from = UINT32_MAX;
   // The engine waits while so many tokens have not been taken; 0: it never waits. A consumer that
-  // has hung then costs no work, only its memory.
+  // has hung then costs no work, only its memory, and that for BatcherOptions::pause_max.
   std::uint32_t ahead_max = 0;
 };
 
@@ -61,6 +67,9 @@ struct BatchAnswer : Generation {
     Token chosen;
   };
   std::optional<Mismatch> mismatch{};
+  // Of a request behind the others: its memory was wanted before it was done. Of one that waited:
+  // the engine was closed. finish is cancelled.
+  bool displaced = false;
 };
 
 struct BatcherStats {
@@ -130,6 +139,14 @@ class Batcher {
   // when the request is malformed.
   Result<Stream> submit(Place place, BatchRequest request);
   Result<Stream> submit(BatchRequest request);
+  // Behind all others: it takes no place of theirs, begins when nobody waits, is evaluated only in
+  // passes that nobody else has a use for, and gives its memory up to whoever wants it (displaced).
+  // One at a time; unavailable: there is one already.
+  Result<Stream> submit_behind(BatchRequest request);
+
+  // Admits nobody from now on: whoever waits ends at once (displaced), what runs goes on, enter()
+  // and submit() refuse. Idempotent.
+  void close();
 
   BatcherStats stats() const;
   const Model& model() const { return forward_.model(); }
@@ -137,14 +154,21 @@ class Batcher {
  private:
   Batcher(std::shared_ptr<const Model> model, const BatcherOptions& options,
           const Kernels& kernels);
+  Result<std::shared_ptr<Job>> job_of(BatchRequest request) const;
+  Result<Stream> hand_over(std::shared_ptr<Job> job);
   std::uint32_t positions_of(std::size_t prompt_tokens, std::uint32_t max_tokens) const;
   std::size_t page_bytes() const;
   bool shares(const Job& job) const;
 
   void work();
   void drop_cancelled();
+  void drop_hung();
+  void drop_waiting();
   void admit();
   bool admit(Job& job);
+  bool displace();
+  void end_behind();
+  bool busy() const;
   bool recall();
   bool pass();
   void plan();
@@ -164,8 +188,10 @@ class Batcher {
   PrefixCache cache_;
   std::deque<std::shared_ptr<Job>> waiting_;
   std::vector<std::shared_ptr<Job>> running_, ended_;
-  std::vector<Slice> slices_;  // of one pass
-  std::vector<Job*> jobs_;     // theirs
+  std::shared_ptr<Job> behind_;  // waiting or, being among running_ too, running
+  std::optional<std::chrono::steady_clock::time_point> next_hung_;  // when a paused one is dropped
+  std::vector<Slice> slices_;                                       // of one pass
+  std::vector<Job*> jobs_;                                          // theirs
   std::size_t turn_ = 0;
   BatcherStats counted_;
 

@@ -76,6 +76,7 @@ TEST(Batcher, EndsForEveryReasonAsGenerateDoes) {
   const auto all = run(10, 8, {});
   EXPECT_EQ(all.answer.size(), 8u);
   EXPECT_EQ(run(10, 8, {all.answer[0]}).finish, Finish::stop);
+  EXPECT_EQ(run(10, 8, {13, all.answer[0], 0, 2}).finish, Finish::stop);  // in any order
   EXPECT_TRUE(run(70, 0, {}).answer.empty());
   EXPECT_EQ(run(1022, 8, {}).answer.size(), 3u);  // the context ends
   EXPECT_EQ(run(1024, 8, {}).answer.size(), 1u);
@@ -218,6 +219,34 @@ TEST(Batcher, AHungConsumerStopsNobodyAndCostsNoWork) {
   EXPECT_EQ(hung->wait().answer.size(), 500u);  // it goes on once somebody listens
 }
 
+TEST(Batcher, AConsumerThatStaysAwayLosesItsPlace) {
+  const Toy toy;
+  // One slot, and memory for one request: whoever comes next gets both.
+  const auto batcher = toy.start({.kv_bytes = 16 * Toy::kPage,
+                                  .running_max = 1,
+                                  .prefix_cache = false,
+                                  .pause_max = std::chrono::milliseconds(300)});
+  auto r = request(5, 900);
+  r.ahead_max = 7;
+  auto hung = batcher->submit(r);
+  EXPECT_EQ(batcher->submit(request(6, 900))->wait().answer.size(), 900u);
+  const BatchAnswer& answer = hung->wait();
+  EXPECT_EQ(answer.finish, Finish::cancelled);
+  EXPECT_EQ(answer.answer.size(), 7u);
+  EXPECT_EQ(batcher->stats().pages, 0u);
+
+  // All pauses count together: taking a little now and then keeps nothing.
+  auto slow = batcher->submit(r);
+  std::size_t took = 0;
+  for (; !slow->ended(); std::this_thread::sleep_for(std::chrono::milliseconds(50)))
+    took += slow->take(seconds(60)).size();
+  EXPECT_EQ(slow->wait().finish, Finish::cancelled);
+  EXPECT_LT(took, 150u);
+  // Whoever reads as fast as the engine writes never pays for it.
+  auto quick = batcher->submit(r);
+  EXPECT_EQ(quick->wait().answer.size(), 900u);
+}
+
 TEST(Batcher, CancellingFreesPagesAtAnyTime) {
   const Toy toy;
   const auto batcher = toy.start({.running_max = 4, .prefix_cache = false});
@@ -257,15 +286,41 @@ TEST(Batcher, ShutdownWithRequestsInFlightLeavesNothingHanging) {
     for (std::uint64_t i = 0; i < 9; ++i) {
       auto r = request(200, 800, i);
       if (i == 0) r.ahead_max = 1;
+      if (i == 1) {
+        streams.push_back(std::move(*batcher->submit_behind(std::move(r))));
+        continue;
+      }
       streams.push_back(std::move(*batcher->submit(std::move(r))));
     }
-    if (round > 0) (void)streams[1].take(seconds(60));
+    if (round > 0) (void)streams[2].take(seconds(60));
     batcher.reset();
     for (auto& stream : streams) {
       EXPECT_EQ(stream.wait().finish, Finish::cancelled);
       stream.cancel();  // of no use any more, and no harm
     }
   }
+}
+
+TEST(Batcher, ClosedItEndsWhatWaitsAndFinishesWhatRuns) {
+  const Toy toy;
+  const auto batcher = toy.start({.running_max = 1, .queue_max = 3});
+  auto r = request(5, 900);
+  r.ahead_max = 1;
+  auto running = batcher->submit(r);
+  ASSERT_FALSE(running->take(seconds(60)).empty());
+  auto waiting = batcher->submit(request(5, 3)), behind = batcher->submit_behind(request(5, 3));
+  auto place = batcher->enter();
+  batcher->close();
+  for (auto* stream : {&*waiting, &*behind}) {
+    EXPECT_TRUE(stream->wait().answer.empty());
+    EXPECT_EQ(stream->wait().finish, Finish::cancelled);
+    EXPECT_TRUE(stream->wait().displaced);
+    EXPECT_FALSE(stream->started());
+  }
+  EXPECT_EQ(batcher->enter().error().code, Errc::unavailable);
+  EXPECT_EQ(batcher->submit(std::move(*place), request(5, 3)).error().code, Errc::unavailable);
+  EXPECT_EQ(batcher->submit_behind(request(5, 3)).error().code, Errc::unavailable);
+  EXPECT_EQ(running->wait().answer.size(), 900u);
 }
 
 TEST(Batcher, SharedBeginningsAreEvaluatedOnceWithinAScope) {
@@ -283,6 +338,88 @@ TEST(Batcher, SharedBeginningsAreEvaluatedOnceWithinAScope) {
   EXPECT_EQ(ask(1, 0), 300u - 256);
   EXPECT_EQ(ask(2, 0), 300u);          // nobody else's
   EXPECT_EQ(ask(1, 150), 300 - 128u);  // positions 149 on are chosen again
+}
+
+// The last position of a prompt is evaluated even if all of it is known: it is where the answer's
+// first token is chosen, and nothing else is.
+TEST(Batcher, AWholePromptInTheCacheGivesTheSameAnswer) {
+  const Toy toy;
+  for (const std::uint32_t prompt : {128u, 129u, 192u})
+    for (const std::uint32_t max_tokens : {0u, 1u, 5u}) {
+      const auto batcher = toy.start();
+      const BatchAnswer first = batcher->submit(request(prompt, max_tokens))->wait();
+      const std::uint64_t before = batcher->stats().positions_cached;
+      Log log;
+      Watcher watcher(log, 'w');
+      auto r = request(prompt, max_tokens);
+      for (int again = 0; again < 2; ++again) {
+        const BatchAnswer second = batcher->submit(r)->wait();
+        EXPECT_EQ(second.answer.size(), max_tokens);
+        EXPECT_EQ(second.answer, first.answer);
+        EXPECT_EQ(second.finish, first.finish);
+      }
+      EXPECT_GT(batcher->stats().positions_cached, before) << prompt;
+      r.sink = &watcher;  // keeps no memos: evaluated whole
+      EXPECT_EQ(batcher->submit(r)->wait().answer, first.answer);
+      EXPECT_EQ(std::ranges::count(log.events, true, &Log::Event::head), max_tokens);
+    }
+}
+
+TEST(Batcher, BehindAllOthersMeansNoPassWithThem) {
+  const Toy toy;
+  // The only slot and the only place are not for the one behind.
+  const auto batcher = toy.start({.running_max = 1, .queue_max = 0, .prefill_rows = 16});
+  Log log;
+  Watcher front(log, 'f'), back(log, 'b');
+  std::optional<Batcher::Stream> behind;
+  auto r = request(5, 100);
+  r.sink = &front;
+  front.on_head = [&](std::uint32_t position) {
+    if (position != 20) return;
+    auto other = request(200, 2, 2);
+    other.sink = &back;
+    behind.emplace(std::move(*batcher->submit_behind(std::move(other))));
+    EXPECT_EQ(batcher->submit_behind(request(5, 1)).error().code, Errc::unavailable);
+  };
+  EXPECT_EQ(batcher->submit(r)->wait().answer.size(), 100u);
+  EXPECT_EQ(batcher->submit(request(6, 3))->wait().answer.size(), 3u);
+  EXPECT_EQ(behind->wait().answer.size(), 2u);
+  EXPECT_FALSE(behind->wait().displaced);
+  const auto first = std::ranges::find(log.events, 'b', &Log::Event::who);
+  const auto last =
+      std::ranges::find(log.events.rbegin(), log.events.rend(), 'f', &Log::Event::who);
+  EXPECT_LT(last.base(), first + 1) << "it was in a pass before the other had ended";
+  std::uint32_t before = 0;  // and in small pieces, for those who come while it runs
+  for (auto it = first; it != log.events.end(); ++it) {
+    EXPECT_LE(it->position, before + 16);
+    before = std::max(before, it->position);
+  }
+  EXPECT_EQ(batcher->submit_behind(request(5, 1))->wait().answer.size(), 1u);
+}
+
+TEST(Batcher, WhoIsBehindGivesItsMemoryUp) {
+  const Toy toy;
+  const auto batcher = toy.start({.kv_bytes = 4 * Toy::kPage, .prefix_cache = false});
+  Log log;
+  Watcher back(log, 'b');
+  std::optional<Batcher::Stream> front;
+  back.on_head = [&](std::uint32_t position) {
+    if (position == 20) front.emplace(std::move(*batcher->submit(request(100, 93))));
+  };
+  auto r = request(10, 190);
+  r.sink = &back;
+  auto behind = batcher->submit_behind(r);
+  const BatchAnswer& answer = behind->wait();
+  EXPECT_TRUE(answer.displaced);
+  EXPECT_EQ(answer.finish, Finish::cancelled);
+  EXPECT_EQ(front->wait().answer.size(), 93u);
+  r.sink = nullptr;
+  auto again = batcher->submit_behind(r);
+  EXPECT_EQ(again->wait().answer.size(), 190u);
+  auto left = batcher->submit_behind(r);
+  left->cancel();
+  EXPECT_EQ(left->wait().finish, Finish::cancelled);
+  EXPECT_EQ(batcher->stats().pages, 0u);
 }
 
 TEST(Batcher, AnswersServeTheNextTurnOfAConversation) {

@@ -13,7 +13,9 @@ namespace assay::engine {
 namespace {
 
 // A chunk of fewer multiply-adds costs more to hand over than to do.
-constexpr std::size_t kWorthChunk = 1u << 16;
+constexpr std::size_t kWorthChunk = 1u << 15;
+// What a row of attention costs beside its positions, in multiply-adds.
+constexpr std::size_t kAttentionStart = 1u << 13;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
 constexpr std::size_t kChunks = 8;
 
@@ -59,12 +61,11 @@ void Forward::for_rows(std::uint32_t layer, std::size_t cost_each, const Step& s
 
 void Forward::products(std::size_t rows, std::initializer_list<Product> list, const float* x) {
   const std::size_t cols = list.begin()->matrix.cols;
-  const Activations a{x,           q8_.data(),        q8_scale_.data(),
-                      q8k_.data(), q8k_scale_.data(), q8k_sums_.data()};
+  const Activations a = activations(x);
   const auto units_of = [](const Matrix& m) { return (m.rows + kRowGroup - 1) / kRowGroup; };
   std::size_t units = 0;
   for (const Product& p : list) units += units_of(p.matrix);
-  parallel(units, rows * kRowGroup * cols, [&](std::size_t from, std::size_t to) {
+  parallel_beside_cells(units, rows * kRowGroup * cols, [&](std::size_t from, std::size_t to) {
     std::byte* scratch = thread_scratch(product_scratch(static_cast<std::uint32_t>(cols)));
     std::size_t base = 0;
     for (const Product& p : list) {
@@ -78,6 +79,10 @@ void Forward::products(std::size_t rows, std::initializer_list<Product> list, co
                        a, static_cast<std::uint32_t>(rows), p.out, m.rows, scratch);
     }
   });
+}
+
+Activations Forward::activations(const float* x) const {
+  return {x, q8_.data(), q8_scale_.data(), q8k_.data(), q8k_scale_.data(), q8k_sums_.data()};
 }
 
 // One row's activations in every quantized form the matrices that follow want.
@@ -115,28 +120,34 @@ void Forward::run(std::span<Slice> slices) {
   const std::size_t n = rows_.size(), dim = hyper_.dim, q_dim = hyper_.q_dim(),
                     widest = std::max({dim, q_dim, std::size_t{hyper_.ffn}});
   ASSAY_ASSERT(n <= kTile);
-  for (auto* v : {&x_, &entering_, &normed_, &projected_}) v->resize(n * dim);
+  for (auto* v : {&x_, &entering_, &held_.x, &normed_, &projected_}) v->resize(n * dim);
   for (auto* v : {&q_, &mixed_}) v->resize(n * q_dim);
   for (auto* v : {&k_, &v_}) v->resize(n * hyper_.kv_dim());
   for (auto* v : {&gate_, &up_}) v->resize(n * hyper_.ffn);
-  for (auto* v : {&k_half_, &v_half_}) v->resize(n * hyper_.kv_dim());
+  for (auto* v : {&k_half_, &v_half_, &held_.k, &held_.v}) v->resize(n * hyper_.kv_dim());
   for (auto* v : {&q8_, &q8k_}) v->resize(n * widest);
   q8_scale_.resize(n * (widest / canon::kBlock));
   q8k_scale_.resize(n * (widest / canon::kSuperblock));
   q8k_sums_.resize(n * (widest / 16));
 
   for (std::size_t row = 0; row < n; ++row) {
-    const Token token = slices[rows_[row].slice].tokens[row - lanes_[rows_[row].slice].begin];
-    ASSAY_ASSERT(token < hyper_.vocab);
-    read_row(model_->embedding(), token, {&x_[row * dim], dim});
+    const Slice& slice = slices[rows_[row].slice];
+    const std::size_t i = row - lanes_[rows_[row].slice].begin;
+    ASSAY_ASSERT(slice.tokens[i] < hyper_.vocab);
+    if (slice.entering)
+      std::copy_n(slice.entering + i * dim, dim, &x_[row * dim]);
+    else
+      read_row(model_->embedding(), slice.tokens[i], {&x_[row * dim], dim});
   }
   for (std::uint32_t l = 0; l < hyper_.layers; ++l) layer(l);
   // Penalties read the tape, so the tokens are in it before a head chooses.
   for (Slice& slice : slices) {
     const Lane& lane = lanes_[static_cast<std::size_t>(&slice - slices.data())];
     slice.sequence->append(slice.tokens.first(lane.alive));
+    if (slice.leaving) std::copy_n(&x_[lane.begin * dim], lane.alive * dim, slice.leaving);
   }
   heads();
+  parallel_beside_cells(0, 0, [](std::size_t, std::size_t) {});  // where no head took them along
 }
 
 void Forward::layer(std::uint32_t index) {
@@ -172,7 +183,7 @@ void Forward::layer(std::uint32_t index) {
   products(n, {{w.down, projected_.data()}}, gate_.data());
   for_rows(index, dim,
            [&](std::size_t r) { return kernels_.add(&x_[r * dim], &projected_[r * dim], dim); });
-  emit(index);
+  hold_cells(index);
 }
 
 // From the projections of one row to what attention and the cache take.
@@ -204,18 +215,11 @@ bool Forward::finish_qkv(std::size_t row, std::uint32_t layer) {
 }
 
 void Forward::store_cache(std::size_t row, std::uint32_t layer) {
-  const std::size_t head_dim = hyper_.head_dim, lanes = layout_.key_lanes;
-  const std::uint32_t position = rows_[row].position, at = position % kPagePositions;
-  std::uint16_t* page =
-      slices_[rows_[row].slice].sequence->pages()[position / kPagePositions]->values;
-  for (std::uint32_t h = 0; h < hyper_.kv_heads; ++h) {
-    const std::size_t from = row * hyper_.kv_dim() + h * head_dim;
-    std::uint16_t* keys =
-        page + layout_.keys_offset(layer, h) + at / lanes * lanes * head_dim + at % lanes;
-    for (std::size_t d = 0; d < head_dim; ++d) keys[d * lanes] = k_half_[from + d];
-    std::copy_n(&v_half_[from], head_dim,
-                page + layout_.values_offset(layer, h) + at * layout_.value_stride);
-  }
+  const std::uint32_t position = rows_[row].position;
+  const std::size_t kv = hyper_.kv_dim();
+  Page& page = *slices_[rows_[row].slice].sequence->pages()[position / kPagePositions];
+  store_rows(layout_, page, position % kPagePositions, layer,
+             std::span{k_half_}.subspan(row * kv, kv), std::span{v_half_}.subspan(row * kv, kv));
 }
 
 // One unit: up to kAttentionRows (token, head) pairs of one sequence and KV head, tokens ascending.
@@ -233,7 +237,7 @@ void Forward::attend(std::uint32_t layer) {
     const std::size_t pairs = lanes_[s].alive * sharing;
     const auto last = static_cast<std::uint32_t>(slices_[s].sequence->position() + lanes_[s].alive);
     longest = std::max(longest, last);
-    cost += pairs * hyper_.kv_heads * last * head_dim * 2;
+    cost += pairs * hyper_.kv_heads * (last * head_dim * 2 + kAttentionStart);
     for (std::uint32_t h = 0; h < hyper_.kv_heads; ++h)
       for (std::size_t first = 0; first < pairs; first += kAttentionRows)
         units.push_back({s, h, first, std::min<std::size_t>(kAttentionRows, pairs - first)});
@@ -267,23 +271,45 @@ void Forward::attend(std::uint32_t layer) {
   });
 }
 
-void Forward::emit(std::uint32_t layer) {
+// Hashing a layer's cells takes as long as a small model's products: it waits for the next work
+// that occupies all threads.
+void Forward::hold_cells(std::uint32_t layer) {
+  held_.layer = layer;
+  held_.rows.clear();
+  for (std::size_t r = 0; r < rows_.size(); ++r)
+    if (slices_[rows_[r].slice].sink && alive(r))
+      held_.rows.push_back(static_cast<std::uint32_t>(r));
+  held_.x.swap(entering_);
+  held_.k.swap(k_half_);
+  held_.v.swap(v_half_);
+}
+
+void Forward::emit_cell(std::size_t r) {
   const std::size_t dim = hyper_.dim, kv = hyper_.kv_dim();
-  // What hashing a row costs, in the unit of the products: some 100 per value.
-  parallel(rows_.size(), (dim + kv) * 100, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t r = begin; r < end; ++r) {
-      const auto& [s, position] = rows_[r];
-      StateSink* sink = slices_[s].sink;
-      if (!sink || !alive(r)) continue;
-      sink->cell(position, layer, {&entering_[r * dim], dim}, {&k_half_[r * kv], kv},
-                 {&v_half_[r * kv], kv});
-      const std::size_t size = sink->memo_bytes();
-      Page& page = *slices_[s].sequence->pages()[position / kPagePositions];
-      if (page.memo.size() < size * kPagePositions * hyper_.layers) continue;
-      const std::size_t at = (position % kPagePositions * hyper_.layers + layer) * size;
-      sink->keep(position, layer, std::span{page.memo}.subspan(at, size));
-    }
-  });
+  const auto& [s, position] = rows_[r];
+  StateSink& sink = *slices_[s].sink;
+  sink.cell(position, held_.layer, {&held_.x[r * dim], dim}, {&held_.k[r * kv], kv},
+            {&held_.v[r * kv], kv});
+  const std::size_t size = sink.memo_bytes();
+  Page& page = *slices_[s].sequence->pages()[position / kPagePositions];
+  if (page.memo.size() < size * kPagePositions * hyper_.layers) return;
+  const std::size_t at = (position % kPagePositions * hyper_.layers + held_.layer) * size;
+  sink.keep(position, held_.layer, std::span{page.memo}.subspan(at, size));
+}
+
+void Forward::parallel_beside_cells(std::size_t count, std::size_t cost_each, const Body& body) {
+  // What hashing a row costs, in the unit of the products: some 100 per value. As many rows at a
+  // time as make an item like the others.
+  const std::size_t cost = (hyper_.dim + hyper_.kv_dim()) * 100, cells = held_.rows.size(),
+                    together = std::max<std::size_t>(cost_each / cost, 1),
+                    groups = (cells + together - 1) / together;
+  parallel(groups + count, std::max(cost_each, count == 0 ? cost : 0),
+           [&](std::size_t begin, std::size_t end) {
+             for (std::size_t i = begin * together; i < std::min(end * together, cells); ++i)
+               emit_cell(held_.rows[i]);
+             if (end > groups) body(std::max(begin, groups) - groups, end - groups);
+           });
+  held_.rows.clear();
 }
 
 void Forward::heads() {
@@ -295,45 +321,76 @@ void Forward::heads() {
 }
 
 void Forward::heads(std::span<const std::size_t> rows) {
-  const std::size_t dim = hyper_.dim, vocab = hyper_.vocab, n = rows.size();
+  const std::size_t dim = hyper_.dim, vocab = hyper_.vocab, n = rows.size(),
+                    parts = (vocab + kLogitsPart - 1) / kLogitsPart;
   const Matrix& output = weights_.output;
-  struct Chosen {
-    Token token = 0;
-    HeadLogprobs logprobs{};
-    bool fault = false;
-  };
-  std::vector<Chosen> chosen(n);
+  heads_.assign(n, {});
   parallel(n, dim * 8, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i)
-      chosen[i].fault = !kernels_.rms_norm(&x_[rows[i] * dim], weights_.output_norm.data(), dim,
+      heads_[i].ended = !kernels_.rms_norm(&x_[rows[i] * dim], weights_.output_norm.data(), dim,
                                            hyper_.rms_epsilon, &normed_[i * dim]) ||
                         !quantize_for({&output}, i, normed_.data());
   });
   logits_.resize(n * vocab);
-  products(n, {{output, logits_.data()}}, normed_.data());
+  part_maxima_.assign(n * parts, {});
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto& [s, position] = rows_[rows[i]];
+    heads_[i].greedy = is_arg_max(*slices_[s].sampling);
+    if (!heads_[i].ended && slices_[s].sink) slices_[s].sink->expect_logits(position, vocab);
+  }
+  // A part of the logits is committed and searched while it is in the cache.
+  const Activations a = activations(normed_.data());
+  parallel_beside_cells(parts, n * kLogitsPart * dim, [&](std::size_t from, std::size_t to) {
+    std::byte* scratch = thread_scratch(product_scratch(static_cast<std::uint32_t>(dim)));
+    for (std::size_t part = from; part < to; ++part) {
+      const std::size_t first = part * kLogitsPart, last = std::min(first + kLogitsPart, vocab);
+      kernels_.product(output, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last),
+                       a, static_cast<std::uint32_t>(n), logits_.data(), vocab, scratch);
+      for (std::size_t i = 0; i < n; ++i) {
+        if (heads_[i].ended) continue;
+        const auto& [s, position] = rows_[rows[i]];
+        const std::span<const float> values{&logits_[i * vocab + first], last - first};
+        if (slices_[s].sink) slices_[s].sink->logits(position, part, values);
+        if (!heads_[i].greedy) continue;
+        PartMaximum& maximum = part_maxima_[i * parts + part];
+        maximum.finite = kernels_.arg_max(values.data(), values.size(), &maximum.token);
+        maximum.token += static_cast<Token>(first);
+      }
+    }
+  });
+  choose(rows);
+}
+
+void Forward::choose(std::span<const std::size_t> rows) {
+  const std::size_t dim = hyper_.dim, vocab = hyper_.vocab, n = rows.size(),
+                    parts = part_maxima_.size() / n;
   const auto logits_of = [&](std::size_t i) {
     return std::span<const float>{&logits_[i * vocab], vocab};
   };
-  // Choosing and committing each read a row's logits once: two pieces of work.
-  std::vector<std::uint8_t> ended(n);
-  for (std::size_t i = 0; i < n; ++i) ended[i] = chosen[i].fault || !alive(rows[i]);
-  parallel(2 * n, vocab * 64, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t piece = begin; piece < end; ++piece) {
-      const std::size_t i = piece / 2;
-      if (ended[i]) continue;
-      const auto& [s, position] = rows_[rows[i]];
-      const Slice& slice = slices_[s];
-      if (piece % 2 == 0) {
-        if (slice.sink) slice.sink->logits(position, logits_of(i));
-        continue;
-      }
-      const auto token = choose_token(logits_of(i), *slice.sampling, position,
-                                      slice.sequence->tape().first(position + 1));
-      chosen[i].fault = !token;
+  const auto token_of = [&](std::size_t i) -> std::optional<Token> {
+    const auto& [s, position] = rows_[rows[i]];
+    if (!heads_[i].greedy)
+      return choose_token(kernels_, logits_of(i), *slices_[s].sampling, position,
+                          slices_[s].sequence->tape().first(position + 1));
+    const auto maxima = std::span{part_maxima_}.subspan(i * parts, parts);
+    if (!std::ranges::all_of(maxima, &PartMaximum::finite)) return std::nullopt;
+    return std::ranges::max_element(
+               maxima, {}, [&](const PartMaximum& m) { return logits_[i * vocab + m.token]; })
+        ->token;
+  };
+  const bool asks = std::ranges::any_of(
+      rows, [&](std::size_t r) { return slices_[rows_[r].slice].logprobs > 0; });
+  const bool draws = !std::ranges::all_of(heads_, &Head::greedy);
+  parallel(n, asks || draws ? vocab * 64 : parts, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      Head& head = heads_[i];
+      if (head.ended || !alive(rows[i])) continue;
+      const auto token = token_of(i);
+      head.ended = !token;
       if (!token) continue;
-      chosen[i].token = *token;
-      if (slice.logprobs > 0)
-        chosen[i].logprobs = head_logprobs(logits_of(i), *token, slice.logprobs - 1);
+      head.token = *token;
+      if (const auto logprobs = slices_[rows_[rows[i]].slice].logprobs; logprobs > 0)
+        head.logprobs = head_logprobs(logits_of(i), *token, logprobs - 1);
     }
   });
   // In row order, so that the first fault of a sequence stands.
@@ -341,16 +398,16 @@ void Forward::heads(std::span<const std::size_t> rows) {
     const auto& [s, position] = rows_[rows[i]];
     Slice& slice = slices_[s];
     if (!alive(rows[i])) continue;
-    if (chosen[i].fault) {
+    if (heads_[i].ended) {
       lanes_[s].alive = rows[i] - lanes_[s].begin;
       slice.fault = NumericFault{position, hyper_.layers};
       slice.sequence->truncate(position);
       continue;
     }
-    slice.sampled.push_back(chosen[i].token);
-    if (slice.logprobs > 0) slice.head_logprobs.push_back(std::move(chosen[i].logprobs));
+    slice.sampled.push_back(heads_[i].token);
+    if (slice.logprobs > 0) slice.head_logprobs.push_back(std::move(heads_[i].logprobs));
     if (slice.sink)
-      slice.sink->head(position, {&x_[rows[i] * dim], dim}, logits_of(i), chosen[i].token);
+      slice.sink->head(position, {&x_[rows[i] * dim], dim}, logits_of(i), heads_[i].token);
   }
 }
 

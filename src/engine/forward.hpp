@@ -26,6 +26,10 @@ struct Slice {
   const Sampling* sampling = nullptr;
   StateSink* sink = nullptr;   // may be null
   std::uint32_t logprobs = 0;  // 0: none; 1 + n: the chosen token's and the n likeliest, per head
+  // [token][dim]. Not null: what enters the first layer instead of the tokens' embeddings, and
+  // where what leaves the last one goes (rows without a fault).
+  const float* entering = nullptr;
+  float* leaving = nullptr;
 
   // Results.
   std::vector<Token> sampled{};
@@ -63,20 +67,26 @@ class Forward {
   using Body = std::function<void(std::size_t, std::size_t)>;
   using Step = std::function<bool(std::size_t)>;
 
+  // cost_each: in multiply-adds.
   void parallel(std::size_t count, std::size_t cost_each, const Body& body);
+  // The same, with the cells of the layer before handed to their sinks beside it.
+  void parallel_beside_cells(std::size_t count, std::size_t cost_each, const Body& body);
   // Calls step for every row without a fault; false is a fault of that row in `layer`.
   void for_rows(std::uint32_t layer, std::size_t cost_each, const Step& step);
   void products(std::size_t rows, std::initializer_list<Product> list, const float* x);
   bool quantize_for(std::initializer_list<const Matrix*> next, std::size_t row, const float* x);
   bool alive(std::size_t row) const;
+  Activations activations(const float* x) const;
 
   void layer(std::uint32_t index);
   bool finish_qkv(std::size_t row, std::uint32_t layer);
   void store_cache(std::size_t row, std::uint32_t layer);
   void attend(std::uint32_t layer);
-  void emit(std::uint32_t layer);
+  void hold_cells(std::uint32_t layer);
+  void emit_cell(std::size_t row);
   void heads();
   void heads(std::span<const std::size_t> rows);
+  void choose(std::span<const std::size_t> rows);
 
   std::shared_ptr<const Model> model_;
   const Hyper& hyper_;
@@ -91,6 +101,26 @@ class Forward {
   std::vector<Row> rows_;
   std::vector<Lane> lanes_;
   std::vector<std::uint8_t> faulted_, row_faults_;
+  // The cells of a layer that has ended, until they are handed over.
+  struct {
+    std::uint32_t layer = 0;
+    std::vector<std::uint32_t> rows;
+    std::vector<float> x;
+    std::vector<std::uint16_t> k, v;
+  } held_;
+  // What is known of the rows whose heads are computed at once.
+  struct Head {
+    bool ended = false;  // without a token, by a fault before or at it
+    bool greedy = false;
+    Token token = 0;
+    HeadLogprobs logprobs{};
+  };
+  std::vector<Head> heads_;
+  struct PartMaximum {
+    bool finite = true;
+    Token token = 0;
+  };
+  std::vector<PartMaximum> part_maxima_;  // [head][part]
   // [row][width]
   std::vector<float> x_, entering_, normed_, q_, k_, v_, mixed_, projected_, gate_, up_, logits_;
   std::vector<std::uint16_t> k_half_, v_half_;

@@ -94,6 +94,8 @@ class GgufBuilder {
   std::uint64_t metadata_count_ = 0, tensor_count_ = 0;
 };
 
+inline constexpr std::uint32_t kToyVocab = 14;
+
 struct ToyShape {
   std::string architecture = "llama";
   std::uint32_t dim = 4, heads = 2, kv_heads = 1, ffn = 288, layers = 2, context = 16;
@@ -103,6 +105,7 @@ struct ToyShape {
   // Types of the attention matrices, gate, up, and of down in even and odd layers.
   TensorType square = TensorType::f32, gate = TensorType::f16, up = TensorType::bf16;
   TensorType down_even = TensorType::q8_0, down_odd = TensorType::q4_0;
+  std::uint32_t vocab = kToyVocab;  // more: words nobody writes
 
   std::uint32_t width() const { return head_dim != 0 ? head_dim : dim / heads; }
 };
@@ -112,24 +115,29 @@ inline constexpr std::string_view kToyTemplate =
     "'<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
 
 // A small SPM vocabulary: specials, the letters of "abc ", some merges, no byte tokens.
-inline void add_toy_tokenizer(GgufBuilder& b) {
-  const std::vector<std::string> tokens{"<unk>",
-                                        "<s>",
-                                        "</s>",
-                                        "<|system|>",
-                                        "<|user|>",
-                                        "<|assistant|>",
-                                        "<|end|>",
-                                        "\xe2\x96\x81",
-                                        "a",
-                                        "b",
-                                        "c",
-                                        "ab",
-                                        "abc",
-                                        "\xe2\x96\x81"
-                                        "a"};
-  const std::vector<float> scores{0, 0, 0, 0, 0, 0, 0, -1, -2, -3, -4, -5, -6, -7};
-  const std::vector<std::int32_t> kinds{2, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+inline void add_toy_tokenizer(GgufBuilder& b, std::uint32_t vocab = kToyVocab) {
+  std::vector<std::string> tokens{"<unk>",
+                                  "<s>",
+                                  "</s>",
+                                  "<|system|>",
+                                  "<|user|>",
+                                  "<|assistant|>",
+                                  "<|end|>",
+                                  "\xe2\x96\x81",
+                                  "a",
+                                  "b",
+                                  "c",
+                                  "ab",
+                                  "abc",
+                                  "\xe2\x96\x81"
+                                  "a"};
+  std::vector<float> scores{0, 0, 0, 0, 0, 0, 0, -1, -2, -3, -4, -5, -6, -7};
+  std::vector<std::int32_t> kinds{2, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  for (std::uint32_t i = kToyVocab; i < vocab; ++i) {
+    tokens.push_back(fmt::format("word {}", i));
+    scores.push_back(-8);
+    kinds.push_back(1);
+  }
   b.string("tokenizer.ggml.model", "llama")
       .strings("tokenizer.ggml.tokens", tokens)
       .f32s("tokenizer.ggml.scores", scores)
@@ -140,8 +148,6 @@ inline void add_toy_tokenizer(GgufBuilder& b) {
       .boolean("tokenizer.ggml.add_space_prefix", false)
       .string("tokenizer.chat_template", kToyTemplate);
 }
-inline constexpr std::uint32_t kToyVocab = 14;
-
 inline void add_toy_hyper(GgufBuilder& b, const ToyShape& s) {
   const auto key = [&](std::string_view name) {
     return fmt::format("{}.{}", s.architecture, name);
@@ -154,7 +160,7 @@ inline void add_toy_hyper(GgufBuilder& b, const ToyShape& s) {
       .u32(key("feed_forward_length"), s.ffn)
       .u32(key("attention.head_count"), s.heads)
       .u32(key("attention.head_count_kv"), s.kv_heads)
-      .u32(key("vocab_size"), kToyVocab)
+      .u32(key("vocab_size"), s.vocab)
       .f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   if (s.head_dim != 0)
     b.u32(key("attention.key_length"), s.head_dim).u32(key("attention.value_length"), s.head_dim);
@@ -210,7 +216,7 @@ inline void add_toy_tensors(GgufBuilder& b, const ToyShape& s) {
     b.tensor(name, shape, static_cast<std::uint32_t>(type), weights.values(type, count));
   };
   const std::uint64_t q = s.width() * s.heads, kv = s.width() * s.kv_heads;
-  add("token_embd.weight", {s.dim, kToyVocab}, s.square);
+  add("token_embd.weight", {s.dim, s.vocab}, s.square);
   for (std::uint32_t i = 0; i < s.layers; ++i) {
     const std::string p = fmt::format("blk.{}.", i);
     add(p + "attn_norm.weight", {s.dim}, TensorType::f32);
@@ -233,7 +239,7 @@ inline void add_toy_tensors(GgufBuilder& b, const ToyShape& s) {
     add(p + "ffn_down.weight", {s.ffn, s.dim}, i % 2 == 0 ? s.down_even : s.down_odd);
   }
   add("output_norm.weight", {s.dim}, TensorType::f32);
-  if (!s.tied) add("output.weight", {s.dim, kToyVocab}, s.square);
+  if (!s.tied) add("output.weight", {s.dim, s.vocab}, s.square);
   if (!s.factors.empty()) {
     Bytes bytes;
     for (const float factor : s.factors) append_le(bytes, std::bit_cast<std::uint32_t>(factor));
@@ -245,7 +251,7 @@ inline void add_toy_tensors(GgufBuilder& b, const ToyShape& s) {
 inline Bytes toy_model(const ToyShape& shape = {}) {
   GgufBuilder b;
   add_toy_hyper(b, shape);
-  add_toy_tokenizer(b);
+  add_toy_tokenizer(b, shape.vocab);
   add_toy_tensors(b, shape);
   return b.build();
 }

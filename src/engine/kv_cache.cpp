@@ -34,6 +34,19 @@ Page::Page(const PageLayout& layout) {
 
 Page::~Page() { std::free(values); }
 
+void store_rows(const PageLayout& layout, Page& page, std::size_t position, std::uint32_t layer,
+                std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) {
+  const std::size_t lanes = layout.key_lanes, head_dim = layout.head_dim;
+  for (std::uint32_t h = 0; h < layout.kv_heads; ++h) {
+    std::uint16_t* keys = page.values + layout.keys_offset(layer, h) +
+                          position / lanes * lanes * head_dim + position % lanes;
+    for (std::size_t d = 0; d < head_dim; ++d) keys[d * lanes] = k[h * head_dim + d];
+    std::ranges::copy(
+        v.subspan(h * head_dim, head_dim),
+        page.values + layout.values_offset(layer, h) + position * layout.value_stride);
+  }
+}
+
 std::size_t PagePool::in_use() const {
   std::lock_guard lock(mutex_);
   return in_use_;

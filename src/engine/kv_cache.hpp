@@ -36,6 +36,11 @@ struct Page {
 };
 using PageRef = std::shared_ptr<Page>;
 
+// Puts the keys and values of all heads of one layer at one position (in the page) where kernels
+// look for them. k, v: kv_dim each.
+void store_rows(const PageLayout& layout, Page& page, std::size_t position, std::uint32_t layer,
+                std::span<const std::uint16_t> k, std::span<const std::uint16_t> v);
+
 // Thread-safe. Outlives its pages.
 class PagePool {
  public:

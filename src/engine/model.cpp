@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <fmt/ranges.h>
+#include <numeric>
 #include <set>
 #include <thread>
 
+#include "base/assert.hpp"
 #include "base/thread_pool.hpp"
 #include "canon/format.hpp"
 #include "canon/rope.hpp"
@@ -171,6 +173,40 @@ Status check_finite(const std::vector<const Tensor*>& weights) {
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::load(ByteView file) {
+  TRY(auto model, open(file));
+  CHECK_OK(check_finite(model->weights()));
+  return model;
+}
+
+Result<std::shared_ptr<const Model>> Model::load_layers(ByteView file,
+                                                        std::span<const std::uint32_t> layers) {
+  TRY(auto model, open(file));
+  for (const std::uint32_t layer : layers)
+    if (layer >= model->hyper_.layers)
+      return fail(Errc::invalid, "the model has layers 0 to {}, there is no layer {}",
+                  model->hyper_.layers - 1, layer);
+  CHECK_OK(check_finite(model->layers_weights(layers)));
+  return model;
+}
+
+std::shared_ptr<const Model> Model::part(std::span<const std::uint32_t> layers) const {
+  auto out = std::make_shared<Model>();
+  out->hyper_ = hyper_;
+  out->hyper_.layers = static_cast<std::uint32_t>(layers.size());
+  out->embedding_ = embedding_;
+  out->output_norm_ = output_norm_;
+  out->output_ = output_;
+  out->tied_ = tied_;
+  for (const std::uint32_t layer : layers) {
+    ASSAY_ASSERT(layer < layers_.size());
+    out->layers_.push_back(layers_[layer]);
+  }
+  out->rope_ = rope_;
+  return out;
+}
+
+// All but the weights' bytes.
+Result<std::shared_ptr<Model>> Model::open(ByteView file) {
   auto model = std::make_shared<Model>();
   TRY(model->gguf_, Gguf::parse(file));
   const Gguf& gguf = model->gguf_;
@@ -193,17 +229,25 @@ Result<std::shared_ptr<const Model>> Model::load(ByteView file) {
   }
   TRY(auto factors, rope_factors(loader, gguf, h));
   CHECK_OK(loader.nothing_left());
-  CHECK_OK(check_finite(model->weights()));
-  model->rope_.emplace(h.context, h.head_dim, h.rope_base, std::move(factors), h.rope_linear);
+  model->rope_ = std::make_shared<const RopeTable>(h.context, h.head_dim, h.rope_base,
+                                                   std::move(factors), h.rope_linear);
   return model;
 }
 
 std::vector<const Tensor*> Model::weights() const {
+  std::vector<std::uint32_t> all(layers_.size());
+  std::iota(all.begin(), all.end(), 0u);
+  return layers_weights(all);
+}
+
+std::vector<const Tensor*> Model::layers_weights(std::span<const std::uint32_t> layers) const {
   std::vector<const Tensor*> out{&embedding_};
   const auto optional = [&out](const std::optional<Tensor>& tensor) {
     if (tensor) out.push_back(&*tensor);
   };
-  for (const Layer& l : layers_) {
+  for (const std::uint32_t index : layers) {
+    ASSAY_ASSERT(index < layers_.size());
+    const Layer& l = layers_[index];
     out.insert(out.end(), {&l.attn_norm, &l.q, &l.k, &l.v});
     for (const auto* tensor : {&l.q_bias, &l.k_bias, &l.v_bias, &l.q_norm, &l.k_norm})
       optional(*tensor);

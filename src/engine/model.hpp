@@ -23,6 +23,13 @@ class Model {
 
   // `file` must outlive the model.
   static Result<std::shared_ptr<const Model>> load(ByteView file);
+  // The same, but of the weights it reads, and checks, only those that layers_weights() names: for
+  // whoever runs these layers alone, by part(). The others' bytes may be anything.
+  static Result<std::shared_ptr<const Model>> load_layers(ByteView file,
+                                                          std::span<const std::uint32_t> layers);
+  // These layers of this model between its embedding and its output. No metadata goes along:
+  // gguf() is empty.
+  std::shared_ptr<const Model> part(std::span<const std::uint32_t> layers) const;
 
   const Hyper& hyper() const { return hyper_; }
   const Gguf& gguf() const { return gguf_; }
@@ -36,14 +43,18 @@ class Model {
   // Every weight in canonical order (spec/model.md, "Weights root"): embedding, layers in order,
   // output norm, output if not tied.
   std::vector<const Tensor*> weights() const;
+  // Of those, the ones that embedding, head and these layers are made of (layers ascending).
+  std::vector<const Tensor*> layers_weights(std::span<const std::uint32_t> layers) const;
 
  private:
+  static Result<std::shared_ptr<Model>> open(ByteView file);
+
   Hyper hyper_{};
   Gguf gguf_;
   Tensor embedding_, output_norm_, output_;
   bool tied_ = false;
   std::vector<Layer> layers_;
-  std::optional<RopeTable> rope_;
+  std::shared_ptr<const RopeTable> rope_;
 };
 
 }  // namespace assay::engine

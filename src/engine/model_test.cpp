@@ -243,6 +243,21 @@ TEST(Model, RefusesImpossibleShapes) {
   GgufBuilder wide;
   add_toy_hyper(wide, {.heads = 1u << 16, .context = 1, .head_dim = 1u << 16});
   EXPECT_THAT(error_of(wide.build()), HasSubstr("are wider than the limit"));
+  // Each bound by itself: a head, all heads, the residual stream, the feed-forward network.
+  const auto refused = [](const ToyShape& shape) {
+    GgufBuilder builder;
+    add_toy_hyper(builder, shape);
+    return error_of(builder.build());
+  };
+  constexpr std::uint32_t most = 1u << 18;
+  EXPECT_EQ(refused({.dim = 2052, .heads = 2, .context = 1}),
+            "heads of width 1026 are wider than the limit of 1024");
+  EXPECT_EQ(refused({.dim = 1024, .heads = 1024, .context = 1, .head_dim = 258}),
+            "1024 heads of width 258 are wider than the limit of 262144");
+  EXPECT_EQ(refused({.dim = most + 2, .heads = 2, .context = 1, .head_dim = 64}),
+            "a width of 262146 is more than the limit of 262144");
+  EXPECT_EQ(refused({.dim = 64, .heads = 2, .ffn = most + 1, .context = 1}),
+            "a width of 262145 is more than the limit of 262144");
   EXPECT_THAT(error_of(toy_model({.layers = 0})), StartsWith("metadata 'llama.block_count' is 0"));
   // The directory of one layer under the hyper-parameters of two.
   GgufBuilder b;

@@ -50,15 +50,17 @@ PrefixCache::Node PrefixCache::insert(const CacheScope& scope, Node parent,
   return entry.node;
 }
 
-bool PrefixCache::evict() {
-  for (const auto it : std::views::reverse(by_use_)) {
+std::size_t PrefixCache::evict(std::size_t count) {
+  std::size_t dropped = 0;
+  for (auto use = by_use_.end(); use != by_use_.begin() && dropped < count;) {
+    const auto it = *--use;
     if (it->second.page.use_count() > 1) continue;
-    by_use_.erase(it->second.use);
+    use = by_use_.erase(use);
     by_node_.erase(it->second.node);
     entries_.erase(it);
-    return true;
+    ++dropped;
   }
-  return false;
+  return dropped;
 }
 
 std::size_t PrefixCache::evictable() const {

@@ -32,9 +32,9 @@ class PrefixCache {
   // gone: the parent's own node is returned.
   Node insert(const CacheScope& scope, Node parent, std::span<const Token> tokens, PageRef page);
 
-  // Drops the least recently used page that nobody else holds, a run's last page before its others.
-  // false: there is none.
-  bool evict();
+  // Drops the least recently used pages that nobody else holds, a run's last page before its
+  // others, in one sweep. Returns how many: fewer than `count` when there are no more.
+  std::size_t evict(std::size_t count);
   std::size_t pages() const { return entries_.size(); }
   std::size_t evictable() const;  // pages that nobody else holds
 

@@ -64,17 +64,31 @@ TEST_F(PrefixCacheTest, EvictsTheLeastRecentlyUsedThatNobodyHolds) {
   EXPECT_EQ(found({1, 2}), 2u);  // used last
   const auto held = cache.find(scope, tokens({3}), 0);
   EXPECT_EQ(cache.evictable(), 2u);
-  EXPECT_TRUE(cache.evict());
+  EXPECT_EQ(cache.evict(1), 1u);
   EXPECT_EQ(found({1, 2}), 1u);  // a run loses its end first
-  EXPECT_TRUE(cache.evict());
-  EXPECT_FALSE(cache.evict());
+  EXPECT_EQ(cache.evict(1), 1u);
+  EXPECT_EQ(cache.evict(1), 0u);
   EXPECT_EQ(pool.in_use(), 1u);
   EXPECT_EQ(found({3}), 1u);
 }
 
+TEST_F(PrefixCacheTest, OneSweepDropsWhatIsAskedForPastPagesInUse) {
+  add({1, 2, 3});
+  const auto held = cache.find(scope, tokens({1}), 0);
+  add({4, 5});
+  const auto other = cache.find(scope, tokens({4, 5}), 0);
+  add({6, 7});
+  EXPECT_EQ(cache.evict(3), 3u);  // 3, 2 and, past 4 and 5, which are newer but in use, 7
+  EXPECT_EQ(found({1, 2}), 1u);
+  EXPECT_EQ(found({4, 5}), 2u);
+  EXPECT_EQ(found({6, 7}), 1u);
+  EXPECT_EQ(cache.evict(9), 1u);
+  EXPECT_EQ(cache.pages(), 3u);
+}
+
 TEST_F(PrefixCacheTest, NothingIsKeptBehindAPageThatIsGone) {
   const auto node = add({1});
-  EXPECT_TRUE(cache.evict());
+  EXPECT_EQ(cache.evict(1), 1u);
   EXPECT_EQ(cache.insert(scope, node, tokens({2}), pool.acquire()), node);
   EXPECT_EQ(cache.pages(), 0u);
   EXPECT_EQ(pool.in_use(), 0u);

@@ -7,7 +7,6 @@
 
 #include "canon/chain.hpp"
 #include "canon/elementary.hpp"
-#include "canon/layer.hpp"
 #include "canon/logprob.hpp"
 #include "engine/sampler_noise.hpp"
 
@@ -94,11 +93,19 @@ float top_p_threshold(std::vector<Candidate>& list, float top_p) {
 }
 
 // The tokens that top-k, top-p and min-p leave, ids ascending; the arg-max is always one.
-std::vector<Candidate> filter(std::span<const float> z, float maximum, const Sampling& s) {
+std::vector<Candidate> filter(const Kernels& kernels, std::span<const float> z, float maximum,
+                              const Sampling& s) {
   std::vector<Candidate> list;
-  const float lowest = top_k_threshold(z, s.top_k);
-  for (Token id = 0; id < z.size(); ++id)
-    if (z[id] >= lowest) list.push_back({id, canon::exp(z[id] - maximum)});
+  if (s.top_k == 0) {
+    std::vector<float> p(z.size());
+    kernels.exp_below(z.data(), z.size(), maximum, p.data());
+    list.resize(z.size());
+    for (Token id = 0; id < z.size(); ++id) list[id] = {id, p[id]};
+  } else {
+    const float lowest = top_k_threshold(z, s.top_k);
+    for (Token id = 0; id < z.size(); ++id)
+      if (z[id] >= lowest) list.push_back({id, canon::exp(z[id] - maximum)});
+  }
   if (s.top_p < 1.0f) {
     const float nucleus = top_p_threshold(list, s.top_p);
     std::erase_if(list, [&](const Candidate& c) { return c.p < nucleus; });
@@ -164,27 +171,32 @@ canon::Draw draw_of(const Sampling& s, std::uint32_t position, std::span<const T
           .answer_from = s.answer_from};
 }
 
-std::optional<Token> choose_token(std::span<const float> logits, const Sampling& sampling,
-                                  std::uint32_t position, std::span<const Token> tape) {
-  if (!canon::all_finite(logits)) return std::nullopt;
+bool is_arg_max(const Sampling& sampling) {
+  return sampling.temperature == 0.0f && !adjusts(sampling);
+}
+
+std::optional<Token> choose_token(const Kernels& kernels, std::span<const float> logits,
+                                  const Sampling& sampling, std::uint32_t position,
+                                  std::span<const Token> tape) {
+  Token top = 0;
+  if (!kernels.arg_max(logits.data(), logits.size(), &top)) return std::nullopt;
   std::vector<float> z;
   if (adjusts(sampling)) {
     z.assign(logits.begin(), logits.end());
     canon::adjust_logits(z, draw_of(sampling, position, tape));
-    if (!canon::all_finite(z)) return std::nullopt;
+    if (!kernels.arg_max(z.data(), z.size(), &top)) return std::nullopt;
     logits = z;
   }
-  if (sampling.temperature == 0.0f) return canon::arg_max(logits);
+  if (sampling.temperature == 0.0f) return top;
   z.resize(logits.size());
   for (std::size_t i = 0; i < z.size(); ++i) z[i] = logits[i] / sampling.temperature;
-  if (!canon::all_finite(z)) return std::nullopt;
+  if (!kernels.arg_max(z.data(), z.size(), &top)) return std::nullopt;
 
-  const Token top = canon::arg_max(z);
   Draw draw(z, sampling.seed, position, top);
   if (sampling.top_k == 0 && sampling.top_p == 1.0f && sampling.min_p == 0.0f) {
     draw.offer_all();
   } else {
-    for (const Candidate& c : filter(z, z[top], sampling)) draw.offer(c.id);
+    for (const Candidate& c : filter(kernels, z, z[top], sampling)) draw.offer(c.id);
   }
   return draw.best();
 }

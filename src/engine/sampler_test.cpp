@@ -5,6 +5,7 @@
 
 #include "canon/canon_testutil.hpp"
 #include "canon/logprob.hpp"
+#include "engine/kernels/self_check.hpp"
 #include "engine/sampler_noise.hpp"
 
 namespace assay::engine {
@@ -45,15 +46,18 @@ TEST(Sampler, EqualsTheReference) {
     for (Token& t : tape) t = random.below(static_cast<std::uint32_t>(logits.size()));
     const Sampling s = random_sampling(random, logits.size(), tape.size());
     const auto want = canon::sample(logits, draw_of(s, i, tape));
-    ASSERT_EQ(choose_token(logits, s, i, tape), want) << i;
+    for (const Verdict& v : verdicts())
+      ASSERT_EQ(choose_token(*v.kernels, logits, s, i, tape), want) << i;
     ++(want ? drawn : faults);
   }
   EXPECT_GT(drawn, 400u);
-  EXPECT_EQ(choose_token(std::vector<float>{1, canon::test::kNan}, {}, 0, {}), std::nullopt);
-  EXPECT_EQ(choose_token(std::vector<float>{1e20f, 1}, {.temperature = 1e-30f}, 0, {}),
+  EXPECT_EQ(choose_token(*scalar_kernels(), std::vector<float>{1, canon::test::kNan}, {}, 0, {}),
             std::nullopt);
-  EXPECT_EQ(choose_token(std::vector<float>{-1e20f}, {.repetition_penalty = 1e30f}, 0,
-                         std::vector<Token>{0}),
+  EXPECT_EQ(
+      choose_token(*scalar_kernels(), std::vector<float>{1e20f, 1}, {.temperature = 1e-30f}, 0, {}),
+      std::nullopt);
+  EXPECT_EQ(choose_token(*scalar_kernels(), std::vector<float>{-1e20f},
+                         {.repetition_penalty = 1e30f}, 0, std::vector<Token>{0}),
             std::nullopt);
 }
 
@@ -61,12 +65,16 @@ TEST(Sampler, EqualsTheReference) {
 TEST(Sampler, TiesStayWhole) {
   const std::vector<float> logits(1000, -3.0f);
   for (std::uint32_t position = 0; position < 50; ++position) {
-    const auto all = choose_token(logits, {.temperature = 1.0f, .seed = 5}, position, {});
-    EXPECT_EQ(choose_token(logits, {.temperature = 1.0f, .top_k = 1, .seed = 5}, position, {}),
+    const auto all =
+        choose_token(*scalar_kernels(), logits, {.temperature = 1.0f, .seed = 5}, position, {});
+    EXPECT_EQ(choose_token(*scalar_kernels(), logits, {.temperature = 1.0f, .top_k = 1, .seed = 5},
+                           position, {}),
               all);
-    EXPECT_EQ(choose_token(logits, {.temperature = 1.0f, .top_p = 1e-3f, .seed = 5}, position, {}),
+    EXPECT_EQ(choose_token(*scalar_kernels(), logits,
+                           {.temperature = 1.0f, .top_p = 1e-3f, .seed = 5}, position, {}),
               all);
-    EXPECT_EQ(choose_token(logits, {.temperature = 1.0f, .min_p = 1.0f, .seed = 5}, position, {}),
+    EXPECT_EQ(choose_token(*scalar_kernels(), logits,
+                           {.temperature = 1.0f, .min_p = 1.0f, .seed = 5}, position, {}),
               all);
   }
 }

@@ -55,6 +55,22 @@ Session::Outcome Session::run(std::span<const Token> tokens, std::uint32_t sampl
   return outcome;
 }
 
+void Session::restore(std::span<const Token> tokens, std::span<const std::uint16_t> k,
+                      std::span<const std::uint16_t> v) {
+  const Hyper& hyper = state_->forward.model().hyper();
+  const std::size_t width = hyper.kv_dim(), rows = tokens.size() * hyper.layers;
+  ASSAY_ASSERT(tokens.size() <= remaining() && k.size() == rows * width && v.size() == k.size());
+  Sequence& sequence = state_->sequence;
+  ASSAY_ASSERT(sequence.reserve(position() + static_cast<std::uint32_t>(tokens.size())));
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t at = position() + row / hyper.layers;
+    store_rows(state_->forward.layout(), *sequence.pages()[at / kPagePositions],
+               at % kPagePositions, static_cast<std::uint32_t>(row % hyper.layers),
+               k.subspan(row * width, width), v.subspan(row * width, width));
+  }
+  sequence.append(tokens);
+}
+
 std::uint32_t Session::position() const { return state_->sequence.position(); }
 std::uint32_t Session::remaining() const { return state_->capacity - position(); }
 

@@ -31,6 +31,10 @@ class Session {
   // logprobs as in Slice.
   Outcome run(std::span<const Token> tokens, std::uint32_t sample_from, const Sampling& sampling,
               StateSink* sink = nullptr, std::uint32_t logprobs = 0);
+  // In place of a run over these tokens: takes the rows a sink was given of them, k and v each
+  // [token][layer][kv_dim].
+  void restore(std::span<const Token> tokens, std::span<const std::uint16_t> k,
+               std::span<const std::uint16_t> v);
   std::uint32_t position() const;
   std::uint32_t remaining() const;  // positions left in the cache
 

@@ -44,6 +44,9 @@ struct NumericFault {
   std::uint32_t layer = 0;
 };
 
+// Logits go to a sink in parts of so many.
+inline constexpr std::size_t kLogitsPart = 1024;
+
 // Receives the states a trace commits to, in this order for any batching: positions may arrive
 // out of order across calls only in that all cells of one layer of a batch come together;
 // a consumer must key on (position, layer). Spans die when the call returns.
@@ -63,10 +66,14 @@ struct StateSink {
   // the final norm); logits: vocabulary floats; token: the one chosen for position + 1.
   virtual void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
                     Token token) = 0;
-  // Before a head(), perhaps: its logits, so that they can be hashed while the token is chosen. Of
-  // different positions at the same time from several threads, like cell().
-  virtual void logits(std::uint32_t position, std::span<const float> values) {
-    (void)position, (void)values;
+  // Before a head(), perhaps: how many logits it will have, and then all of them in parts of
+  // kLogitsPart (the last may be shorter), so that they can be hashed by the threads that compute
+  // them. The first comes when no part is under way; parts like cell(), at the same time.
+  virtual void expect_logits(std::uint32_t position, std::size_t count) {
+    (void)position, (void)count;
+  }
+  virtual void logits(std::uint32_t position, std::size_t part, std::span<const float> values) {
+    (void)position, (void)part, (void)values;
   }
   virtual void fault(NumericFault fault) = 0;
 

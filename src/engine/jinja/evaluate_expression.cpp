@@ -94,7 +94,10 @@ Result<Value> Evaluator::inner(const Expression& e, Scope& scope) {
 }
 
 Result<Value> Evaluator::name(const Expression& e, Scope& scope) {
-  const Value* found = scope.find(e.name);
+  std::size_t passed = 0;
+  const Value* found = scope.find(e.name, &passed);
+  if (auto spent = work_.spend_bytes(e.name.size() + 16 * passed); !spent)
+    return fail_at(e.at, spent.error());
   return found != nullptr ? *found : Value::undefined(fmt::format("'{}' is undefined", e.name));
 }
 
@@ -115,6 +118,9 @@ Result<Value> Evaluator::dict(const Expression& e, Scope& scope) {
     if (key.text() == nullptr)
       return fail_at(e.operands[i]->at, Errc::unsupported,
                      "a dictionary key of type '{}' is not supported", key.type_name());
+    // It is copied, and compared with others.
+    if (auto spent = work_.spend_bytes(2 * key.text()->weight()); !spent)
+      return fail_at(e.operands[i]->at, spent.error());
     entries.push_back({*key.text(), std::move(value)});
   }
   return placed(e, make_dict(std::move(entries)));
@@ -212,6 +218,8 @@ Result<Value> Evaluator::call_macro(const Expression& e, const Macro& macro, Arg
     return fail_at(e.at, Errc::invalid, "macro '{}' takes at most {} arguments", s.name,
                    s.parameters.size());
   std::size_t named = 0;
+  if (auto spent = work_.spend(s.parameters.size() * (1 + given.named.size() / 16)); !spent)
+    return fail_at(e.at, spent.error());
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const Parameter& parameter = s.parameters[i];
     Value* value = i < given.positional.size() ? &given.positional[i] : nullptr;
@@ -289,6 +297,7 @@ Result<Value> Evaluator::call_function(Function function, const Arguments& given
       TRY(const auto args, (bind<1>(given, {"format"})));
       if (args[0] == nullptr || args[0]->text() == nullptr)
         return fail(Errc::invalid, "'strftime_now' needs a format");
+      CHECK_OK(work_.spend_bytes(16 * args[0]->text()->size()));
       TRY(std::string text, format_date(*variables_.now, args[0]->text()->bytes()));
       return Value(Text(std::move(text), false));
     }

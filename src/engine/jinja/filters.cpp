@@ -24,7 +24,7 @@ Result<Value> trim_filter(const Value& v, const Arguments& a, Work& work) {
   TRY(const Text text, to_text(v, work));
   if (args[0] == nullptr || args[0]->is_none()) return Value(trim(text, Side::both));
   if (args[0]->text() == nullptr) return fail(Errc::invalid, "'chars' must be a string");
-  return Value(trim(text, Side::both, args[0]->text()->bytes()));
+  return call_method({Value(text), "strip"}, {{*args[0]}, {}}, work);
 }
 
 Result<Value> length_filter(const Value& v, const Arguments& a, Work& work) {
@@ -106,6 +106,9 @@ Result<Value> last_filter(const Value& v, const Arguments& a, Work& work) {
   CHECK_OK((bind<0>(a, {})));
   if (const List* l = v.list(); l != nullptr && l->kind == List::Kind::once)
     return fail(Errc::invalid, "a generator has no last item: make it a list with '| list'");
+  if (v.text() != nullptr && v.text()->marked())
+    return fail(Errc::unsupported,
+                "'last' of a string that went through 'safe' or 'escape' is not supported");
   TRY(const auto items, iterate(v, work));
   return items.empty() ? Value::undefined("there is no last item") : items.back();
 }
@@ -118,7 +121,7 @@ Result<Value> replace_filter(const Value& v, const Arguments& a, Work& work) {
   TRY(const Text from, to_text(*args[0], work));
   TRY(const Text to, to_text(*args[1], work));
   return call_method(
-      {Value(text), "replace"},
+      {Value(text.unmarked()), "replace"},
       {{Value(from), Value(to),
         args[2] == nullptr || args[2]->is_none() ? Value(std::int64_t{-1}) : *args[2]},
        {}},
@@ -178,6 +181,12 @@ Result<Value> string_filter(const Value& v, const Arguments& a, Work& work) {
   return as_value(to_text(v, work));
 }
 
+Result<Value> safe_filter(const Value& v, const Arguments& a, Work& work) {
+  CHECK_OK((bind<0>(a, {})));
+  TRY(const Text text, to_text(v, work));
+  return Value(text.marked_safe());
+}
+
 Result<Value> list_filter(const Value& v, const Arguments& a, Work& work) {
   CHECK_OK((bind<0>(a, {})));
   TRY(auto items, iterate(v, work));
@@ -213,12 +222,15 @@ Result<Value> indent_filter(const Value& v, const Arguments& a, Work& work) {
     by = Text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' '), true);
   }
   TRY(Text text, to_text(v, work));
+  if (text.marked() || by.marked())
+    return fail(Errc::unsupported,
+                "'indent' of a string that went through 'safe' or 'escape' is not supported");
   text.append("\n", true);
-  const auto lines = split_lines(text);
-  CHECK_OK(work.spend_bytes(text.size() + lines.size() * (by.size() + 64)));
+  TRY(const auto lines, split_lines(text, work));
   Text out;
   if (truthy(args[1])) out.append(by);
   for (std::size_t i = 0; i < lines.size(); ++i) {
+    CHECK_OK(work.spend_bytes(lines[i].weight() + by.weight()));
     if (i > 0) out.append("\n", true);
     if (i > 0 && (truthy(args[2]) || !lines[i].empty())) out.append(by);
     out.append(lines[i]);
@@ -228,14 +240,8 @@ Result<Value> indent_filter(const Value& v, const Arguments& a, Work& work) {
 
 Result<Value> escape_filter(const Value& v, const Arguments& a, Work& work) {
   CHECK_OK((bind<0>(a, {})));
-  TRY(Text text, to_text(v, work));
-  static constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
-      {"&", "&amp;"}, {">", "&gt;"}, {"<", "&lt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
-  for (const auto& [from, to] : kEntities) {
-    text = replace(text, from, Text::literal(to));
-    CHECK_OK(work.spend_bytes(text.size()));
-  }
-  return Value(std::move(text));
+  TRY(const Text text, to_text(v, work));
+  return as_value(escape(text, work));
 }
 
 Result<Value> abs_filter(const Value& v, const Arguments& a, Work&) {
@@ -246,16 +252,39 @@ Result<Value> abs_filter(const Value& v, const Arguments& a, Work&) {
   return fail(Errc::invalid, "'abs' needs a number, not '{}'", v.type_name());
 }
 
-// "a.b.0" of a value, as the attribute arguments of map, selectattr and the
-// like say it.
-Result<Value> attribute_path(const Value& value, const Value& path, Work& work) {
-  if (path.text() == nullptr) return subscript(value, path, work);
-  Value out = value;
-  for (const Text& name : split(*path.text(), ".")) {
-    const auto index = parse_number<std::int64_t>(name);
-    TRY(out, subscript(out, index ? Value(*index) : Value(name), work));
+// The attribute arguments of map, selectattr and the like: "a.b.0", cut once for all items.
+class Path {
+ public:
+  static Result<Path> of(const Value& path, Work& work) {
+    Path out;
+    if (path.text() == nullptr) {
+      out.keys_.push_back(path);
+      return out;
+    }
+    TRY(const auto names, split(*path.text(), ".", work));
+    for (const Text& name : names) {
+      const auto index = parse_number<std::int64_t>(name);
+      out.keys_.push_back(index ? Value(*index) : Value(name));
+    }
+    return out;
   }
-  return out;
+
+  Result<Value> in(const Value& value, Work& work) const {
+    Value out = value;
+    for (const Value& key : keys_) {
+      TRY(out, subscript(out, key, work));
+    }
+    return out;
+  }
+
+ private:
+  std::vector<Value> keys_;
+};
+
+// Without an attribute, the item itself.
+Result<Path> optional_path(ValuePtr path, Work& work) {
+  if (path == nullptr || path->is_none()) return Path();
+  return Path::of(*path, work);
 }
 
 Result<Value> join_filter(const Value& v, const Arguments& a, Work& work) {
@@ -264,18 +293,15 @@ Result<Value> join_filter(const Value& v, const Arguments& a, Work& work) {
   if (args[0] != nullptr) {
     TRY(separator, to_text(*args[0], work));
   }
+  TRY(const Path path, optional_path(args[1], work));
   TRY(const auto items, iterate(v, work));
   std::vector<Text> parts;
   for (const Value& item : items) {
-    Value part = item;
-    if (args[1] != nullptr && !args[1]->is_none()) {
-      TRY(part, attribute_path(item, *args[1], work));
-    }
+    TRY(const Value part, path.in(item, work));
     TRY(Text text, to_text(part, work));
-    CHECK_OK(work.spend_bytes(separator.size() + 64));
     parts.push_back(std::move(text));
   }
-  return Value(join(parts, separator));
+  return as_value(join(parts, separator, work));
 }
 
 Arguments without_first(const Arguments& a, std::size_t count) {
@@ -294,8 +320,9 @@ Result<Value> map_filter(const Value& v, const Arguments& a, Work& work) {
   if (a.positional.empty()) {
     TRY(const auto args, (bind<2>(a, {"attribute", "default"})));
     if (args[0] == nullptr) return fail(Errc::invalid, "'map' needs a filter or an attribute");
+    TRY(const Path path, Path::of(*args[0], work));
     for (const Value& item : items) {
-      TRY(Value member, attribute_path(item, *args[0], work));
+      TRY(Value member, path.in(item, work));
       if (member.is_undefined() && args[1] != nullptr) member = *args[1];
       out.push_back(std::move(member));
     }
@@ -318,14 +345,12 @@ Result<Value> select_filter(const Value& v, const Arguments& a, Work& work) {
   const Text* test = a.positional.size() > skip ? a.positional[skip].text() : nullptr;
   if (a.positional.size() > skip && test == nullptr)
     return fail(Errc::invalid, "the name of a test must be a string");
+  TRY(const Path path, optional_path(by_attribute ? &a.positional[0] : nullptr, work));
   TRY(const auto items, chosen_from(v, work));
   std::vector<Value> out;
   for (const Value& item : items) {
     CHECK_OK(work.spend(1));
-    Value subject = item;
-    if (by_attribute) {
-      TRY(subject, attribute_path(item, a.positional[0], work));
-    }
+    TRY(const Value subject, path.in(item, work));
     bool chosen = subject.truthy();
     if (test != nullptr) {
       TRY(chosen, apply_predicate(test->bytes(), subject, without_first(a, skip + 1), work));
@@ -364,13 +389,11 @@ Result<Value> sort_key(const Value& value, bool case_sensitive, Work& work) {
 
 Result<Value> sort_filter(const Value& v, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<3>(a, {"reverse", "case_sensitive", "attribute"})));
+  TRY(const Path path, optional_path(args[2], work));
   TRY(const auto items, iterate(v, work));
   std::vector<Value> keys;
   for (const Value& item : items) {
-    Value subject = item;
-    if (args[2] != nullptr && !args[2]->is_none()) {
-      TRY(subject, attribute_path(item, *args[2], work));
-    }
+    TRY(const Value subject, path.in(item, work));
     TRY(Value key, sort_key(subject, truthy(args[1]), work));
     keys.push_back(std::move(key));
   }
@@ -445,7 +468,7 @@ constexpr std::pair<std::string_view, Filter> kFilters[] = {
     {"rejectattr", select_filter<false, true>},
     {"replace", replace_filter},
     {"reverse", reverse_filter},
-    {"safe", string_filter},
+    {"safe", safe_filter},
     {"select", select_filter<true, false>},
     {"selectattr", select_filter<true, true>},
     {"sort", sort_filter},

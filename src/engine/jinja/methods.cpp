@@ -22,16 +22,17 @@ Result<std::size_t> limit_argument(ValuePtr v) {
 template <Side side>
 Result<Value> strip(const Text& text, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<1>(a, {"chars"})));
-  CHECK_OK(work.spend_bytes(text.size()));
+  CHECK_OK(work.spend_bytes(text.weight()));
   if (args[0] == nullptr || args[0]->is_none()) return Value(trim(text, side));
   TRY(const Text* chars, string_argument(args[0]));
-  return Value(trim(text, side, chars->bytes()));
+  TRY(Text out, trim(text, side, chars->bytes(), work));
+  return Value(std::move(out));
 }
 
-Result<Value> list_of(std::vector<Text> parts, Work& work) {
-  CHECK_OK(work.spend(4 * parts.size()));
+Result<Value> list_of(Result<std::vector<Text>> parts) {
+  if (!parts) return std::unexpected(std::move(parts).error());
   std::vector<Value> out;
-  for (Text& part : parts) out.emplace_back(std::move(part));
+  for (Text& part : *parts) out.emplace_back(std::move(part));
   return make_list(std::move(out));
 }
 
@@ -39,42 +40,41 @@ template <bool from_right>
 Result<Value> split_method(const Text& text, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<2>(a, {"sep", "maxsplit"})));
   TRY(const std::size_t limit, limit_argument(args[1]));
-  CHECK_OK(work.spend_bytes(4 * text.size()));
   if (args[0] == nullptr || args[0]->is_none()) {
     if (from_right && limit != kAll)
       return fail(Errc::unsupported, "'rsplit' at white space with a limit is not supported");
-    return list_of(split_space(text, limit), work);
+    return list_of(split_space(text, work, limit));
   }
   TRY(const Text* separator, string_argument(args[0]));
   if (separator->empty()) return fail(Errc::invalid, "the separator is empty");
-  return list_of(split(text, separator->bytes(), limit, from_right), work);
+  return list_of(split(text, separator->bytes(), work, limit, from_right));
 }
 
 Result<Value> splitlines(const Text& text, const Arguments& a, Work& work) {
   CHECK_OK((bind<0>(a, {})));
-  CHECK_OK(work.spend_bytes(text.size()));
-  return list_of(split_lines(text), work);
+  return list_of(split_lines(text, work));
 }
 
 template <bool at_start>
 Result<Value> affix(const Text& text, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<1>(a, {at_start ? "prefix" : "suffix"})));
-  const auto matches = [&](const Text& affix) {
+  const auto matches = [&](const Text& affix) -> Result<bool> {
+    CHECK_OK(work.spend_bytes(std::min(affix.size(), text.size())));
     return at_start ? text.bytes().starts_with(affix.bytes())
                     : text.bytes().ends_with(affix.bytes());
   };
   if (const List* any = args[0] != nullptr ? args[0]->list() : nullptr;
       any != nullptr && any->kind == List::Kind::tuple) {
     for (const Value& item : any->items) {
-      CHECK_OK(work.spend(1));
       TRY(const Text* one, string_argument(&item));
-      if (matches(*one)) return Value(true);
+      TRY(const bool there, matches(*one));
+      if (there) return Value(true);
     }
     return Value(false);
   }
   TRY(const Text* one, string_argument(args[0]));
-  CHECK_OK(work.spend_bytes(one->size()));
-  return Value(matches(*one));
+  TRY(const bool there, matches(*one));
+  return Value(there);
 }
 
 template <bool at_start>
@@ -100,27 +100,17 @@ Result<Value> replace_method(const Text& text, const Arguments& a, Work& work) {
   TRY(const Text* from, string_argument(args[0]));
   TRY(const Text* to, string_argument(args[1]));
   TRY(const std::size_t limit, limit_argument(args[2]));
-  CHECK_OK(work.spend_bytes(text.size()));
-  // What it may grow to is paid for before it grows.
-  std::size_t found = 0;
-  if (from->empty()) {
-    found = text.size() + 1;
-  } else {
-    for (auto at = text.bytes().find(from->bytes()); at != std::string::npos;
-         at = text.bytes().find(from->bytes(), at + from->size()))
-      ++found;
-  }
-  CHECK_OK(work.spend_bytes(text.size() + std::min(found, limit) * (to->size() + 16)));
-  return Value(replace(text, from->bytes(), *to, limit));
+  TRY(Text out, replace(text, from->bytes(), *to, work, limit));
+  return Value(std::move(out));
 }
 
 template <bool from_right>
 Result<Value> find_method(const Text& text, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<1>(a, {"sub"})));
   TRY(const Text* wanted, string_argument(args[0]));
-  CHECK_OK(work.spend_bytes(text.size()));
+  CHECK_OK(work.spend_bytes((from_right ? 2 : 1) * (text.size() + wanted->size())));
   const std::string& s = text.bytes();
-  const auto at = from_right ? s.rfind(wanted->bytes()) : s.find(wanted->bytes());
+  const auto at = from_right ? rfind_in(s, wanted->bytes()) : find_in(s, wanted->bytes());
   if (at == s.npos) return Value(std::int64_t{-1});
   return Value(static_cast<std::int64_t>(characters(std::string_view(s).substr(0, at))));
 }
@@ -128,12 +118,14 @@ Result<Value> find_method(const Text& text, const Arguments& a, Work& work) {
 Result<Value> count_method(const Text& text, const Arguments& a, Work& work) {
   TRY(const auto args, (bind<1>(a, {"sub"})));
   TRY(const Text* wanted, string_argument(args[0]));
-  CHECK_OK(work.spend_bytes(text.size()));
+  CHECK_OK(work.spend_bytes(text.size() + wanted->size()));
   if (wanted->empty()) return Value(static_cast<std::int64_t>(characters(text.bytes()) + 1));
   std::int64_t count = 0;
-  for (auto at = text.bytes().find(wanted->bytes()); at != std::string::npos;
-       at = text.bytes().find(wanted->bytes(), at + wanted->size()))
+  for (auto at = find_in(text.bytes(), wanted->bytes()); at != std::string::npos;
+       at = find_in(text.bytes(), wanted->bytes(), at + wanted->size())) {
+    CHECK_OK(work.spend(1));
     ++count;
+  }
   return Value(count);
 }
 
@@ -144,10 +136,11 @@ Result<Value> join_method(const Text& text, const Arguments& a, Work& work) {
   std::vector<Text> parts;
   for (const Value& item : items) {
     TRY(const Text* part, string_argument(&item));
-    CHECK_OK(work.spend_bytes(part->size() + text.size() + 64));
+    CHECK_OK(work.spend_bytes(part->weight()));
     parts.push_back(*part);
   }
-  return Value(join(parts, text));
+  TRY(Text out, join(parts, text, work));
+  return Value(std::move(out));
 }
 
 template <bool (*f)(char)>
@@ -192,6 +185,11 @@ constexpr std::pair<std::string_view, TextMethod> kTextMethods[] = {
 };
 constexpr std::string_view kDictMethods[] = {"get", "items", "keys", "values", "copy"};
 constexpr std::string_view kListMethods[] = {"count", "index"};
+// Markup's methods that give what those of any string give, marked or not.
+constexpr std::string_view kMarkedMethods[] = {
+    "capitalize", "count",      "endswith",   "find",  "isalpha", "isdigit",
+    "isspace",    "lower",      "lstrip",     "rfind", "rsplit",  "rstrip",
+    "split",      "splitlines", "startswith", "strip", "title",   "upper"};
 // The sandbox that templates are written for forbids changing a value.
 constexpr std::string_view kChanging[] = {"append",     "clear",   "extend", "insert",
                                           "pop",        "popitem", "remove", "reverse",
@@ -213,15 +211,16 @@ Result<Value> call_on_dict(const Dict& dict, const Value& object, std::string_vi
   if (name == "get") {
     TRY(const auto args, (bind<2>(a, {"key", "default"})));
     if (args[0] == nullptr) return fail(Errc::invalid, "'get' needs a key");
-    CHECK_OK(work.spend(1));
+    CHECK_OK(work.spend_bytes(args[0]->text() != nullptr ? args[0]->text()->size() : 0));
     const Value* found = args[0]->text() != nullptr ? dict.find(args[0]->text()->bytes()) : nullptr;
     return found != nullptr ? *found : args[1] != nullptr ? *args[1] : Value(None{});
   }
   CHECK_OK((bind<0>(a, {})));
   if (name == "copy") return object;
-  CHECK_OK(work.spend(8 * dict.entries.size()));
   std::vector<Value> out;
   for (const auto& [key, value] : dict.entries) {
+    CHECK_OK(work.spend(7));
+    CHECK_OK(work.spend_bytes(name == "values" ? 0 : key.weight()));
     if (name == "items") {
       TRY(Value pair, make_list({Value(key), value}, List::Kind::tuple));
       out.push_back(std::move(pair));
@@ -263,6 +262,13 @@ bool is_method_name(std::string_view name) {
 
 Result<Value> call_method(const Method& method, const Arguments& arguments, Work& work) {
   const Value& object = method.object;
+  const bool arguments_given = !arguments.positional.empty() || !arguments.named.empty();
+  if (const Text* text = object.text();
+      text != nullptr && text->marked() &&
+      (!has(kMarkedMethods, method.name) || (method.name.ends_with("strip") && arguments_given)))
+    return fail(Errc::unsupported,
+                "'{}' of a string that went through 'safe' or 'escape' is not supported",
+                method.name);
   if (const Text* text = object.text())
     return find_text_method(method.name)(*text, arguments, work);
   if (has(kChanging, method.name))

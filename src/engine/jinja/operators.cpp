@@ -93,12 +93,15 @@ Result<Value> repeat(const Value& value, std::int64_t times, Work& work) {
   const std::uint64_t size = text != nullptr ? text->size() : value.list()->items.size();
   if (size != 0 && count > (std::uint64_t{1} << 40) / size)
     return fail(Errc::refused, "the result of '*' is too large");
-  CHECK_OK(text != nullptr ? work.spend_bytes(size * count) : work.spend(size * count));
   if (text != nullptr) {
     Text out;
-    for (std::uint64_t i = 0; size > 0 && i < count; ++i) out.append(*text);
-    return Value(std::move(out));
+    for (std::uint64_t i = 0; size > 0 && i < count; ++i) {
+      CHECK_OK(work.spend_bytes(text->weight()));
+      out.append(*text);
+    }
+    return Value(text->marked() ? out.marked_safe() : std::move(out));
   }
+  CHECK_OK(work.spend(size * count));
   std::vector<Value> items;
   for (std::uint64_t i = 0; size > 0 && i < count; ++i)
     items.insert(items.end(), value.list()->items.begin(), value.list()->items.end());
@@ -111,7 +114,13 @@ bool sequence(const List& list) {
 
 Result<Value> add_sequences(const Value& a, const Value& b, Work& work) {
   if (const Text *x = a.text(), *y = b.text(); x != nullptr && y != nullptr) {
-    CHECK_OK(work.spend_bytes(x->size() + y->size()));
+    CHECK_OK(work.spend_bytes(x->weight() + y->weight()));
+    if (x->marked() || y->marked()) {
+      TRY(Text out, escape(*x, work));
+      TRY(const Text end, escape(*y, work));
+      out.append(end);
+      return Value(std::move(out));
+    }
     Text out = *x;
     out.append(*y);
     return Value(std::move(out));
@@ -186,11 +195,11 @@ Result<bool> contains(const Value& container, const Value& item, Work& work) {
   if (const Text* text = container.text()) {
     if (item.text() == nullptr)
       return fail(Errc::invalid, "'in' a string needs a string, not '{}'", item.type_name());
-    CHECK_OK(work.spend_bytes(text->size()));
-    return text->bytes().find(item.text()->bytes()) != std::string::npos;
+    CHECK_OK(work.spend_bytes(text->size() + item.text()->size()));
+    return find_in(text->bytes(), item.text()->bytes()) != std::string::npos;
   }
   if (const Dict* dict = container.dict()) {
-    CHECK_OK(work.spend(1));
+    CHECK_OK(work.spend_bytes(item.text() != nullptr ? item.text()->size() : 0));
     return item.text() != nullptr && dict->find(item.text()->bytes()) != nullptr;
   }
   TRY(const auto items, iterate(container, work));
@@ -224,7 +233,7 @@ Result<bool> compare(Op op, const Value& a, const Value& b, Work& work) {
 }
 
 Result<Value> attribute(const Value& object, std::string_view name, Work& work) {
-  CHECK_OK(work.spend(1));
+  CHECK_OK(work.spend_bytes(name.size()));
   if (object.is_undefined()) return undefined_error(object);
   if (is_method(object, name))
     return Value(std::make_shared<const Method>(Method{object, std::string(name)}));
@@ -239,7 +248,7 @@ Result<Value> attribute(const Value& object, std::string_view name, Work& work) 
 }
 
 Result<Value> subscript(const Value& object, const Value& key, Work& work) {
-  CHECK_OK(work.spend(1));
+  CHECK_OK(work.spend_bytes(key.text() != nullptr ? key.text()->size() : 0));
   if (object.is_undefined()) return undefined_error(object);
   const auto at = key.integer();
   if (const Dict* dict = object.dict()) {
@@ -302,7 +311,7 @@ Result<Value> slice(const Value& object, const Value& begin, const Value& end, c
     const auto at = static_cast<std::size_t>(r.begin + i * r.step);
     out.append(*text, starts[at], starts[at + 1]);
   }
-  return Value(std::move(out));
+  return Value(text->marked() ? out.marked_safe() : std::move(out));
 }
 
 }  // namespace assay::engine::jinja

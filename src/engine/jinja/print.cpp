@@ -15,11 +15,16 @@ bool unprintable(char32_t c) {
          c >= 0xe0000;
 }
 
-std::string escaped(char32_t c) {
+// Not with fmt: a hostile text may consist of nothing else.
+void write_hex(std::string& out, std::uint32_t n, int digits) {
+  for (int i = digits - 1; i >= 0; --i) out += "0123456789abcdef"[n >> (4 * i) & 15];
+}
+
+void write_escaped(std::string& out, char32_t c) {
   const auto n = static_cast<std::uint32_t>(c);
-  return c < 0x100     ? fmt::format("\\x{:02x}", n)
-         : c < 0x10000 ? fmt::format("\\u{:04x}", n)
-                       : fmt::format("\\U{:08x}", n);
+  const int digits = c < 0x100 ? 2 : c < 0x10000 ? 4 : 8;
+  out += digits == 2 ? "\\x" : digits == 4 ? "\\u" : "\\U";
+  write_hex(out, n, digits);
 }
 
 void write_repr(std::string& out, std::string_view s) {
@@ -39,7 +44,7 @@ void write_repr(std::string& out, std::string_view s) {
       out += '\\';
       out += static_cast<char>(c);
     } else if (c < 0x20 || unprintable(c)) {
-      out += escaped(c);
+      write_escaped(out, c);
     } else {
       out += s.substr(begin, at - begin);
     }
@@ -67,6 +72,9 @@ Status write_list(std::string& out, const List& list, Work& work) {
 Status write_value(std::string& out, const Value& value, Work& work) {
   CHECK_OK(work.spend(1));
   if (const Text* t = value.text()) {
+    if (t->marked())
+      return fail(Errc::unsupported,
+                  "a list with a string that went through 'safe' or 'escape' cannot be printed");
     CHECK_OK(work.spend_bytes(t->size()));
     write_repr(out, t->bytes());
   } else if (const List* l = value.list()) {
@@ -109,10 +117,18 @@ void write_json_string(std::string& out, std::string_view s, bool ascii) {
       out += '\\';
       out += kLetters[i];
     } else if (c < 0x20 || (ascii && c >= 0x7f && c < 0x10000)) {
-      out += c == 0x7f ? "\x7f" : fmt::format("\\u{:04x}", static_cast<std::uint32_t>(c));
+      if (c == 0x7f) {
+        out += '\x7f';
+      } else {
+        out += "\\u";
+        write_hex(out, static_cast<std::uint32_t>(c), 4);
+      }
     } else if (ascii && c >= 0x10000) {
       const auto n = static_cast<std::uint32_t>(c) - 0x10000;
-      out += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (n >> 10), 0xdc00 + (n & 0x3ff));
+      out += "\\u";
+      write_hex(out, 0xd800 + (n >> 10), 4);
+      out += "\\u";
+      write_hex(out, 0xdc00 + (n & 0x3ff), 4);
     } else {
       out += s.substr(begin, at - begin);
     }
@@ -125,7 +141,9 @@ class JsonWriter {
   JsonWriter(const JsonStyle& style, Work& work) : style_(style), work_(work) {}
 
   Status write(const Value& value, std::size_t level) {
-    CHECK_OK(work_.spend(1 + (style_.indent ? level * style_.indent->size() / 64 : 0)));
+    // And what stands before it, and after it if it is the last.
+    const std::size_t indent = style_.indent ? 2 * level * (1 + style_.indent->size()) : 0;
+    CHECK_OK(work_.spend_bytes(indent + style_.item.size() + style_.key.size()));
     if (const Text* t = value.text()) {
       CHECK_OK(work_.spend_bytes(t->size()));
       write_json_string(out, t->bytes(), style_.ascii);
@@ -218,7 +236,7 @@ std::string python_float(double d) {
 Result<Text> to_text(const Value& value, Work& work) {
   if (value.is_undefined()) return Text();
   if (const Text* t = value.text()) {
-    CHECK_OK(work.spend_bytes(t->size()));
+    CHECK_OK(work.spend_bytes(t->weight()));
     return *t;
   }
   std::string out;

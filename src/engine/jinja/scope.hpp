@@ -12,9 +12,12 @@ class Scope {
 
   // Names outlive the scope: they belong to the template.
   void set(std::string_view name, Value value) { names_[name] = std::move(value); }
-  const Value* find(std::string_view name) const {
-    for (const Scope* s = this; s != nullptr; s = s->parent_)
+  // `passed`: how many scopes were looked into.
+  const Value* find(std::string_view name, std::size_t* passed = nullptr) const {
+    for (const Scope* s = this; s != nullptr; s = s->parent_) {
+      if (passed != nullptr) ++*passed;
       if (const auto it = s->names_.find(name); it != s->names_.end()) return &it->second;
+    }
     return nullptr;
   }
 

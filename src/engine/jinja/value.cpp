@@ -21,6 +21,7 @@ Result<bool> equal_lists(const List& a, const List& b, Work& work) {
 Result<bool> equal_dicts(const Dict& a, const Dict& b, Work& work) {
   if (a.entries.size() != b.entries.size()) return false;
   for (const auto& [key, value] : a.entries) {
+    CHECK_OK(work.spend_bytes(key.size()));
     const Value* other = b.find(key.bytes());
     if (other == nullptr) return false;
     TRY(const bool same, equal(value, *other, work));
@@ -93,17 +94,6 @@ std::uint32_t Value::depth() const {
   return 0;
 }
 
-Status Work::spend(std::uint64_t units) {
-  if (units > left_) {
-    left_ = 0;
-    return fail(Errc::refused,
-                "it takes more steps than a chat may: the template or the "
-                "conversation is too large");
-  }
-  left_ -= units;
-  return {};
-}
-
 Status check_storable(const Value& value) {
   if (!value.storable())
     return fail(Errc::unsupported,
@@ -134,7 +124,7 @@ Result<Value> make_dict(std::vector<Dict::Entry> entries) {
   std::vector<std::uint32_t> order(entries.size());
   std::iota(order.begin(), order.end(), 0u);
   const auto key = [&](std::uint32_t i) { return std::string_view(entries[i].key.bytes()); };
-  std::ranges::stable_sort(order, {}, key);
+  std::ranges::sort(order, {}, [&](std::uint32_t i) { return std::pair(key(i), i); });
   // A key given again keeps its place and takes the later value.
   std::vector<bool> dropped(entries.size());
   for (std::size_t i = 0; i + 1 < order.size(); ++i) {
@@ -252,8 +242,11 @@ Result<std::vector<Value>> iterate(const Value& value, Work& work) {
     return l->items;
   }
   if (const Dict* d = value.dict()) {
-    CHECK_OK(work.spend(4 * d->entries.size()));
-    for (const auto& [key, member] : d->entries) out.emplace_back(key);
+    for (const auto& [key, member] : d->entries) {
+      CHECK_OK(work.spend(3));
+      CHECK_OK(work.spend_bytes(key.weight()));
+      out.emplace_back(key);
+    }
     return out;
   }
   if (const Text* t = value.text()) {
@@ -261,7 +254,7 @@ Result<std::vector<Value>> iterate(const Value& value, Work& work) {
     for (std::size_t at = 0; at < t->size();) {
       const std::size_t begin = at;
       next_character(t->bytes(), at);
-      out.emplace_back(t->slice(begin, at));
+      out.emplace_back(t->slice(begin, at).unmarked());
     }
     return out;
   }

@@ -124,18 +124,6 @@ struct Method {
   std::string name;
 };
 
-// What one rendering may use up; everything that takes time or memory spends
-// from it.
-class Work {
- public:
-  explicit Work(std::uint64_t units) : left_(units) {}
-  Status spend(std::uint64_t units);
-  Status spend_bytes(std::uint64_t bytes) { return spend(1 + bytes / 64); }
-
- private:
-  std::uint64_t left_;
-};
-
 // Containers, refusing what cannot be stored and nesting over kMaxNesting.
 inline constexpr std::uint32_t kMaxNesting = 64;
 Result<Value> make_list(std::vector<Value> items, List::Kind kind = List::Kind::list);

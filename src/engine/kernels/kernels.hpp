@@ -77,6 +77,10 @@ struct Kernels {
   bool (*swiglu)(const float* gate, const float* up, std::size_t n, float* y);
   bool (*add)(float* x, const float* y, std::size_t n);  // x = x + y: residual, bias
   bool (*all_finite)(const float* x, std::size_t n);
+  // Where the largest value is, the first on ties; false if one is not finite. n ≥ 1.
+  bool (*arg_max)(const float* x, std::size_t n, std::uint32_t* at);
+  // p = exp(z - maximum), for finite z ≤ maximum.
+  void (*exp_below)(const float* z, std::size_t n, float maximum, float* p);
   // rows: 1 … kAttentionRows, positions ascending. scratch: attention_scratch() floats, 64-byte
   // aligned.
   void (*attend)(const AttentionRow* rows, std::uint32_t count, const AttentionCache& cache,

@@ -84,8 +84,38 @@ TEST_P(KernelsTest, OneRow) {
         if (ok) {
           ASSERT_EQ(h, g) << n;
         }
+        std::uint32_t at = 0, also_at = 0;
+        const bool finite = scalar_.arg_max(a.data(), n, &at);
+        ASSERT_EQ(finite, vector_.arg_max(a.data(), n, &also_at)) << n;
+        if (!finite) continue;
+        ASSERT_EQ(at, also_at) << n;
+        std::vector<float> p(n), q(n + 1, 7.0f);
+        scalar_.exp_below(a.data(), n, a[at], p.data());
+        vector_.exp_below(a.data(), n, a[at], q.data());
+        ASSERT_EQ(q.back(), 7.0f) << "writes beyond its row";
+        q.pop_back();
+        ASSERT_EQ(bits_of(p), bits_of(q)) << n;
       }
   });
+}
+
+// The largest value in every place alone, then in a later one too; zeros of either sign tie.
+TEST_P(KernelsTest, ArgMaxIsTheFirstOfTies) {
+  for (const std::size_t n : {1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 100})
+    for (std::size_t first = 0; first < n; ++first)
+      for (const float largest : {-1.0f, -0.0f, 0.0f, 3e38f}) {
+        std::vector<float> x(n, -2.0f);
+        x[first] = largest;
+        for (std::size_t second = first; second < n; second += 5) {
+          x[second] = second == first ? largest : largest == 0.0f ? -largest : largest;
+          std::uint32_t at = 1000;
+          ASSERT_TRUE(vector_.arg_max(x.data(), n, &at));
+          ASSERT_EQ(at, first) << second << " of " << n;
+        }
+        x[n - 1 - first] = canon::test::kNan;
+        std::uint32_t at = 0;
+        ASSERT_FALSE(vector_.arg_max(x.data(), n, &at));
+      }
 }
 
 // Every float between two neighbouring fp16 values that matter: ties, the step into subnormals, the
@@ -215,6 +245,19 @@ TEST(SelfTest, FindsEveryWrongEntry) {
   });
   with("all_finite", [&](Kernels& k) {
     k.all_finite = [](const float* x, std::size_t n) { return good.all_finite(x, n / 2); };
+  });
+  with("arg_max", [&](Kernels& k) {
+    k.arg_max = [](const float* x, std::size_t n, std::uint32_t* at) {
+      const bool ok = good.arg_max(x, n, at);
+      for (std::size_t i = *at; ok && i < n; ++i)  // the last on ties
+        if (x[i] == x[*at]) *at = static_cast<std::uint32_t>(i);
+      return ok;
+    };
+  });
+  with("exp_below", [&](Kernels& k) {
+    k.exp_below = [](const float* z, std::size_t n, float maximum, float* p) {
+      for (std::size_t i = 0; i < n; ++i) p[i] = std::exp(z[i] - maximum);
+    };
   });
   with("attention", [&](Kernels& k) {
     k.attend = [](const AttentionRow* rows, std::uint32_t count, const AttentionCache& cache,

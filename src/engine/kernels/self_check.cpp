@@ -105,12 +105,28 @@ class Run {
     std::vector<std::uint16_t> h(n), g(n);
     ok = scalar_.to_fp16(a.data(), n, h.data());
     expect(ok == kernels_.to_fp16(a.data(), n, g.data()) && (!ok || same(h, g)), "to_fp16", n);
+    std::uint32_t at = 0, also_at = 0;
+    expect(scalar_.arg_max(a.data(), n, &at) && kernels_.arg_max(a.data(), n, &also_at) &&
+               at == also_at,
+           "arg_max", n);
+    scalar_.exp_below(a.data(), n, a[at], y.data());
+    kernels_.exp_below(a.data(), n, a[at], z.data());
+    expect(same(y, z), "exp_below", n);
+    // Ties: the same largest value in other places, and zeros of both signs.
+    z = a;
+    for (int i = 0; i < 3; ++i) z[numbers_.below(static_cast<std::uint32_t>(n))] = a[at];
+    for (float& v : y) v = numbers_.below(2) == 0 ? -0.0f : 0.0f;
+    for (const auto& tied : {y, z})
+      expect(scalar_.arg_max(tied.data(), n, &at) && kernels_.arg_max(tied.data(), n, &also_at) &&
+                 at == also_at,
+             "arg_max", n);
     z = a;
     expect(kernels_.all_finite(z.data(), n), "all_finite", n);
     for (const std::uint32_t bits : {0x7f800000u, 0xff800000u, 0x7fc00000u}) {
       z = a;
       z[numbers_.below(static_cast<std::uint32_t>(n))] = std::bit_cast<float>(bits);
       expect(!kernels_.all_finite(z.data(), n), "all_finite", n);
+      expect(!kernels_.arg_max(z.data(), n, &at), "arg_max", n);
       expect(!kernels_.to_fp16(z.data(), n, g.data()), "to_fp16", n);
       expect(!kernels_.swiglu(z.data(), b.data(), n, y.data()), "swiglu", n);
       expect(!kernels_.swiglu(b.data(), z.data(), n, y.data()), "swiglu", n);

@@ -86,6 +86,8 @@ const Kernels* avx2_kernels() {
                              lanes::swiglu<Avx2>,
                              lanes::add<Avx2>,
                              lanes::all_finite<Avx2>,
+                             lanes::arg_max<Avx2>,
+                             lanes::exp_below<Avx2>,
                              lanes::attend<Avx2>};
   return &table;
 }

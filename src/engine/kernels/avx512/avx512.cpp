@@ -83,6 +83,8 @@ Kernels table(Isa isa) {
           lanes::swiglu<Avx512>,
           lanes::add<Avx512>,
           lanes::all_finite<Avx512>,
+          lanes::arg_max<Avx512>,
+          lanes::exp_below<Avx512>,
           lanes::attend<Avx512>};
 }
 

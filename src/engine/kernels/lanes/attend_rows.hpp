@@ -134,6 +134,22 @@ void row_fold(const float* weights, const std::uint16_t* const* pages, const Att
     for (int r = 0; r < R; ++r) l[r] = sum[r];
 }
 
+// All dimensions from d, D vectors at a time and the rest half as many: a single vector waits for
+// its own chain. l comes with the first.
+template <class S, int R, int D>
+void row_folds(const float* weights, const std::uint16_t* const* pages, const AttentionCache& cache,
+               const std::uint16_t* const* next, std::size_t d, std::size_t n, float* out,
+               float* l) {
+  constexpr std::size_t step = D * S::width;
+  for (; d + step <= cache.value_stride; d += step)
+    if (d == 0)
+      row_fold<S, R, D, true>(weights, pages, cache, next, d, n, out, l);
+    else
+      row_fold<S, R, D, false>(weights, pages, cache, next, d, n, out, nullptr);
+  if constexpr (D > 1)
+    if (d < cache.value_stride) row_folds<S, R, D / 2>(weights, pages, cache, next, d, n, out, l);
+}
+
 // R rows of one segment of positions: m, l and o of each into its place.
 template <class S, int R>
 void row_segment(const AttentionRow* rows, const AttentionCache& cache, std::size_t begin,
@@ -141,7 +157,6 @@ void row_segment(const AttentionRow* rows, const AttentionCache& cache, std::siz
   constexpr std::size_t width = S::width;
   constexpr int kMost = S::row_accumulators / R < 8 ? S::row_accumulators / R : 8;
   constexpr int kInPage = static_cast<int>(kPagePositions / width);
-  const std::size_t stride = cache.value_stride;
   std::size_t seen[R], n = 0;
   for (int r = 0; r < R; ++r) {
     const std::size_t all = rows[r].positions;
@@ -153,14 +168,7 @@ void row_segment(const AttentionRow* rows, const AttentionCache& cache, std::siz
   row_scores<S, R, (kMost < kInPage ? kMost : kInPage)>(rows, pages, cache, n, scale, s);
   for (int r = 0; r < R; ++r)
     m[r] = row_weights<S>(s + r * kSegmentSize, seen[r], n, rows[r].fault);
-  std::size_t d = kMost * width <= stride ? kMost * width : width;
-  if (d == width)
-    row_fold<S, R, 1, true>(s, pages, cache, next, 0, n, o, l);
-  else
-    row_fold<S, R, kMost, true>(s, pages, cache, next, 0, n, o, l);
-  for (; d + kMost * width <= stride; d += kMost * width)
-    row_fold<S, R, kMost, false>(s, pages, cache, next, d, n, o, nullptr);
-  for (; d < stride; d += width) row_fold<S, R, 1, false>(s, pages, cache, next, d, n, o, nullptr);
+  row_folds<S, R, kMost>(s, pages, cache, next, 0, n, o, l);
 }
 
 // One row's segments into its output: l and o are chains over segments of exp(m_s - m).

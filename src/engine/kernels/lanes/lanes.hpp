@@ -93,6 +93,49 @@ bool all_finite(const float* x, std::size_t n) {
   return !S::any(bad);
 }
 
+// First the largest value, then the first place that reaches it: -0 reaches +0, as it ties with it.
+template <class S>
+bool arg_max(const float* x, std::size_t n, std::uint32_t* at) {
+  constexpr std::size_t width = S::width;
+  float largest = x[0];
+  typename S::M bad = S::below(0);
+  std::size_t i = 0;
+  if (n >= width) {
+    typename S::F most[2] = {S::load(x), S::load(x)};
+    for (; i + 2 * width <= n; i += 2 * width) {
+#pragma GCC unroll 2
+      for (std::size_t k = 0; k < 2; ++k) {
+        const auto v = S::load(x + i + k * width);
+        bad = S::either(bad, S::not_finite(v));
+        most[k] = S::max(v, most[k]);
+      }
+    }
+    float lane[width];
+    S::store(lane, S::max(most[0], most[1]));
+    for (const float v : lane) largest = v > largest ? v : largest;
+  }
+  bool finite = !S::any(bad);
+  for (; i < n; ++i) {
+    finite = finite && x[i] - x[i] == 0.0f;
+    largest = x[i] > largest ? x[i] : largest;
+  }
+  if (!finite) return false;
+  const auto wanted = S::set(largest);
+  for (i = 0; i + width <= n && !S::any(S::ge(S::load(x + i), wanted));) i += width;
+  while (!(x[i] >= largest)) ++i;
+  *at = static_cast<std::uint32_t>(i);
+  return true;
+}
+
+template <class S>
+void exp_below(const float* z, std::size_t n, float maximum, float* p) {
+  constexpr std::size_t width = S::width;
+  const auto m = S::set(maximum);
+  std::size_t i = 0;
+  for (; i + width <= n; i += width) S::store(p + i, exp_lanes<S>(S::sub(S::load(z + i), m)));
+  if (i < n) store_some<S>(p + i, exp_lanes<S>(S::sub(load_some<S>(z + i, n - i), m)), n - i);
+}
+
 // Chains of squares of `count` segments side by side: one chain's fmas wait for each other, eight
 // fill the gaps. Their sums are then added in order.
 template <class S, int count>

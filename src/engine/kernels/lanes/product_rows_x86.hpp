@@ -61,6 +61,84 @@ template <class S, int T, class Values>
   for (int t = 0; t < T; ++t) store_total<S>(y + t * y_stride, rows.count, total[t]);
 }
 
+template <class S, int how>
+[[gnu::always_inline]] inline __m256i shuffle_dwords(__m256i a, __m256i b) {
+  return _mm256_castps_si256(
+      _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), how));
+}
+
+// sum_rows with blends in the place of shuffles where that is possible: they run on any port, and
+// hadd takes four of two.
+template <class S>
+[[gnu::always_inline]] inline __m256i blended_sums(const __m256i (&m)[8]) {
+  __m256i pair[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    pair[i] = _mm256_add_epi32(_mm256_blend_epi32(m[2 * i], m[2 * i + 1], 0xcc),
+                               shuffle_dwords<S, 0x4e>(m[2 * i], m[2 * i + 1]));
+  const __m256i low = _mm256_add_epi32(shuffle_dwords<S, 0x88>(pair[0], pair[1]),
+                                       shuffle_dwords<S, 0xdd>(pair[0], pair[1])),
+                high = _mm256_add_epi32(shuffle_dwords<S, 0x88>(pair[2], pair[3]),
+                                        shuffle_dwords<S, 0xdd>(pair[2], pair[3]));
+  return _mm256_add_epi32(_mm256_blend_epi32(low, high, 0xf0),
+                          _mm256_permute2x128_si256(low, high, 0x21));
+}
+
+// Put together as words, which leaves the ports of the vectors to the products.
+template <class S>
+[[gnu::always_inline]] inline __m256 eight_halves(const std::uint16_t (&h)[8]) {
+  const std::uint32_t a = h[0] | std::uint32_t{h[1]} << 16, b = h[2] | std::uint32_t{h[3]} << 16,
+                      c = h[4] | std::uint32_t{h[5]} << 16, d = h[6] | std::uint32_t{h[7]} << 16;
+  return _mm256_cvtph_ps(_mm_set_epi64x(static_cast<long long>(c | std::uint64_t{d} << 32),
+                                        static_cast<long long>(a | std::uint64_t{b} << 32)));
+}
+
+// Rows so short that eight of them are little more than what is on its way from the cache at any
+// time: they are asked for in the order of their lines, and their weights are not far.
+inline constexpr std::size_t kShortRow = 1024;
+
+// One token and eight whole short rows, which lie a stride apart: few addresses to keep.
+template <class S, class Values>
+[[gnu::always_inline]] inline void block_rows_of_one(const std::uint8_t* block, std::size_t stride,
+                                                     std::size_t block_bytes, std::size_t cols,
+                                                     const Activations& a, float* y,
+                                                     Values values) {
+  const std::size_t blocks = cols / kBlockColumns;
+  std::size_t three = 3 * stride;
+  asm("" : "+r"(three));  // kept, not computed again
+  const std::uint8_t* ahead = block + 8 * stride;
+  __m256 total = _mm256_setzero_ps();
+  for (std::size_t begin = 0; begin < blocks; begin += kBlocksPerSegment) {
+    const std::size_t end = begin + kBlocksPerSegment < blocks ? begin + kBlocksPerSegment : blocks;
+    __m256 acc = _mm256_setzero_ps();
+    for (std::size_t b = begin; b < end; ++b) {
+      const std::uint8_t* fourth = block + 4 * stride;
+      asm("" : "+r"(fourth));
+      const std::uint8_t* const row[8] = {
+          block,  block + stride,  block + 2 * stride,  block + three,
+          fourth, fourth + stride, fourth + 2 * stride, fourth + three};
+      const __m256i x = load256<S>(a.q8 + b * kBlockColumns);
+#pragma GCC unroll 5
+      for (std::size_t line = 0; line < 5; ++line) prefetch(ahead, line * 64);
+      __m256i m[8];
+#pragma GCC unroll 8
+      for (int r = 0; r < 8; ++r) {
+        const __m256i w = values(row[r]);
+        m[r] = signed_dot<S>(w, _mm256_abs_epi8(w), x);
+      }
+      std::uint16_t h[8];
+#pragma GCC unroll 8
+      for (int r = 0; r < 8; ++r) __builtin_memcpy(&h[r], row[r], 2);
+      acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(blended_sums<S>(m)),
+                            _mm256_mul_ps(eight_halves<S>(h), _mm256_set1_ps(a.q8_scale[b])), acc);
+      block += block_bytes;
+      ahead += 8 * block_bytes;
+    }
+    total = _mm256_add_ps(total, acc);
+  }
+  _mm256_storeu_ps(y, total);
+}
+
 // The scales of one row, each as eight or sixteen int16 (group_scale).
 template <class S, class K>
 [[gnu::always_inline]] inline __m256i row_scales(const std::uint8_t* block,
@@ -157,6 +235,12 @@ void rows_product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const
                   float* y, std::size_t y_stride) {
   const std::size_t ahead = 8 * w.row_bytes;  // far enough for the memory, near enough for L2
   for (std::uint32_t row = begin; row < end; row += 8) {
+    if constexpr (T == 1)
+      if (w.format == canon::Format::q8_0 && w.row_bytes <= kShortRow && end - row >= 8) {
+        block_rows_of_one<S>(w.data + row * w.row_bytes, w.row_bytes, 34, w.cols, a, y + row,
+                             values_q8_0<S>);
+        continue;
+      }
     UnitRows rows;
     find_rows<S>(w, row, end - row < 8 ? end - row : 8, 8, rows);
     float* out = y + row;

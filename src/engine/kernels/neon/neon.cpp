@@ -84,6 +84,8 @@ Kernels table(Isa isa) {
           lanes::swiglu<Neon>,
           lanes::add<Neon>,
           lanes::all_finite<Neon>,
+          lanes::arg_max<Neon>,
+          lanes::exp_below<Neon>,
           lanes::attend<Neon>};
 }
 

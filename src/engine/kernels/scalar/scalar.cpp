@@ -3,10 +3,12 @@
 #include <vector>
 
 #include "canon/attention.hpp"
+#include "canon/elementary.hpp"
 #include "canon/layer.hpp"
 #include "canon/q8.hpp"
 #include "canon/q8k.hpp"
 #include "canon/rope.hpp"
+#include "canon/sampling.hpp"
 #include "engine/kernels/kernels.hpp"
 
 namespace assay::engine {
@@ -73,6 +75,16 @@ bool add(float* x, const float* y, std::size_t n) { return canon::add_residual({
 
 bool all_finite(const float* x, std::size_t n) { return canon::all_finite({x, n}); }
 
+bool arg_max(const float* x, std::size_t n, std::uint32_t* at) {
+  if (!canon::all_finite({x, n})) return false;
+  *at = canon::arg_max({x, n});
+  return true;
+}
+
+void exp_below(const float* z, std::size_t n, float maximum, float* p) {
+  for (std::size_t i = 0; i < n; ++i) p[i] = canon::exp(z[i] - maximum);
+}
+
 void attend(const AttentionRow* rows, std::uint32_t count, const AttentionCache& cache, float,
             float*) {
   const std::size_t n = cache.head_dim, longest = rows[count - 1].positions;
@@ -93,8 +105,9 @@ void attend(const AttentionRow* rows, std::uint32_t count, const AttentionCache&
 
 const Kernels* scalar_kernels() {
   static constexpr Kernels table{
-      Isa::scalar, 1,       product, rms_norm, quantize_q8, quantize_q8k, rope_neighbours,
-      rope_halves, to_fp16, swiglu,  add,      all_finite,  attend};
+      Isa::scalar,     1,           product, rms_norm, quantize_q8, quantize_q8k,
+      rope_neighbours, rope_halves, to_fp16, swiglu,   add,         all_finite,
+      arg_max,         exp_below,   attend};
   return &table;
 }
 
