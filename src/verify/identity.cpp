@@ -9,7 +9,7 @@
 namespace assay::verify {
 namespace {
 
-constexpr std::uint64_t kChunkValues = 256;
+constexpr std::uint64_t kChunk = 256;
 constexpr std::size_t kFileBlock = 8u << 20;
 constexpr std::size_t kLeavesPerTask = 1024;
 
@@ -19,16 +19,12 @@ void append_string(Bytes& out, std::string_view s) {
 }
 
 std::uint64_t chunks_per_row(const engine::Tensor& tensor) {
-  return (tensor.row_length() + kChunkValues - 1) / kChunkValues;
+  return (tensor.row_length() + kChunk - 1) / kChunk;
 }
 
 // A tensor as a leaf of the root over tensors.
 Hash tensor_leaf(const engine::Tensor& tensor, const Hash& root) {
-  Bytes leaf;
-  append_string(leaf, tensor.name);
-  append_le(leaf, static_cast<std::uint32_t>(tensor.type));
-  append_le(leaf, static_cast<std::uint32_t>(tensor.shape.size()));
-  for (const std::uint64_t extent : tensor.shape) append_le(leaf, extent);
+  Bytes leaf = tensor_description(tensor);
   append(leaf, root);
   return crypto::leaf_hash(leaf);
 }
@@ -41,18 +37,27 @@ std::uint64_t weight_bytes(const engine::Model& model) {
 
 }  // namespace
 
+Bytes tensor_description(const engine::Tensor& tensor) {
+  Bytes out;
+  append_string(out, tensor.name);
+  append_le(out, static_cast<std::uint32_t>(tensor.type));
+  append_le(out, static_cast<std::uint32_t>(tensor.shape.size()));
+  for (const std::uint64_t extent : tensor.shape) append_le(out, extent);
+  return out;
+}
+
 Hash chunk_leaf(const engine::Tensor& tensor, std::uint32_t index, std::uint64_t row,
                 std::uint32_t chunk) {
-  const std::uint64_t first = chunk * kChunkValues;
+  const std::uint64_t first = chunk * kChunk;
   ASSAY_ASSERT(row < tensor.rows() && first < tensor.row_length());
   const engine::BlockShape block = engine::block_shape(tensor.type);
-  const std::uint64_t values = std::min(kChunkValues, tensor.row_length() - first);
+  const std::uint64_t values = std::min(kChunk, tensor.row_length() - first);
   const std::size_t bytes = values / block.values * block.bytes;
   const std::uint8_t* data =
       &tensor.data[row * tensor.row_bytes() + first / block.values * block.bytes];
 
   // index, row, chunk, then the GGUF bytes: at most 256 floats.
-  std::array<std::uint8_t, 16 + kChunkValues * 4> leaf;
+  std::array<std::uint8_t, 16 + kChunk * 4> leaf;
   const auto put = [&](std::size_t at, std::uint64_t value, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i)
       leaf[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
@@ -88,42 +93,54 @@ Hash weights_root(const engine::Model& model, ThreadPool& pool, const HashProgre
 }
 
 Hash rope_root(const engine::RopeTable& table, ThreadPool& pool) {
+  return crypto::merkle_root(rope_leaves(table, pool));
+}
+
+std::vector<Hash> rope_leaves(const engine::RopeTable& table, ThreadPool& pool) {
   // 256 positions are a whole number of leaves, whatever the heads' width.
   constexpr std::size_t kPositions = 256;
   const std::size_t groups = (table.positions() + kPositions - 1) / kPositions;
   const std::size_t values = std::size_t{table.positions()} * table.head_dim();
-  std::vector<Hash> leaves((values + kChunkValues - 1) / kChunkValues);
+  std::vector<Hash> leaves((values + kChunk - 1) / kChunk);
   pool.parallel_for(groups, 1, [&](std::size_t group, std::size_t) {
     const std::size_t first = group * kPositions;
     std::vector<float> rows(std::min(kPositions, table.positions() - first) * table.head_dim());
     table.compute(static_cast<std::uint32_t>(first), rows);
     Bytes chunk;
-    for (std::size_t at = 0; at < rows.size(); at += kChunkValues) {
+    for (std::size_t at = 0; at < rows.size(); at += kChunk) {
       chunk.clear();
-      for (std::size_t i = at; i < std::min<std::size_t>(at + kChunkValues, rows.size()); ++i)
+      for (std::size_t i = at; i < std::min<std::size_t>(at + kChunk, rows.size()); ++i)
         append_le(chunk, std::bit_cast<std::uint32_t>(rows[i]));
-      leaves[(first * table.head_dim() + at) / kChunkValues] = crypto::leaf_hash(chunk);
+      leaves[(first * table.head_dim() + at) / kChunk] = crypto::leaf_hash(chunk);
     }
   });
-  return crypto::merkle_root(leaves);
+  return leaves;
 }
 
-Bytes program_bytes(const engine::Model& model, const engine::Tokenizer& tokenizer,
-                    const engine::ChatTemplate* chat, ThreadPool& pool) {
+Program program_of(const engine::Model& model, const engine::Tokenizer& tokenizer,
+                   const engine::ChatTemplate* chat, ThreadPool& pool) {
   const engine::Hyper& h = model.hyper();
-  Bytes out;
-  append_string(out, "assay/program/0");
-  append_string(out, h.architecture);
-  for (const std::uint32_t n :
-       {h.vocab, h.dim, h.layers, h.heads, h.kv_heads, h.head_dim, h.ffn, h.context})
-    append_le(out, n);
-  append_le(out, std::bit_cast<std::uint32_t>(h.rms_epsilon));
-  append_le(out, std::bit_cast<std::uint32_t>(h.rope_base));
-  out.push_back(model.tied() ? 1 : 0);
-  append(out, rope_root(model.rope(), pool));
-  append(out, crypto::sha256(tokenizer.canonical()));
-  out.push_back(chat != nullptr ? 1 : 0);
-  if (chat != nullptr) append_string(out, chat->source());
+  Program out{.architecture = h.architecture,
+              .vocab = h.vocab,
+              .dim = h.dim,
+              .layers = h.layers,
+              .heads = h.heads,
+              .kv_heads = h.kv_heads,
+              .head_dim = h.head_dim,
+              .ffn = h.ffn,
+              .context = h.context,
+              .rms_epsilon = h.rms_epsilon,
+              .rope_base = h.rope_base,
+              .tied = model.tied(),
+              .rope_halves = h.rope_halves,
+              .qkv_bias = h.qkv_bias,
+              .qk_norm = h.qk_norm,
+              .rope_root = rope_root(model.rope(), pool),
+              .tokenizer = crypto::sha256(tokenizer.canonical()),
+              .formats = {},
+              .has_template = chat != nullptr,
+              .chat_template = chat != nullptr ? crypto::sha256(view(chat->source())) : Hash{}};
+  for (const engine::Tensor* tensor : model.weights()) out.formats.push_back(tensor->type);
   return out;
 }
 
@@ -137,9 +154,11 @@ Result<ModelIdentity> identify(const engine::Model& model, const engine::Tokeniz
   const auto report = [&](std::uint64_t done) {
     if (progress) progress(done, total);
   };
+  const Bytes program = program_bytes(program_of(model, tokenizer, chat, pool));
+  CHECK_OK(parse_program(program));  // what no referee could read has no identity
   ModelIdentity out;
   out.canon = protocol::kCanon;
-  out.program_hash = crypto::sha256(program_bytes(model, tokenizer, chat, pool));
+  out.program_hash = crypto::sha256(program);
   out.weights_root =
       weights_root(model, pool, [&](std::uint64_t done, std::uint64_t) { report(done); });
   crypto::Sha256 hash;

@@ -58,9 +58,10 @@ json::object vector_of(const Loaded& m) {
           {"weights_root", to_hex(id.weights_root)},
           {"tensors", tensors},
           {"program_hash", to_hex(id.program_hash)},
-          {"program", to_hex(program_bytes(*m.model, m.tokenizer, &m.chat, pool))},
+          {"program", to_hex(program_bytes(program_of(*m.model, m.tokenizer, &m.chat, pool)))},
           {"rope_root", to_hex(rope_root(m.model->rope(), pool))},
           {"tokenizer", to_hex(m.tokenizer.canonical())},
+          {"template", m.chat.source()},
           {"canon", id.canon}};
 }
 
