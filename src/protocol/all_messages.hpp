@@ -11,7 +11,7 @@ void for_each_message(F&& f) {
   const auto call = [&]<class... M>() { (f.template operator()<M>(), ...); };
   call.template operator()<Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit,
                            Withdraw, Transfer, Stake, Unbond, Release, TopUp, Finalize, Close,
-                           Dispute, Verdict, Equivocation>();
+                           CommitDispute, Dispute, Move, Timeout, Answer, Equivocation>();
 }
 
 }  // namespace assay::protocol

@@ -1,5 +1,7 @@
 #include "protocol/audit_draw.hpp"
 
+#include <numeric>
+
 #include "base/assert.hpp"
 #include "crypto/sha256.hpp"
 
@@ -36,6 +38,22 @@ std::uint32_t audit_draw(const Hash& link, const Hash& receipt_digest) {
 
 bool audit_drawn(const Hash& link, const Hash& receipt_digest, std::uint64_t rate_q32) {
   return audit_draw(link, receipt_digest) < rate_q32;
+}
+
+std::vector<std::uint32_t> audit_layers(const Hash& link, const Hash& receipt_digest,
+                                        std::uint32_t layers, std::uint32_t count) {
+  std::vector<std::uint32_t> places(layers);
+  std::iota(places.begin(), places.end(), 0u);
+  count = std::min(count, layers);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Bytes last(receipt_digest.begin(), receipt_digest.end());
+    append_be(last, i);
+    const auto random = load_be<std::uint64_t>(labelled("assay/layers/v0", link, last).data());
+    std::swap(places[i], places[i + random % (layers - i)]);
+  }
+  places.resize(count);
+  std::ranges::sort(places);
+  return places;
 }
 
 }  // namespace assay::protocol

@@ -21,4 +21,12 @@ bool audit_link_matches(const Hash& tip, const Hash& link, std::uint64_t index);
 std::uint32_t audit_draw(const Hash& link, const Hash& receipt_digest);
 bool audit_drawn(const Hash& link, const Hash& receipt_digest, std::uint64_t rate_q32);
 
+// Which `count` of `layers` layers a sampled audit of this receipt recomputes, ascending: the
+// first `count` places of a Fisher-Yates shuffle of 0 … layers-1, whose step i swaps place i with
+// place i + (the first eight bytes, big-endian, of sha256("assay/layers/v0" ‖ link ‖
+// receipt_digest ‖ be32(i)) mod (layers - i)). As unsteerable as the draw. All layers where count
+// is larger.
+std::vector<std::uint32_t> audit_layers(const Hash& link, const Hash& receipt_digest,
+                                        std::uint32_t layers, std::uint32_t count);
+
 }  // namespace assay::protocol

@@ -45,7 +45,8 @@ void write_merkle_sums() {
     append_le(out, root.sum);
     append(out, root.hash);
     append(out, Hash{});
-    for (const crypto::SumNode& node : *crypto::merkle_sum_proof(leaves, 0)) {
+    const auto proof = *crypto::merkle_sum_proof(leaves, 0);
+    for (const crypto::SumNode& node : proof) {
       append(out, node.hash);
       append_le(out, node.sum);
     }
@@ -60,7 +61,7 @@ void write_seeds() {
   });
   const Exchange x;
   write("Offer_extreme", to_json(sample<Offer>(true)));
-  write("Verdict_extreme", to_json(sample<Verdict>(true)));
+  write("Move_extreme", to_json(sample<Move>(true)));
   write("domain_embedded", embedded_domain().to_json());
   write("domain_evm", evm_domain().to_json());
   write("receipt_file", to_text(x.file));
@@ -75,10 +76,17 @@ void write_seeds() {
   write("recall", to_json(Recall{opening.request, opening.salt_secret, {1}}));
   write("receipt_reply", to_json(ReceiptReply{opening.answer, opening.logprobs, x.file.receipt}));
   write("trace_reply", to_json(TraceReply{opening.position_roots, opening.positions}));
+  write("states_call",
+        to_json(StatesCall{opening.request, opening.salt_secret, 3, 2, {1}, {0, 1}, {2}}));
+  write("states_position",
+        states_line(
+            PositionStates{7, {Hash{1}}, {Bytes{1, 2, 3, 4}}, {LeafRoots{}}, {{Bytes{5}, {}}}}));
+  write("states_end", states_line(StatesEnd{}));
+  write("tensors", to_json(TensorsReply{{Hash{1}}}));
   write("event_token", to_line(TokenEvent{{1, 2}}));
   write("event_progress", to_line(x.progress[0]));
   write("event_receipt", to_line(x.file.receipt));
-  write("event_error", to_line(ErrorEvent{"busy", "try later"}));
+  write("event_error", to_line(InferenceEvent(ErrorEvent{"busy", "try later"})));
   write_keystores();
   write_merkle_sums();
 }

@@ -27,6 +27,7 @@ void fields(S& s, V&& v)
   v("answer", s.answer);
   v("stop_ids", s.stop_ids);
   v("logprobs", s.logprobs);
+  v("audit_link", s.audit_link);
   v("position_roots", s.position_roots);
   v("positions", s.positions);
 }

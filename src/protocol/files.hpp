@@ -30,6 +30,9 @@ struct Opening {
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, answer, stop_ids;
   std::vector<std::uint32_t> logprobs;  // of the answer (tokens.hpp); empty where not asked for
+  // The lease's audit-chain link of this request (audit_draw.hpp); zero: not told. Whoever has it
+  // foresees the draws of all lower sequences.
+  Hash audit_link{};
   // Provider's trace, where it was asked for after a mismatch: one root per position, and the
   // leaves of the positions that were opened. Empty: not asked or refused.
   std::vector<Hash> position_roots;

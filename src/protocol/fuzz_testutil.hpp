@@ -8,6 +8,7 @@
 #include "protocol/all_messages.hpp"
 #include "protocol/inference.hpp"
 #include "protocol/rules.hpp"
+#include "protocol/states.hpp"
 
 namespace assay::protocol {
 
@@ -40,6 +41,8 @@ inline void fuzz_json(std::string_view text) {
                  opening_from_text(to_text(*opening))->logprobs == opening->logprobs);
   if (const auto event = event_from_line(text))
     ASSAY_ASSERT(to_line(*event_from_line(to_line(*event))) == to_line(*event));
+  if (const auto event = states_event_from_line(text))
+    ASSAY_ASSERT(states_line(*states_event_from_line(states_line(*event))) == states_line(*event));
   const auto parsed = json::parse(text);
   if (!parsed || !parsed->is_object()) return;
   const json::object& o = parsed->get_object();
@@ -51,6 +54,8 @@ inline void fuzz_json(std::string_view text) {
   static_cast<void>(recall_from_json(o));
   static_cast<void>(receipt_reply_from_json(o));
   static_cast<void>(trace_reply_from_json(o));
+  static_cast<void>(states_call_from_json(o));
+  static_cast<void>(tensors_reply_from_json(o));
 }
 
 // size, index, amount (8 bytes each), root and item (32 each), root sum, then proof nodes of 40.

@@ -27,6 +27,7 @@ json::value encode(const std::string& s) { return json::value(s); }
 json::value encode(const Hash& h) { return json::value(to_hex(h)); }
 json::value encode(const Address& a) { return json::value(a.to_string()); }
 json::value encode(const Signature& s) { return json::value(to_hex(s.bytes)); }
+json::value encode(const Bytes& b) { return json::value(to_hex(b)); }
 
 Status decode(const json::value& v, std::int64_t& out) {
   TRY(const std::string_view text, string_of(v));
@@ -77,6 +78,19 @@ Status decode(const json::value& v, Address& out) {
 }
 
 Status decode(const json::value& v, Signature& out) { return decode_hex(v, out.bytes); }
+
+Status decode(const json::value& v, Bytes& out) {
+  TRY(const std::string_view text, string_of(v));
+  if (text.size() > 2 + 2 * kBytesMax)
+    return fail(Errc::invalid, "has {} bytes, at most {} are allowed", text.size() / 2 - 1,
+                kBytesMax);
+  Bytes bytes(text.size() < 2 ? 0 : text.size() / 2 - 1);
+  if (!text.starts_with("0x") || !from_hex(text, std::span<std::uint8_t>(bytes)) ||
+      text != to_hex(bytes))
+    return fail(Errc::invalid, "must be 0x and an even number of lower-case hex digits");
+  out = std::move(bytes);
+  return {};
+}
 
 const json::value* FieldReader::next(std::string_view name) {
   known_.push_back(name);

@@ -10,6 +10,7 @@ namespace assay::protocol {
 inline constexpr std::size_t kStringBytesMax = 4096;
 inline constexpr std::size_t kMessageArrayMax = 256;  // structs inside a signed message
 inline constexpr std::size_t kListMax = 1u << 20;     // tokens, roots
+inline constexpr std::size_t kBytesMax = 1u << 16;    // programs, moves, proofs
 
 json::value encode(std::int64_t n);  // money
 json::value encode(std::uint64_t n);
@@ -19,6 +20,7 @@ json::value encode(const std::string& s);
 json::value encode(const Hash& h);
 json::value encode(const Address& a);
 json::value encode(const Signature& s);
+json::value encode(const Bytes& b);
 
 Status decode(const json::value& v, std::int64_t& out);  // refuses negative amounts
 Status decode(const json::value& v, std::uint64_t& out);
@@ -28,6 +30,7 @@ Status decode(const json::value& v, std::string& out);
 Status decode(const json::value& v, Hash& out);
 Status decode(const json::value& v, Address& out);
 Status decode(const json::value& v, Signature& out);
+Status decode(const json::value& v, Bytes& out);  // of any length up to kBytesMax
 
 template <class T>
 json::value encode(const std::vector<T>& list) {

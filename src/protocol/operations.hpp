@@ -1,6 +1,6 @@
 // Operations a ledger accepts besides Lease, Settlement and Claim (messages.hpp). Each is signed by
-// the account named first, or by the ledger's host where it says so. An operation's id is its
-// digest; submitting it again returns the first outcome and changes nothing.
+// the account named first, or by the ledger's host or the side at move where it says so. An
+// operation's id is its digest; submitting it again returns the first outcome and changes nothing.
 #pragma once
 #include "protocol/messages.hpp"
 
@@ -130,8 +130,9 @@ struct Close {
 };
 
 // A challenger says a signed receipt (or progress) is not what the execution gives. Carries the
-// bond; the evidence (request, receipt, opening) travels beside it. `subject` is the receipt's
-// digest. A subject that is the pending claim's digest demands the claim's leaves instead.
+// bond; request, receipt, program and the moves played so far travel beside it. `subject` is the
+// receipt's digest. A subject that is the pending claim's digest demands the claim's leaves
+// instead.
 struct Dispute {
   static constexpr std::string_view kName = "Dispute";
   Address challenger{};
@@ -148,6 +149,22 @@ struct Dispute {
   }
 };
 
+// One move of a dispute (spec/dispute.md section 6), by the lease's provider or the challenger.
+// `payload` is the SHA-256 of the bytes that travel beside it, `state` the hash of all before.
+struct Move {
+  static constexpr std::string_view kName = "Move";
+  Hash dispute{};            // digest of the dispute
+  std::uint32_t number = 0;  // from 0, both sides' counted together
+  Hash state{}, payload{};
+  template <class S, class V>
+  static void fields(S& s, V&& v) {
+    v("dispute", s.dispute);
+    v("number", s.number);
+    v("state", s.state);
+    v("payload", s.payload);
+  }
+};
+
 // Anyone who holds the receipts, normally the provider: shows every leaf of a contested claim. The
 // leaves travel beside it. `contest` is the digest of the dispute that demanded them.
 struct Answer {
@@ -161,20 +178,39 @@ struct Answer {
   }
 };
 
-enum class Outcome : std::uint32_t { provider_right = 0, provider_wrong = 1, not_judged = 2 };
+// How a dispute ended. not_judged: another dispute convicted the same statement first.
+// invalid_model: the model itself is at fault (a non-finite scale, another tensor type), nobody.
+enum class Outcome : std::uint32_t {
+  provider_right = 0,
+  provider_wrong = 1,
+  not_judged = 2,
+  invalid_model = 3
+};
 
-// Host-signed: the referee's word on one dispute. In this version the host re-executes the whole
-// trace and is trusted for it; bisection replaces that.
-struct Verdict {
-  static constexpr std::string_view kName = "Verdict";
-  Hash dispute{};             // digest of the dispute
-  std::uint32_t outcome = 0;  // Outcome
-  std::string reason;         // one line, names the first differing position if any
+// Before anyone shows what is wrong with a statement: commitment = sha256(digest of the Dispute or
+// Equivocation to come), so that nobody can copy it out of the queue and be first.
+struct CommitDispute {
+  static constexpr std::string_view kName = "CommitDispute";
+  Address account{};
+  Hash commitment{};
+  std::uint64_t nonce = 0;
   template <class S, class V>
   static void fields(S& s, V&& v) {
+    v("account", s.account);
+    v("commitment", s.commitment);
+    v("nonce", s.nonce);
+  }
+};
+
+// Anyone, once the deadline of a move has passed: whose turn it was has lost.
+struct Timeout {
+  static constexpr std::string_view kName = "Timeout";
+  Address account{};
+  Hash dispute{};
+  template <class S, class V>
+  static void fields(S& s, V&& v) {
+    v("account", s.account);
     v("dispute", s.dispute);
-    v("outcome", s.outcome);
-    v("reason", s.reason);
   }
 };
 

@@ -7,17 +7,20 @@ namespace assay::protocol {
 namespace {
 
 constexpr std::size_t kChunk = 256;
+constexpr std::string_view kPrompt = "assay/prompt/v0", kTape = "assay/tape/v0";
+
+Bytes chunk_leaf(Bytes salt, std::span<const std::uint32_t> tokens, std::uint64_t chunk) {
+  const auto rest = tokens.subspan(chunk * kChunk);
+  for (const std::uint32_t id : rest.first(std::min(kChunk, rest.size()))) append_le(salt, id);
+  return salt;
+}
 
 // The leaf of each chunk starts with `salt(chunk)`.
 template <class Salt>
 Hash token_root(std::span<const std::uint32_t> tokens, const Salt& salt) {
   crypto::MerkleBuilder builder;
-  for (std::uint64_t chunk = 0; chunk * kChunk < tokens.size(); ++chunk) {
-    Bytes leaf = salt(chunk);
-    const auto rest = tokens.subspan(chunk * kChunk);
-    for (const std::uint32_t id : rest.first(std::min(kChunk, rest.size()))) append_le(leaf, id);
-    builder.append(crypto::leaf_hash(leaf));
-  }
+  for (std::uint64_t chunk = 0; chunk * kChunk < tokens.size(); ++chunk)
+    builder.append(crypto::leaf_hash(chunk_leaf(salt(chunk), tokens, chunk)));
   return builder.root();
 }
 
@@ -52,11 +55,26 @@ Hash salt_commitment(const SaltSecret& secret) {
 }
 
 Hash prompt_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) {
-  return salted_root(secret, "assay/prompt/v0", tokens);
+  return salted_root(secret, kPrompt, tokens);
 }
 
 Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) {
-  return salted_root(secret, "assay/tape/v0", tokens);
+  return salted_root(secret, kTape, tokens);
+}
+
+TokenChunk open_tokens(const SaltSecret& secret, TokenList list,
+                       std::span<const std::uint32_t> tokens, std::uint32_t chunk) {
+  ASSAY_ASSERT(std::size_t{chunk} * kChunk < tokens.size());
+  TokenChunk out;
+  std::vector<Hash> leaves;
+  for (std::uint64_t i = 0; i * kChunk < tokens.size(); ++i) {
+    Bytes leaf =
+        chunk_leaf(salt_of(secret, list == TokenList::prompt ? kPrompt : kTape, i), tokens, i);
+    leaves.push_back(crypto::leaf_hash(leaf));
+    if (i == chunk) out.leaf = std::move(leaf);
+  }
+  out.path = crypto::inclusion_proof(leaves, chunk);
+  return out;
 }
 
 Hash stop_root(std::span<const std::uint32_t> stop_ids) {

@@ -13,6 +13,15 @@ Hash salt_commitment(const SaltSecret& secret);  // sha256("assay/salt/v0" ‖ s
 // HMAC-SHA256(secret, label ‖ le64 chunk) ‖ le32 ids…: a public root lets nobody test a guess.
 Hash prompt_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens);
 Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens);
+// Opens one chunk of either root: salt ‖ le32 ids, and the path to the root, nearest sibling first.
+// chunk · 256 < tokens.size() is the caller's to guarantee (asserted).
+struct TokenChunk {
+  Bytes leaf;
+  std::vector<Hash> path;
+};
+enum class TokenList : std::uint8_t { prompt, tape };
+TokenChunk open_tokens(const SaltSecret& secret, TokenList list,
+                       std::span<const std::uint32_t> tokens, std::uint32_t chunk);
 // Unsalted; ids strictly ascending.
 Hash stop_root(std::span<const std::uint32_t> stop_ids);
 

@@ -2,20 +2,12 @@
 
 #include <bit>
 
-#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
+#include "verify/claim.hpp"
 #include "verify/identity.hpp"
 
 namespace assay::verify {
 namespace {
-
-// What a receipt and a progress both claim.
-struct Claimed {
-  std::uint32_t count;
-  std::optional<std::uint32_t> finish;  // receipts only
-  Hash tape_root, trace_root, logprobs_root;
-  bool fault() const { return finish == static_cast<std::uint32_t>(protocol::Finish::fault); }
-};
 
 std::string place(std::uint32_t position, std::uint32_t layer, std::uint32_t layers) {
   return layer == layers ? fmt::format("position {}, head", position)
@@ -63,7 +55,7 @@ std::optional<Divergence> first_other_token(const Execution& execution, const Re
 }
 
 // What the replay says where tokens, fault and root are compared without the provider's leaves.
-std::optional<Divergence> own_difference(const Execution& execution, const Claimed& claimed,
+std::optional<Divergence> own_difference(const Execution& execution, const Claim& claimed,
                                          const Replay& replay) {
   auto token = first_other_token(execution, replay);
   // After m > 0 tokens a fault can only be met at the last position; in a prompt anywhere.
@@ -78,7 +70,7 @@ std::optional<Divergence> own_difference(const Execution& execution, const Claim
   return token;
 }
 
-std::string describe(const Divergence& d, const Claimed& claimed, const Replay& replay,
+std::string describe(const Divergence& d, const Claim& claimed, const Replay& replay,
                      std::uint32_t layers) {
   if (replay.fault && replay.fault->position == d.position && !claimed.fault())
     return fmt::format("the replay meets a numeric fault at {}, the receipt has none",
@@ -124,44 +116,22 @@ std::string describe_logprob(const Divergence& d, const Execution& execution, co
                      d.position, ours, theirs);
 }
 
-Result<AuditReport> audit(const protocol::Request& request, const Claimed& claimed,
+Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed,
                           const protocol::Opening& opening,
                           std::shared_ptr<const engine::Model> model, ThreadPool& pool,
                           const AuditOptions& options, const Clock& clock) {
-  CHECK_OK(protocol::check_secrets(request, opening.salt_secret, opening.prompt, opening.stop_ids));
-  if (opening.answer.size() < claimed.count)
-    return fail(Errc::mismatch, "the opening has {} answer tokens, the receipt counts {}",
-                opening.answer.size(), claimed.count);
-  const auto answer = std::span<const std::uint32_t>(opening.answer).first(claimed.count);
-  if (protocol::tape_root(opening.salt_secret, answer) != claimed.tape_root)
-    return fail(Errc::mismatch, "the opening's answer is not the one the receipt commits to");
-  const std::size_t numbers = std::size_t{claimed.count} * protocol::logprob_width(request);
-  const auto logprobs = std::span<const std::uint32_t>(opening.logprobs)
-                            .first(std::min(numbers, opening.logprobs.size()));
-  TRY(const Hash logprobs_root,
-      protocol::logprobs_root(opening.salt_secret, request, claimed.count, logprobs));
-  if (request.logprobs != 0 && logprobs_root != claimed.logprobs_root)
-    return fail(Errc::mismatch,
-                "the opening's log-probabilities are not the ones the receipt commits to");
+  CHECK_OK(check_opening(request, claimed, opening));
   CHECK_OK(check_identity(request, *model, pool, options));
-
-  if (logprobs_root != claimed.logprobs_root)
-    return mismatch("it commits to log-probabilities that were not asked for");
-  if (auto ok = protocol::check_runnable(request); !ok)
-    return mismatch("no execution of this request exists: " + ok.error().message);
-  if (claimed.finish) {
-    if (auto ok = protocol::check_finish(request, opening.stop_ids, answer, *claimed.finish); !ok)
-      return mismatch(ok.error().message);
-  } else if (auto ok = protocol::check_stops(request, opening.stop_ids, answer);
-             !ok || answer.empty()) {
-    return mismatch(ok ? "a progress without a token" : ok.error().message);
-  }
+  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
+  const auto answer = std::span<const std::uint32_t>(opening.answer).first(claimed.count);
+  const auto logprobs = claimed_logprobs(request, claimed, opening);
 
   const std::int64_t started_ms = clock.now_ms();
   const std::uint32_t layers = model->hyper().layers;
   const Execution execution{sampling_of(request), opening.salt_secret, opening.prompt,  answer,
                             request.continuation, claimed.fault(),     request.logprobs};
-  auto run = replay(execution, std::move(model), pool, options.isa, options.progress);
+  auto run = replay(execution, std::move(model), pool, options.isa, options.progress,
+                    options.kv_bytes_max, options.journal);
   if (!run && run.error().code == Errc::invalid)
     return mismatch("no execution of this request exists: " + run.error().message);
   if (!run) return std::unexpected(run.error());
@@ -233,13 +203,7 @@ Result<AuditReport> replay_audit(const protocol::Request& request, const protoco
                                  const protocol::Opening& opening,
                                  std::shared_ptr<const engine::Model> model, ThreadPool& pool,
                                  const AuditOptions& options, const Clock& clock) {
-  if (receipt.count != opening.answer.size())
-    return fail(Errc::mismatch, "the opening has {} answer tokens, the receipt counts {}",
-                opening.answer.size(), receipt.count);
-  return audit(
-      request,
-      {receipt.count, receipt.finish, receipt.tape_root, receipt.trace_root, receipt.logprobs_root},
-      opening, std::move(model), pool, options, clock);
+  return audit(request, claim_of(receipt), opening, std::move(model), pool, options, clock);
 }
 
 Result<AuditReport> replay_audit(const protocol::Request& request,
@@ -247,10 +211,7 @@ Result<AuditReport> replay_audit(const protocol::Request& request,
                                  const protocol::Opening& opening,
                                  std::shared_ptr<const engine::Model> model, ThreadPool& pool,
                                  const AuditOptions& options, const Clock& clock) {
-  return audit(request,
-               {progress.count, std::nullopt, progress.tape_root, progress.trace_root,
-                progress.logprobs_root},
-               opening, std::move(model), pool, options, clock);
+  return audit(request, claim_of(progress), opening, std::move(model), pool, options, clock);
 }
 
 }  // namespace assay::verify

@@ -39,6 +39,9 @@ struct AuditOptions {
   ReplayProgress progress;  // false cancels; may be empty
   // The model's identity, if the caller has computed it already.
   std::optional<protocol::ExecutionId> identity;
+  // Most the replay's KV cache may take; beyond it: refused.
+  std::size_t kv_bytes_max = kReplayKvBytes;
+  AuditJournal* journal = nullptr;  // as of replay()
 };
 
 // Checks that the opening belongs to request and receipt (salt, prompt root, stop ids, tape root,

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/kv_cache.hpp"
 #include "protocol/tokens.hpp"
+#include "verify/sampled_testutil.hpp"
 #include "verify/verify_testutil.hpp"
 
 namespace assay::verify {
@@ -301,6 +303,67 @@ TEST(Audit, HostileLeavesAreIgnored) {
   auto honest = make_trade(toy(), toy());
   honest.opening.position_roots = cheat.trace->position_roots();
   expect_match(honest);
+}
+
+// What it needs is known before anything is taken, and no accusation is made of it.
+TEST(Audit, LongEvidenceDoesNotDecideHowMuchMemoryIsTaken) {
+  const auto t = make_trade(toy(), toy());
+  const std::size_t page =
+      engine::PageLayout::of(toy().model->hyper(), *engine::find_kernels(engine::Isa::scalar))
+          .page_bytes();
+  AuditOptions options;
+  options.isa = engine::Isa::scalar;
+  options.kv_bytes_max = page - 1;
+  const auto refused = audit(t, toy(), options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::refused);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr(fmt::format("takes {} bytes of KV cache, {} are allowed", page, page - 1)));
+  EXPECT_THAT(refused.error().message, HasSubstr("--kv-memory"));
+  options.kv_bytes_max = page;
+  expect_match(t, options);
+}
+
+// Killed after any number of steps, with the last one torn off: another run goes on and finds what
+// one run would have found.
+TEST(Audit, AKilledAuditGoesOnWhereItWas) {
+  static const ToyModel model(engine::ToyShape{.layers = 3, .context = 512});
+  std::vector<std::uint32_t> prompt(300);
+  for (std::uint32_t i = 0; i < prompt.size(); ++i) prompt[i] = 7 + i * i % 7;
+  const auto honest = make_trade(
+      model, model, {.prompt = prompt, .max_tokens = 40, .ask = [](auto& r) { r.logprobs = 3; }});
+  const auto cheat =
+      make_trade(model, model, {.prompt = prompt, .flip = engine::NumericFault{130, 1}});
+  for (const Trade* t : {&honest, &cheat}) {
+    const auto once = audit(*t, model);
+    ASSERT_TRUE(once) << once.error().message;
+    EXPECT_EQ(once->match, t == &honest);
+    for (const int steps : {0, 1, 2}) {
+      MemoryJournal journal;
+      journal.appends_left = steps;
+      AuditOptions options;
+      options.journal = &journal;
+      const auto killed = audit(*t, model, options);
+      ASSERT_FALSE(killed);
+      EXPECT_EQ(killed.error().message, "killed");
+      journal.appends_left = 100;
+      journal.content.insert(journal.content.end(), 50, 1);
+      std::vector<double> seen;
+      options.progress = [&](double fraction) {
+        seen.push_back(fraction);
+        return true;
+      };
+      const auto report = audit(*t, model, options);
+      ASSERT_TRUE(report) << report.error().message;
+      EXPECT_EQ(report->reason, once->reason);
+      EXPECT_EQ(report->expected_trace_root, once->expected_trace_root);
+      EXPECT_NEAR(seen.front(), 128.0 * steps / static_cast<double>(report->positions), 1e-9);
+      // Another receipt's audit does not go on from it.
+      const auto other = audit(make_trade(model, model), model, options);
+      ASSERT_FALSE(other);
+      EXPECT_EQ(other.error().code, Errc::conflict);
+    }
+  }
 }
 
 TEST(Audit, CanBeCancelled) {

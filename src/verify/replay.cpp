@@ -3,6 +3,8 @@
 #include <bit>
 
 #include "base/assert.hpp"
+#include "engine/kv_cache.hpp"
+#include "verify/replay_log.hpp"
 
 namespace assay::verify {
 namespace {
@@ -20,6 +22,21 @@ Status check_tokens(std::span<const std::uint32_t> tokens, std::uint32_t vocab,
 }
 
 }  // namespace
+
+// As a session lays its cache out.
+Status check_kv_memory(std::size_t positions, const engine::Hyper& hyper, engine::Isa isa,
+                       std::size_t kv_bytes_max) {
+  const engine::Kernels* kernels = engine::find_kernels(isa);
+  ASSAY_ASSERT(kernels != nullptr);
+  const std::size_t page = engine::PageLayout::of(hyper, *kernels).page_bytes();
+  const std::size_t pages = (positions + engine::kPagePositions - 1) / engine::kPagePositions;
+  if (pages > kv_bytes_max / page)
+    return fail(Errc::refused,
+                "re-executing {} positions takes {} bytes of KV cache, {} are allowed: allow more "
+                "with --kv-memory",
+                positions, pages * page, kv_bytes_max);
+  return {};
+}
 
 engine::Sampling sampling_of(const protocol::Request& request) {
   engine::Sampling out;
@@ -57,39 +74,69 @@ Status check_vocabulary(const engine::Sampling& sampling, std::uint32_t logprobs
   return {};
 }
 
-Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
-                      ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress) {
+Status check_fits(const Execution& execution, const engine::Hyper& hyper) {
   ASSAY_ASSERT(execution.continuation < execution.prompt.size());
   ASSAY_ASSERT(!execution.answer.empty() || execution.ends_in_fault);
-  const engine::Hyper& hyper = model->hyper();
   CHECK_OK(check_tokens(execution.prompt, hyper.vocab, "prompt"));
   CHECK_OK(check_tokens(execution.answer, hyper.vocab, "answer"));
   CHECK_OK(check_vocabulary(execution.sampling, execution.logprobs, hyper.vocab));
-  const std::size_t count = execution.positions();
-  if (count > hyper.context)
-    return fail(Errc::invalid, "{} positions are needed, the model's context is {}", count,
-                hyper.context);
+  if (execution.positions() > hyper.context)
+    return fail(Errc::invalid, "{} positions are needed, the model's context is {}",
+                execution.positions(), hyper.context);
+  return {};
+}
 
+std::vector<engine::Token> evaluated_tokens(const Execution& execution) {
   std::vector<engine::Token> tokens(execution.prompt.begin(), execution.prompt.end());
   tokens.insert(tokens.end(), execution.answer.begin(), execution.answer.end());
-  tokens.resize(count);
+  tokens.resize(execution.positions());
+  return tokens;
+}
+
+Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
+                      ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
+                      std::size_t kv_bytes_max, AuditJournal* journal) {
+  const engine::Hyper& hyper = model->hyper();
+  CHECK_OK(check_fits(execution, hyper));
+  const std::size_t count = execution.positions();
+  CHECK_OK(check_kv_memory(count, hyper, isa, kv_bytes_max));
+
+  const std::vector<engine::Token> tokens = evaluated_tokens(execution);
   const auto first = static_cast<std::uint32_t>(execution.first_sampled());
 
   Replay out{TraceBuilder(execution.salt_secret, hyper.layers), {}, {}, {}};
   engine::Session session(std::move(model), pool, isa, static_cast<std::uint32_t>(count));
-  for (std::size_t begin = 0; begin < count && !out.fault; begin += kStep) {
+  ReplayLog log(journal, execution, tokens, hyper);
+  TRY(const std::vector<ReplayStep> before, log.open());
+  for (const ReplayStep& step : before) {
+    const std::uint32_t at = session.position();
+    if (step.leaves.size() > count - at) return log.not_ours();
+    for (std::uint32_t i = 0; i < step.leaves.size(); ++i)
+      out.trace.restore(at + i, step.leaves[i]);
+    session.restore(std::span(tokens).subspan(at, step.leaves.size()), step.k, step.v);
+    out.sampled.insert(out.sampled.end(), step.sampled.begin(), step.sampled.end());
+    out.logprobs.insert(out.logprobs.end(), step.logprobs.begin(), step.logprobs.end());
+  }
+  for (std::size_t begin = session.position(); begin < count && !out.fault; begin += kStep) {
     if (progress && !progress(static_cast<double>(begin) / static_cast<double>(count)))
       return fail(Errc::cancelled, "cancelled");
     const auto step =
         std::span<const engine::Token>(tokens).subspan(begin, std::min(kStep, count - begin));
-    auto outcome = session.run(step, first, execution.sampling, &out.trace, execution.logprobs);
+    StepSink keeping(out.trace, hyper, begin, step.size());
+    auto outcome = session.run(step, first, execution.sampling,
+                               log.on() ? static_cast<engine::StateSink*>(&keeping) : &out.trace,
+                               execution.logprobs);
+    std::vector<std::uint32_t> numbers;
     for (std::size_t i = 0; i < outcome.logprobs.size(); ++i) {
       const std::size_t at = out.sampled.size() + i;  // counted from first_sampled()
       if (at >= execution.continuation && at - execution.continuation < execution.answer.size())
-        append_logprobs(outcome.logprobs[i], out.logprobs);
+        append_logprobs(outcome.logprobs[i], numbers);
     }
+    out.logprobs.insert(out.logprobs.end(), numbers.begin(), numbers.end());
     out.sampled.insert(out.sampled.end(), outcome.sampled.begin(), outcome.sampled.end());
     out.fault = outcome.fault;
+    if (log.on() && !out.fault)
+      CHECK_OK(log.append(keeping.step(std::move(outcome.sampled), std::move(numbers))));
   }
   if (progress) progress(1.0);
   return out;

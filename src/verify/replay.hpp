@@ -6,6 +6,7 @@
 #include "base/thread_pool.hpp"
 #include "engine/session.hpp"
 #include "protocol/messages.hpp"
+#include "verify/journal.hpp"
 #include "verify/trace.hpp"
 
 namespace assay::verify {
@@ -40,12 +41,27 @@ struct Replay {
 Status check_vocabulary(const engine::Sampling& sampling, std::uint32_t logprobs,
                         std::uint32_t vocab);
 
+// Of a prompt with a token of its own, and an answer or a fault (asserted). invalid when the tokens
+// or the sampling do not fit the model: vocabulary, context.
+Status check_fits(const Execution& execution, const engine::Hyper& hyper);
+// The tokens at its positions.
+std::vector<engine::Token> evaluated_tokens(const Execution& execution);
+
 // false cancels. May be empty.
 using ReplayProgress = std::function<bool(double fraction)>;
 
+// Most a replay's KV cache takes where nobody says otherwise. Evidence comes from strangers: how
+// long it is must not decide how much memory its reader needs.
+inline constexpr std::size_t kReplayKvBytes = std::size_t{2} << 30;
+// Errors: refused when so many positions take more.
+Status check_kv_memory(std::size_t positions, const engine::Hyper& hyper, engine::Isa isa,
+                       std::size_t kv_bytes_max);
+
 // Errors: invalid when the tokens or the sampling do not fit the model (vocabulary, context),
-// cancelled.
+// refused when the KV cache would take more than kv_bytes_max, cancelled. A journal lets another
+// run of the same replay go on where this one ended; conflict: it is of another replay.
 Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
-                      ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress);
+                      ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
+                      std::size_t kv_bytes_max = kReplayKvBytes, AuditJournal* journal = nullptr);
 
 }  // namespace assay::verify

@@ -157,19 +157,24 @@ void TraceBuilder::head(std::uint32_t position, std::span<const float> x,
                         std::span<const float> logits, engine::Token token) {
   ASSAY_ASSERT(!ended_);
   Position& into = at(position);
-  const Hash root = into.logits ? into.leaves[layers_] : vector_root(logits);
+  const Hash root = into.logits.empty() ? vector_root(logits) : crypto::merkle_root(into.logits);
   Preimage p;
   p.tag("head").le32(position).bytes(salt(position, layers_));
   p.bytes(vector_root(x)).bytes(root).le32(token);
   into.leaves[layers_] = crypto::leaf_hash(p.done());
   into.head = true;
-  into.logits = false;
+  into.logits = {};
 }
 
-void TraceBuilder::logits(std::uint32_t position, std::span<const float> values) {
-  Position& into = at(position);
-  into.leaves[layers_] = vector_root(values);
-  into.logits = true;
+void TraceBuilder::expect_logits(std::uint32_t position, std::size_t count) {
+  at(position).logits.assign((count + engine::kLogitsPart - 1) / engine::kLogitsPart, Hash{});
+}
+
+// The root of a full part is a node of the vector's tree, and that of the last its right edge.
+void TraceBuilder::logits(std::uint32_t position, std::size_t part, std::span<const float> values) {
+  static_assert(engine::kLogitsPart % kChunkValues == 0 &&
+                std::has_single_bit(engine::kLogitsPart / kChunkValues));
+  positions_[position].logits[part] = vector_root(values);
 }
 
 void TraceBuilder::fault(engine::NumericFault fault) {
@@ -184,6 +189,14 @@ void TraceBuilder::fault(engine::NumericFault fault) {
   into.leaves.resize(std::size_t{fault.layer} + 1);
   into.leaves[fault.layer] = crypto::leaf_hash(p.done());
   into.fault = true;
+}
+
+void TraceBuilder::restore(std::uint32_t position, std::span<const Hash> leaves) {
+  ASSAY_ASSERT(!ended_ && (leaves.size() == layers_ || leaves.size() == std::size_t{layers_} + 1));
+  Position& into = at(position);
+  std::ranges::copy(leaves, into.leaves.begin());
+  into.cells = layers_;
+  into.head = leaves.size() > layers_;
 }
 
 std::span<const Hash> TraceBuilder::leaves_of(const Position& p) const {

@@ -34,12 +34,16 @@ class TraceBuilder : public engine::StateSink {
             std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) override;
   void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
             engine::Token token) override;
-  void logits(std::uint32_t position, std::span<const float> values) override;
+  void expect_logits(std::uint32_t position, std::size_t count) override;
+  void logits(std::uint32_t position, std::size_t part, std::span<const float> values) override;
   void fault(engine::NumericFault fault) override;
   std::size_t memo_bytes() const override { return kMemoBytes; }
   void keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) override;
   void recall(std::uint32_t position, std::uint32_t layer,
               std::span<const std::uint8_t> memo) override;
+
+  // Takes a position's leaves as leaves() gave them: its cells, and perhaps a head.
+  void restore(std::uint32_t position, std::span<const Hash> leaves);
 
   // Positions whose leaves are complete, counted from 0 without a gap.
   std::uint32_t positions() const;
@@ -55,8 +59,8 @@ class TraceBuilder : public engine::StateSink {
   struct Position {
     std::vector<Hash> leaves;  // L cells, then the head; all zero where it has not come
     CellRoots last{};          // of the cell that came last
+    std::vector<Hash> logits;  // roots of the parts of a head that is to come
     std::uint32_t cells = 0;   // how many cells have come
-    bool logits = false;  // their root waits in the head's place
     bool head = false;
     bool fault = false;  // leaves end with the fault
   };

@@ -218,6 +218,36 @@ TEST(Trace, CellsOfReservedPositionsMayComeFromSeveralThreads) {
   EXPECT_EQ(trace.root(), root_of(states));
 }
 
+// Whatever the size of the last part, and whichever part comes first.
+TEST(Trace, LogitsMayComeInPartsFromSeveralThreads) {
+  constexpr std::size_t part = engine::kLogitsPart;
+  ThreadPool pool(3);
+  for (const std::size_t vocab : {std::size_t{1}, std::size_t{257}, part - 1, part, part + 1,
+                                  3 * part, 4 * part + 300, 7 * part + 700}) {
+    const States states = make_states({.layers = 1,
+                                       .positions = 2,
+                                       .dim = 4,
+                                       .kv = 2,
+                                       .vocab = static_cast<std::uint32_t>(vocab),
+                                       .first_head = 0});
+    TraceBuilder trace(states.salt_secret, states.layers);
+    for (const auto& c : states.cells) trace.cell(c.position, c.layer, c.x, c.k, c.v);
+    for (const auto& h : states.heads) {
+      ASSERT_EQ(h.logits.size(), vocab);
+      trace.expect_logits(h.position, vocab);
+      const std::size_t parts = (vocab + part - 1) / part;
+      pool.parallel_for(parts, 1, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i)
+          trace.logits(h.position, i,
+                       std::span<const float>(h.logits).subspan(i * part).first(
+                           std::min(part, vocab - i * part)));
+      });
+      trace.head(h.position, h.x, h.logits, h.token);
+    }
+    EXPECT_EQ(trace.root(), root_of(states)) << vocab;
+  }
+}
+
 TEST(Trace, SaltsAreHmac) {
   // The leaf of a fault holds nothing but its salt: HMAC as RFC 2104 has it, and no other secret's.
   TraceBuilder trace(secret(7), 4);
