@@ -16,10 +16,11 @@ constexpr std::uint64_t kTimeMax = std::uint64_t{1} << 40;
 
 }  // namespace
 
-Result<State> genesis(const LedgerInfo& info) {
+Result<State> genesis(const LedgerInfo& info, const Referee& referee) {
   CHECK_OK(check(info.parameters));
   State state;
   state.info = info;
+  state.referee = &referee;
   state.totals.state = genesis_hash(info);
   return state;
 }
@@ -56,6 +57,7 @@ void revert(State& state, Undo undo) {
   restore(state.accounts, undo.accounts);
   restore(state.leases, undo.leases);
   restore(state.disputes, undo.disputes);
+  restore(state.games, undo.games);
   restore(state.claims, undo.claims);
   for (const auto& [live, was] : undo.live_leases)
     if (was)
@@ -85,6 +87,9 @@ AccountView account_view(const State& state, const Address& address) {
   v.exposure_limit = exposure_limit(state.info.parameters, a.stake);
   v.convictions = a.convictions;
   v.slashed = a.slashed;
+  for (const auto& [id, game] : state.games)
+    if (state.leases.at(game.dispute.message.lease).view.terms.provider == address)
+      v.open_disputes.push_back(id);
   return v;
 }
 
@@ -101,6 +106,13 @@ Result<DisputeView> dispute_view(const State& state, const Hash& id) {
   const auto it = state.disputes.find(id);
   if (it == state.disputes.end())
     return fail(Errc::not_found, "no dispute {} on this ledger", to_hex(id));
+  return it->second;
+}
+
+Result<FileDispute> game_view(const State& state, const Hash& id) {
+  const auto it = state.games.find(id);
+  if (it == state.games.end())
+    return fail(Errc::not_found, "no game of a dispute {} is open on this ledger", to_hex(id));
   return it->second;
 }
 

@@ -1,5 +1,6 @@
 // The ledger state machine: pure. apply() is the only way a state changes; time comes in as an
-// argument, nothing is read or written elsewhere. Normative text: spec/ledger.md.
+// argument, disputes are decided by a pure referee, nothing is read or written elsewhere. Normative
+// text: spec/ledger.md.
 //
 // Invariants, in every reachable state:
 //   available + stake + unbonding + escrow + bonds + burned == deposited − withdrawn
@@ -17,12 +18,20 @@
 
 namespace assay::market {
 
+// Somebody will dispute something; what, only the message to come tells.
+struct Commitment {
+  Hash hash{};  // sha256 of the digest of a Dispute or an Equivocation
+  std::uint64_t made = 0;
+  bool operator==(const Commitment&) const = default;
+};
+
 struct Account {
   Micros available = 0, stake = 0;
   std::vector<Unbonding> unbonding;
   Micros exposure = 0;
   std::uint32_t convictions = 0;
   Micros slashed = 0;
+  std::vector<Commitment> commitments;  // oldest first
 };
 
 struct LeaseRecord {
@@ -45,17 +54,21 @@ struct LiveLease {
 
 struct State {
   LedgerInfo info;
+  const Referee* referee = nullptr;
   Totals totals;  // operations, time and state hash included
   std::map<Address, Account> accounts;
   std::map<Hash, LeaseRecord> leases;
   std::map<Hash, DisputeView> disputes;
+  // Open disputes about statements, as filed, with every move since. Not hashed: the dispute's own
+  // record holds the hash over its moves, the operations hold the rest.
+  std::map<Hash, FileDispute> games;
   std::map<Hash, Hash> claims;  // pending claim → lease
   std::set<LiveLease> live_leases;
   std::unordered_map<Hash, std::uint64_t, HashOfHash> applied;  // operation id → place in the log
 };
 
-// An empty ledger. invalid when the parameters break a rule.
-Result<State> genesis(const LedgerInfo& info);
+// An empty ledger. invalid when the parameters break a rule. `referee` outlives the state.
+Result<State> genesis(const LedgerInfo& info, const Referee& referee);
 
 // What one operation changed, as it was before; nullopt: there was no such record.
 struct Undo {
@@ -64,6 +77,7 @@ struct Undo {
   std::map<Address, std::optional<Account>> accounts;
   std::map<Hash, std::optional<LeaseRecord>> leases;
   std::map<Hash, std::optional<DisputeView>> disputes;
+  std::map<Hash, std::optional<FileDispute>> games;
   std::map<Hash, std::optional<Hash>> claims;
   std::map<LiveLease, bool> live_leases;
 };
@@ -78,6 +92,7 @@ void revert(State& state, Undo undo);
 AccountView account_view(const State& state, const Address& address);
 Result<LeaseView> lease_view(const State& state, const Hash& id);
 Result<DisputeView> dispute_view(const State& state, const Hash& id);
+Result<FileDispute> game_view(const State& state, const Hash& id);
 
 // Most unpaid escrow this stake carries.
 Micros exposure_limit(const Parameters& parameters, Micros stake);

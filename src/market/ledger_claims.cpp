@@ -124,6 +124,8 @@ Status on(Step& step, const ContestClaim& op) {
   d.about_claim = true;
   d.amount = view.claim->total;
   d.filed = step.time();
+  d.turn = Turn::provider;
+  d.due = view.claim->due;
   return {};
 }
 
@@ -143,6 +145,8 @@ Status on(Step& step, const OpenClaim& op) {
   std::erase(v.open_disputes, m.contest);
   auto& d = step.dispute(m.contest);
   d.state = DisputeState::decided;
+  d.turn = Turn::over;
+  d.due = 0;
   d.outcome = protocol::Outcome::provider_right;
   d.reason = "every receipt of the claim was shown";
   step.return_bond(v.terms.payout, d.bond);

@@ -1,5 +1,8 @@
+// Commitments, and how disputes and equivocations come to the ledger.
 #include <algorithm>
 
+#include "base/hex.hpp"
+#include "crypto/sha256.hpp"
 #include "market/ledger_step.hpp"
 #include "market/money.hpp"
 #include "market/statements.hpp"
@@ -12,9 +15,27 @@ using protocol::struct_hash;
 
 namespace {
 
-__extension__ using Wide = __int128;
+constexpr std::size_t kCommitmentsMax = 64;  // live ones of one account
+constexpr std::size_t kOpenDisputesMax = 8;  // of one challenger about one lease
 
-constexpr std::size_t kReasonMax = 400;
+bool live(const Step& step, const Commitment& c) {
+  return step.time() <= c.made + step.parameters().window_max_s;
+}
+
+// An earlier operation committed to this one.
+Status check_committed(const Step& step, const Address& challenger) {
+  const Hash hash = crypto::sha256(step.id());
+  for (const auto& c : step.read(challenger).commitments)
+    if (c.hash == hash && live(step, c)) return {};
+  return fail(Errc::refused,
+              "commit first: no live commitment of {} to this message (commit_dispute with {})",
+              challenger.to_string(), to_hex(hash));
+}
+
+void consume_commitment(Step& step, const Address& challenger) {
+  std::erase_if(step.account(challenger).commitments,
+                [hash = crypto::sha256(step.id())](const auto& c) { return c.hash == hash; });
+}
 
 Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject) {
   const auto& v = lease.view;
@@ -26,43 +47,85 @@ Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& 
   return {};
 }
 
-// Stake, escrow and claim after a statement of `amount` was found wrong. The receipt's money comes
-// back out of the slash as far as it had been paid; what nobody may have is burned.
-void convict(Step& step, DisputeView& d) {
-  auto& lease = step.lease(d.lease);
-  const auto& terms = lease.view.terms;
-  const auto& p = step.parameters();
-
-  const auto& provider = step.read(terms.provider);
-  Micros pool = provider.stake;
-  for (const auto& u : provider.unbonding) pool += u.amount;
-  const auto burned_least =
-      static_cast<Micros>((static_cast<Wide>(pool) * p.burned_bps + 9999) / 10000);
-  const Micros rest = pool - burned_least;
-  d.made_whole = std::min({rest, d.amount, lease.view.paid - lease.made_whole});
-  d.reward = std::min(rest - d.made_whole, p.reward_max);
-  d.burned = pool - d.made_whole - d.reward;
-  d.slashed = pool;
-  d.escrow_refunded = lease.view.escrow;
-  d.state = DisputeState::decided;
-  d.outcome = Outcome::provider_wrong;
-
-  step.slash(terms.provider, d.burned, terms.buyer, d.made_whole, d.challenger, d.reward);
-  ++step.account(terms.provider).convictions;
-  lease.made_whole += d.made_whole;
-  lease.convicted.insert(d.subject);
-  if (lease.view.state == LeaseState::open) end_lease(step, d.lease, LeaseState::convicted);
-  lease.view.state = LeaseState::convicted;
+Status check_open_disputes(const Step& step, const LeaseRecord& lease, const Address& challenger) {
+  const auto open = std::ranges::count_if(lease.view.open_disputes, [&](const Hash& id) {
+    return step.state().disputes.at(id).challenger == challenger;
+  });
+  if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
+  return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
+              challenger.to_string(), open);
 }
 
-void close_dispute(Step& step, DisputeView& d, Outcome outcome, std::string reason) {
-  std::erase(step.lease(d.lease).view.open_disputes, d.id);
-  d.state = DisputeState::decided;
-  d.outcome = outcome;
-  d.reason = std::move(reason);
+// What the referee says of everything that lies beside the dispute. Over at once, or a game.
+Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const FileDispute& op) {
+  if (auto fault = arithmetic_fault(terms, op.evidence.request.message, op.evidence.statement)) {
+    GameStatus status;  // nothing to execute
+    status.turn = Turn::over;
+    status.outcome = Outcome::provider_wrong;
+    status.reason = *fault;
+    return status;
+  }
+  if (op.program.size() > kProgramBytesMax)
+    return fail(Errc::invalid, "a program of {} bytes, at most {}", op.program.size(),
+                kProgramBytesMax);
+  if (crypto::sha256(op.program) != op.execution.program_hash)
+    return fail(Errc::mismatch, "the program is not the one the execution id names");
+  const auto about = case_of(step, terms, step.id(), op);
+  if (op.finish) {
+    if (!op.transcript.empty())
+      return fail(Errc::invalid, "either a transcript or a proof about the finish, not both");
+    if (op.finish->size() > kPayloadMax)
+      return fail(Errc::invalid, "a proof of {} bytes, at most {}", op.finish->size(), kPayloadMax);
+    return step.state().referee->judge_finish(about, *op.finish);
+  }
+  if (op.transcript.size() > kMovesMax)
+    return fail(Errc::invalid, "a transcript of {} moves, at most {}", op.transcript.size(),
+                kMovesMax);
+  for (const auto& move : op.transcript)
+    if (move.payload.size() > kPayloadMax)
+      return fail(Errc::invalid, "a move of {} bytes, at most {}", move.payload.size(),
+                  kPayloadMax);
+  return step.state().referee->replay(about, op.transcript);
+}
+
+DisputeView& new_dispute(Step& step, const Hash& lease, const Hash& subject,
+                         const Address& challenger, Micros bond, Micros amount) {
+  consume_commitment(step, challenger);
+  step.lock_bond(challenger, bond);
+  auto& open = step.lease(lease).view.open_disputes;
+  open.push_back(step.id());
+  std::ranges::sort(open);
+  auto& d = step.dispute(step.id());
+  d.id = step.id();
+  d.lease = lease;
+  d.subject = subject;
+  d.challenger = challenger;
+  d.bond = bond;
+  d.amount = amount;
+  d.filed = step.time();
+  return d;
 }
 
 }  // namespace
+
+Status on(Step& step, const Signed<protocol::CommitDispute>& op) {
+  const auto& m = op.message;
+  CHECK_OK(check_signature(step.domain(), op, m.account));
+  // Else anyone could fill the log with accounts that never had anything.
+  if (!step.state().accounts.contains(m.account))
+    return fail(Errc::refused, "account {} never had money here: deposit first",
+                m.account.to_string());
+  auto commitments = step.read(m.account).commitments;
+  std::erase_if(commitments, [&](const auto& c) { return !live(step, c); });
+  if (std::ranges::count(commitments, m.commitment, &Commitment::hash) != 0)
+    return fail(Errc::conflict, "committed already");
+  if (commitments.size() >= kCommitmentsMax)
+    return fail(Errc::refused, "{} commitments wait for their disputes, at most {}",
+                commitments.size(), kCommitmentsMax);
+  commitments.push_back({m.commitment, step.time()});
+  step.account(m.account).commitments = std::move(commitments);
+  return {};
+}
 
 Status on(Step& step, const FileDispute& op) {
   const auto& m = op.dispute.message;
@@ -80,51 +143,15 @@ Status on(Step& step, const FileDispute& op) {
     return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
                 format_money(step.parameters().dispute_bond));
   CHECK_OK(check_available(step, m.challenger, m.bond));
+  CHECK_OK(check_committed(step, m.challenger));
+  CHECK_OK(check_open_disputes(step, *lease, m.challenger));
+  TRY(const auto status, judge(step, terms, op));
 
-  auto& d = step.dispute(step.id());
-  d.id = step.id();
-  d.lease = m.lease;
-  d.subject = m.subject;
-  d.challenger = m.challenger;
-  d.bond = m.bond;
-  d.amount = statement_amount(statement);
-  d.filed = step.time();
-  if (auto fault = arithmetic_fault(terms, op.evidence.request.message, statement)) {
-    // Nothing to execute: decided at once, the bond never leaves the challenger.
-    d.reason = *fault;
-    convict(step, d);
-    return {};
-  }
-  step.lock_bond(m.challenger, m.bond);
-  auto& open = step.lease(m.lease).view.open_disputes;
-  open.push_back(d.id);
-  std::ranges::sort(open);
-  return {};
-}
-
-Status on(Step& step, const Signed<protocol::Verdict>& op) {
-  const auto& m = op.message;
-  CHECK_OK(check_signature(step.domain(), op, step.state().info.host));
-  const auto it = step.state().disputes.find(m.dispute);
-  if (it == step.state().disputes.end() || it->second.about_claim)
-    return fail(Errc::not_found, "no such dispute awaits a verdict");
-  if (it->second.state != DisputeState::open)
-    return fail(Errc::conflict, "the dispute is decided already");
-  if (m.outcome > static_cast<std::uint32_t>(Outcome::not_judged))
-    return fail(Errc::invalid, "unknown outcome {}", m.outcome);
-  if (m.reason.size() > kReasonMax)
-    return fail(Errc::invalid, "a reason of {} bytes, at most {}", m.reason.size(), kReasonMax);
-
-  auto& d = step.dispute(m.dispute);
-  auto outcome = static_cast<Outcome>(m.outcome);
-  // Another challenger was quicker: the bond comes back, the provider is not convicted twice.
-  const bool convicted = step.lease(d.lease).convicted.contains(d.subject);
-  if (convicted) outcome = Outcome::not_judged;
-  close_dispute(step, d, outcome, convicted ? "convicted already" : m.reason);
-  const bool wrong_challenger = outcome == Outcome::provider_right;
-  const auto payout = step.lease(d.lease).view.terms.payout;
-  step.return_bond(wrong_challenger ? payout : d.challenger, d.bond);
-  if (outcome == Outcome::provider_wrong) convict(step, d);
+  auto& d =
+      new_dispute(step, m.lease, m.subject, m.challenger, m.bond, statement_amount(statement));
+  continue_game(step, d, status);
+  step.game(d.id) = op;
+  if (status.turn == Turn::over) decide(step, d.id, status.outcome, status.reason);
   return {};
 }
 
@@ -142,17 +169,12 @@ Status on(Step& step, const ReportEquivocation& op) {
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.request, op.second));
   const auto reason = contradiction(op.first, op.second);
   if (!reason) return fail(Errc::refused, "the two statements do not contradict each other");
+  CHECK_OK(check_committed(step, m.challenger));
 
-  auto& d = step.dispute(step.id());
-  d.id = step.id();
-  d.lease = m.lease;
-  d.subject = m.first;
-  d.challenger = m.challenger;
-  d.amount = std::max(statement_amount(op.first), statement_amount(op.second));
-  d.filed = step.time();
-  d.reason = *reason;
+  auto& d = new_dispute(step, m.lease, m.first, m.challenger, 0,
+                        std::max(statement_amount(op.first), statement_amount(op.second)));
   step.lease(m.lease).convicted.insert(m.second);
-  convict(step, d);
+  decide(step, d.id, Outcome::provider_wrong, *reason);
   return {};
 }
 

@@ -30,6 +30,14 @@ struct DisputeTest : testing::Test {
   std::vector<ClaimLeaf> leaves() {
     return {w.leaf(lease, 1, 100'000), w.leaf(lease, 2, 200'000), w.leaf(lease, 4, 300'000)};
   }
+  FileDispute filed(const ClaimLeaf& leaf, const Party& by, Micros bond = 100'000) {
+    return w.committed(w.dispute(lease, leaf, by, bond), by);
+  }
+  void convict(const Hash& id) { must(w.move(id, "wrong", w.provider)); }
+  ReportEquivocation reported(const Signed<Request>& request, Statement first, Statement second,
+                              const Party& by) {
+    return w.committed(w.equivocation(lease, request, std::move(first), std::move(second), by), by);
+  }
   ContestClaim contest(const Hash& claim) {
     return {w.sign(Dispute{w.buyer.address, lease, claim, 100'000, w.nonce()}, w.buyer)};
   }
@@ -133,13 +141,14 @@ TEST_F(DisputeTest, ConvictionSlashesBurnsRefundsAndRewards) {
   must(w.sign(protocol::Settlement{lease, 2'000'000}, w.buyer));
   must(w.claim(lease, leaves(), w.provider));
   const auto bad = w.leaf(lease, 1, 100'000);  // 0.4005, already settled
-  const auto id = must(w.dispute(lease, bad, w.other, 100'000));
+  w.time += 90;
+  const auto id = must(filed(bad, w.other, 100'000));
   EXPECT_EQ(w.account(w.other).available, 4'900'000);
-  w.time += 150;
+  w.time += 15;
   const auto claim = w.lease_of(lease).claim->id;
   expect_refused(w.sign(Finalize{w.provider.address, claim}, w.provider), Errc::refused,
                  "claim waits");
-  must(w.verdict(id, Outcome::provider_wrong));
+  convict(id);
 
   const auto d = *dispute_view(w.state, id);
   EXPECT_EQ(d.slashed, 10'000'000);
@@ -160,7 +169,7 @@ TEST_F(DisputeTest, ConvictionSlashesBurnsRefundsAndRewards) {
   EXPECT_EQ(v.state, LeaseState::convicted);
   EXPECT_FALSE(v.claim);
   EXPECT_TRUE(v.open_disputes.empty());
-  expect_refused(w.verdict(id, Outcome::provider_right), Errc::conflict, "decided already");
+  expect_refused(w.timeout(id, w.other), Errc::conflict, "decided already");
   expect_refused(w.dispute(lease, bad, w.buyer, 100'000), Errc::conflict, "convicted already");
   expect_refused(w.open_lease(1'000'000), Errc::refused, "asks for at least");
 }
@@ -169,8 +178,8 @@ TEST_F(DisputeTest, AtLeastHalfOfEverySlashIsBurned) {
   // Everything was paid and the receipt is as large as the stake: still half burns.
   must(w.sign(protocol::Settlement{lease, 4'500'000}, w.buyer));
   auto p = w.leaf(lease, 1, 1'000'000);  // 4.0005
-  const auto id = must(w.dispute(lease, p, w.buyer, 100'000));
-  must(w.verdict(id, Outcome::provider_wrong));
+  const auto id = must(filed(p, w.buyer, 100'000));
+  convict(id);
   const auto d = *dispute_view(w.state, id);
   EXPECT_EQ(d.made_whole, 4'000'500);
   EXPECT_EQ(d.reward, 999'500);
@@ -180,44 +189,10 @@ TEST_F(DisputeTest, AtLeastHalfOfEverySlashIsBurned) {
 TEST_F(DisputeTest, UnbondingIsSlashedToo) {
   w.time += 1;
   must(w.sign(Unbond{w.provider.address, 8'000'000, 1}, w.provider));
-  const auto id = must(w.dispute(lease, w.leaf(lease, 1, 10), w.buyer, 100'000));
-  must(w.verdict(id, Outcome::provider_wrong));
+  const auto id = must(filed(w.leaf(lease, 1, 10), w.buyer, 100'000));
+  convict(id);
   EXPECT_EQ(dispute_view(w.state, id)->slashed, 10'000'000);
   EXPECT_TRUE(w.account(w.provider).unbonding.empty());
-}
-
-TEST_F(DisputeTest, WrongChallengerPaysTheProvider) {
-  const auto leaf = w.leaf(lease, 1, 10);
-  const auto id = must(w.dispute(lease, leaf, w.other, 250'000));
-  expect_refused(w.sign(Close{w.provider.address, lease}, w.provider), Errc::refused,
-                 "refunds wait");
-  must(w.verdict(id, Outcome::provider_right));
-  EXPECT_EQ(w.account(w.payout).available, 250'000);
-  EXPECT_EQ(w.account(w.provider).stake, 10'000'000);
-  // A provider's win binds that challenger only.
-  must(w.dispute(lease, leaf, w.buyer, 100'000));
-}
-
-TEST_F(DisputeTest, NotJudgedReturnsTheBond) {
-  const auto id = must(w.dispute(lease, w.leaf(lease, 1, 10), w.other, 250'000));
-  expect_refused(w.sign(Verdict{id, 3, ""}, w.host), Errc::invalid, "outcome");
-  expect_refused(w.sign(Verdict{id, 1, ""}, w.other), Errc::mismatch, "signature");
-  expect_refused(w.sign(Verdict{id, 1, std::string(401, 'x')}, w.host), Errc::invalid, "reason");
-  must(w.verdict(id, Outcome::not_judged));
-  EXPECT_EQ(w.account(w.other).available, 5'000'000);
-  EXPECT_EQ(w.lease_of(lease).state, LeaseState::open);
-}
-
-TEST_F(DisputeTest, SecondConvictionOfOneReceiptReturnsTheBond) {
-  const auto leaf = w.leaf(lease, 1, 10);
-  const auto first = must(w.dispute(lease, leaf, w.other, 100'000));
-  const auto second = must(w.dispute(lease, leaf, w.buyer, 100'000));
-  must(w.verdict(first, Outcome::provider_wrong));
-  const auto before = w.account(w.provider).convictions;
-  must(w.verdict(second, Outcome::provider_wrong));
-  EXPECT_EQ(w.account(w.provider).convictions, before);
-  EXPECT_EQ(dispute_view(w.state, second)->outcome, Outcome::not_judged);
-  EXPECT_EQ(w.state.totals.bonds, 0);
 }
 
 TEST_F(DisputeTest, EvidenceMustBelongToTheLease) {
@@ -251,8 +226,8 @@ TEST_F(DisputeTest, SlashableUntilCloseAndWindowClaimedOrNot) {
   const auto leaf = w.leaf(lease, 1, 10);
   must(w.sign(Close{w.provider.address, lease}, w.provider));
   w.time += 100;
-  const auto id = must(w.dispute(lease, leaf, w.other, 100'000));
-  must(w.verdict(id, Outcome::provider_wrong));
+  const auto id = must(filed(leaf, w.other, 100'000));
+  convict(id);
   EXPECT_EQ(w.account(w.provider).stake, 0);
   EXPECT_EQ(w.lease_of(lease).state, LeaseState::convicted);
   w.time += 1;
@@ -264,7 +239,7 @@ TEST_F(DisputeTest, WrongArithmeticConvictsWithoutExecution) {
   const auto request = w.request(lease, 1, w.buyer);
   auto m = w.receipt(request, 10, w.provider).message;
   m.amount += 1;
-  const auto id = must(w.dispute(lease, {request, w.sign(m, w.provider)}, w.other, 100'000));
+  const auto id = must(filed({request, w.sign(m, w.provider)}, w.other, 100'000));
   const auto d = *dispute_view(w.state, id);
   EXPECT_EQ(d.state, DisputeState::decided);
   EXPECT_EQ(d.outcome, Outcome::provider_wrong);
@@ -279,8 +254,7 @@ TEST_F(DisputeTest, OverTheCapConvicts) {
     m.cap = 539;
     return w.sign(m, w.buyer);
   }();
-  const auto id =
-      must(w.dispute(lease, {small, w.receipt(small, 10, w.provider)}, w.other, 100'000));
+  const auto id = must(filed({small, w.receipt(small, 10, w.provider)}, w.other));
   EXPECT_EQ(dispute_view(w.state, id)->reason, "amount 0.00054 is over the cap 0.000539");
 }
 
@@ -288,7 +262,7 @@ TEST_F(DisputeTest, TwoStoriesConvictWithoutABond) {
   const auto request = w.request(lease, 1, w.buyer);
   const auto one = w.receipt(request, 10, w.provider, 1);
   const auto two = w.receipt(request, 10, w.provider, 2);
-  const auto id = must(w.equivocation(lease, request, one, two, w.other));
+  const auto id = must(reported(request, one, two, w.other));
   EXPECT_EQ(dispute_view(w.state, id)->reason, "two different answers of 10 tokens");
   EXPECT_EQ(w.account(w.provider).stake, 0);
   EXPECT_EQ(w.account(w.other).available, 6'000'000);
@@ -322,8 +296,7 @@ TEST_F(DisputeTest, WhatIsNoContradiction) {
   // But a progress of another trace is.
   auto other_trace = p;
   other_trace.trace_root[0] ^= 1;
-  must(w.equivocation(lease, request, w.sign(p, w.provider), w.sign(other_trace, w.provider),
-                      w.other));
+  must(reported(request, w.sign(p, w.provider), w.sign(other_trace, w.provider), w.other));
 }
 
 // One execution has one list of log-probabilities, in a receipt as in a progress.
@@ -333,7 +306,7 @@ TEST_F(DisputeTest, TwoLogprobRootsContradict) {
   const auto& m = one.message;
   Progress other{m.request, 10, m.tape_root, m.trace_root, m.logprobs_root, m.amount};
   other.logprobs_root[0] ^= 1;
-  must(w.equivocation(lease, request, one, w.sign(other, w.provider), w.other));
+  must(reported(request, one, w.sign(other, w.provider), w.other));
 }
 
 }  // namespace

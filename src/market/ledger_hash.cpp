@@ -37,6 +37,7 @@ Hash genesis_hash(const LedgerInfo& info) {
       .u64(p.window_min_s)
       .u64(p.window_max_s)
       .u64(p.lease_max_s)
+      .u64(p.move_s)
       .money(p.stake_min)
       .money(p.dispute_bond)
       .money(p.reward_max)
@@ -72,6 +73,8 @@ void StateHasher::account(const Address& address, const Account& a) {
       .money(a.slashed)
       .u32(static_cast<std::uint32_t>(a.unbonding.size()));
   for (const auto& u : a.unbonding) e.money(u.amount).u64(u.requested).u64(u.due);
+  e.u32(static_cast<std::uint32_t>(a.commitments.size()));
+  for (const auto& c : a.commitments) e.hash(c.hash).u64(c.made);
 }
 
 void StateHasher::lease(const LeaseRecord& l) {
@@ -111,7 +114,10 @@ void StateHasher::dispute(const DisputeView& d) {
       .u64(d.filed)
       .u32(static_cast<std::uint32_t>(d.state))
       .u32(static_cast<std::uint32_t>(d.outcome))
-      .hash(crypto::sha256(view(d.reason)))
+      .u32(static_cast<std::uint32_t>(d.turn))
+      .u64(d.due)
+      .u32(d.moves)
+      .hash(d.game)
       .money(d.slashed)
       .money(d.burned)
       .money(d.made_whole)

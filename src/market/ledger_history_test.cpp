@@ -2,6 +2,7 @@
 // refused leaves a mark. World::run checks that after every operation; here we only stir.
 //
 // ASSAY_SEED=N replays one history (the seed of a failing one is printed).
+#include <array>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <random>
@@ -31,11 +32,22 @@ const std::vector<std::string> kTransitions = {"deposit",
                                                "finalize/voided",
                                                "close/provider",
                                                "close/buyer",
-                                               "file_dispute",
+                                               "commit_dispute",
+                                               "file_dispute/empty",
+                                               "file_dispute/transcript",
+                                               "file_dispute/decided",
+                                               "file_dispute/finish",
                                                "file_dispute/arithmetic",
-                                               "verdict/right",
-                                               "verdict/wrong",
-                                               "verdict/not_judged",
+                                               "file_dispute/uncommitted",
+                                               "dispute_move/provider",
+                                               "dispute_move/challenger",
+                                               "decided/provider_right",
+                                               "decided/provider_wrong",
+                                               "decided/invalid_model",
+                                               "timeout/provider",
+                                               "timeout/challenger",
+                                               "timeout/convicted",
+                                               "parallel-disputes",
                                                "report_equivocation",
                                                "dispute-after-close"};
 
@@ -61,7 +73,7 @@ class History {
 
   void step() {
     if (below(3) == 0) world_.time += below(8) == 0 ? 150 + below(450) : below(20);
-    switch (below(19)) {
+    switch (below(24)) {
       case 0:
         return account_operation();
       case 1:
@@ -91,7 +103,13 @@ class History {
       case 16:
         return dispute();
       case 17:
-        return verdict();
+      case 18:
+      case 19:
+      case 20:
+        return play();
+      case 21:
+      case 22:
+        return end();
       default:
         return equivocate();
     }
@@ -249,30 +267,92 @@ class History {
     else
       run(world_.sign(Close{d->provider.address, d->id}, d->provider), "close/provider");
   }
+  // Commits, mostly, and files: with nothing, a proof, or the moves so far.
   void dispute() {
     auto* d = any_deal();
     if (d == nullptr) return;
     auto leaf = d->leaves[below(static_cast<std::uint32_t>(d->leaves.size()))];
     const bool closed = record(*d).view.state != LeaseState::open;
-    const bool arithmetic = below(5) == 0;
+    const bool arithmetic = below(6) == 0;
     if (arithmetic) {
       leaf.receipt.message.amount += 1 + below(100);
       leaf.receipt = world_.sign(leaf.receipt.message, d->provider);
     }
     const auto& by = below(2) ? d->buyer : any(buyers_);
-    const auto op = world_.dispute(d->id, leaf, by, 100'000 + below(3));
-    if (!run(op, arithmetic ? "file_dispute/arithmetic" : "file_dispute")) return;
-    if (closed) ++counts_.reached["dispute-after-close"];
-    if (!arithmetic) filed_.push_back(operation_id(world_.domain(), op));
-  }
-  void verdict() {
-    for (const auto& id : filed_) {
-      if (world_.state.disputes.at(id).state != DisputeState::open) continue;
-      const auto outcome = below(3);
-      constexpr const char* kNames[] = {"verdict/right", "verdict/wrong", "verdict/not_judged"};
-      run(world_.verdict(id, static_cast<Outcome>(outcome)), kNames[outcome]);
+    auto op = world_.dispute(d->id, leaf, by, 100'000 + below(3));
+    std::string name = arithmetic ? "file_dispute/arithmetic" : "file_dispute/empty";
+    if (!arithmetic && below(8) == 0) {
+      name = "file_dispute/finish";
+      const auto proof = view(any_end());
+      op.finish.emplace(proof.begin(), proof.end());
+    } else if (!arithmetic && below(3) == 0) {
+      std::vector<std::string_view> words(1 + below(4), "continue");
+      const bool decided = below(4) == 0;
+      if (decided) words.back() = any_end();
+      op.transcript = world_.transcript(op, words, d->provider, by);
+      name = decided ? "file_dispute/decided" : "file_dispute/transcript";
+    }
+    const bool committed = below(16) != 0;
+    if (committed) {
+      if (!run(world_.commitment(op, by), "commit_dispute")) return;
+    }
+    if (!run(op, name)) {
+      if (!committed) ++counts_.reached["file_dispute/uncommitted"];
       return;
     }
+    EXPECT_TRUE(committed);
+    if (closed) ++counts_.reached["dispute-after-close"];
+    const auto id = operation_id(world_.domain(), op);
+    filed_.push_back({id, by, d->provider});
+    count_end(id);
+    if (record(*d).view.open_disputes.size() > 1) ++counts_.reached["parallel-disputes"];
+  }
+  std::string_view any_end() {
+    constexpr std::array<std::string_view, 3> kEnds = {"right", "wrong", "invalid"};
+    return kEnds[below(3)];
+  }
+  void count_end(const Hash& id) {
+    const auto& v = world_.state.disputes.at(id);
+    if (v.state == DisputeState::decided)
+      ++counts_.reached["decided/" + std::string(to_string(v.outcome))];
+  }
+  struct Filed {
+    Hash id;
+    Party challenger, provider;
+  };
+  const Filed* any_open() {
+    std::erase_if(filed_, [&](const Filed& f) {
+      return world_.state.disputes.at(f.id).state == DisputeState::decided;
+    });
+    return filed_.empty() ? nullptr : &filed_[below(static_cast<std::uint32_t>(filed_.size()))];
+  }
+  void play() {
+    const auto* f = any_open();
+    if (f == nullptr) return;
+    const bool provider = world_.state.disputes.at(f->id).turn == Turn::provider;
+    const bool wrong_side = below(16) == 0;
+    const auto word = below(16) == 0 ? "nonsense" : below(3) == 0 ? any_end() : "continue";
+    const auto& by = provider != wrong_side ? f->provider : f->challenger;
+    const bool done = run(world_.move(f->id, word, by),
+                          provider ? "dispute_move/provider" : "dispute_move/challenger");
+    EXPECT_FALSE(done && (wrong_side || word == "nonsense"));
+    if (done) count_end(f->id);
+  }
+  // A deadline, or another dispute's conviction.
+  void end() {
+    const auto* f = any_open();
+    if (f == nullptr) return;
+    const auto before = world_.state.disputes.at(f->id);
+    const bool due = world_.time >= before.due;
+    if (!due && below(4) == 0) world_.time = before.due;
+    const auto& who = any(buyers_);
+    if (!run(world_.timeout(f->id, who), "timeout")) return;
+    const auto& after = world_.state.disputes.at(f->id);
+    const bool convicted = after.outcome == Outcome::not_judged;
+    ++counts_.reached[convicted ? "timeout/convicted"
+                                : "timeout/" + std::string(to_string(before.turn))];
+    EXPECT_TRUE(convicted || world_.time >= before.due);
+    count_end(f->id);
   }
   void equivocate() {
     auto* d = any_deal();
@@ -280,9 +360,11 @@ class History {
     const auto& leaf = d->leaves[0];
     auto second = leaf.receipt.message;
     second.trace_root[0] ^= static_cast<std::uint8_t>(below(3));  // zero: no contradiction
-    run(world_.equivocation(d->id, leaf.request, leaf.receipt, world_.sign(second, d->provider),
-                            any(buyers_)),
-        "report_equivocation");
+    const auto& by = any(buyers_);
+    const auto report = world_.equivocation(d->id, leaf.request, leaf.receipt,
+                                            world_.sign(second, d->provider), by);
+    run(world_.commitment(report, by), "commit_dispute");
+    run(report, "report_equivocation");
   }
 
   std::mt19937_64 random_;
@@ -290,7 +372,7 @@ class History {
   World world_;
   std::vector<Party> buyers_, providers_;
   std::vector<Deal> deals_;
-  std::vector<Hash> filed_;
+  std::vector<Filed> filed_;
   std::vector<Operation> sent_;
 };
 
@@ -301,7 +383,7 @@ TEST(LedgerHistory, AThousandRandomHistoriesConserveMoney) {
   Counts counts;
   for (auto seed = first; seed <= last; ++seed) {
     History history(seed, counts);
-    for (int i = 0; i < 40; ++i) history.step();
+    for (int i = 0; i < 50; ++i) history.step();
     EXPECT_TRUE(history.world().state.totals.conserved());
     ASSERT_FALSE(HasFailure()) << "replay with ASSAY_SEED=" << seed;
   }

@@ -119,7 +119,7 @@ Status on(Step& step, const Signed<protocol::Close>& op) {
   if (!v.open_disputes.empty())
     return fail(Errc::refused, "dispute {} is open: refunds wait for it",
                 to_hex(v.open_disputes.front()));
-  end_lease(step, m.lease, LeaseState::closed);
+  end_lease(step, m.lease, LeaseState::closed, "the lease was closed");
   return {};
 }
 

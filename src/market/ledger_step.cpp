@@ -53,6 +53,13 @@ LeaseRecord& Step::lease(const Hash& id) { return touch(state_.leases, undo_.lea
 
 DisputeView& Step::dispute(const Hash& id) { return touch(state_.disputes, undo_.disputes, id); }
 
+FileDispute& Step::game(const Hash& id) { return touch(state_.games, undo_.games, id); }
+
+void Step::remove_game(const Hash& id) {
+  touch(state_.games, undo_.games, id);
+  state_.games.erase(id);
+}
+
 void Step::add_claim(const Hash& claim, const Hash& lease) {
   touch(state_.claims, undo_.claims, claim) = lease;
 }
@@ -208,6 +215,8 @@ void drop_claim(Step& step, const Hash& id, protocol::Outcome outcome, std::stri
   if (v.claim->contest != Hash{} && !v.claim->opened) {
     auto& contest = step.dispute(v.claim->contest);
     contest.state = DisputeState::decided;
+    contest.turn = Turn::over;
+    contest.due = 0;
     contest.outcome = outcome;
     contest.reason = reason;
     step.return_bond(contest.challenger, contest.bond);
@@ -216,8 +225,8 @@ void drop_claim(Step& step, const Hash& id, protocol::Outcome outcome, std::stri
   v.claim.reset();
 }
 
-void end_lease(Step& step, const Hash& id, LeaseState state) {
-  drop_claim(step, id, protocol::Outcome::not_judged, "the lease ended with a conviction");
+void end_lease(Step& step, const Hash& id, LeaseState state, std::string_view reason) {
+  drop_claim(step, id, protocol::Outcome::not_judged, reason);
   step.refund_escrow(id);
   auto& v = step.lease(id).view;
   v.state = state;

@@ -24,6 +24,9 @@ class Step {
   Account& account(const Address& address);
   LeaseRecord& lease(const Hash& id);
   DisputeView& dispute(const Hash& id);
+  // Not hashed; see State::games.
+  FileDispute& game(const Hash& id);
+  void remove_game(const Hash& id);
   void add_claim(const Hash& claim, const Hash& lease);
   void remove_claim(const Hash& claim);
   void add_live(const LiveLease& live);
@@ -62,7 +65,7 @@ Status check_available(const Step& step, const Address& account, Micros amount);
 Status check_exposure(const Step& step, const Address& provider, Micros more);
 bool past_dispute(const LeaseRecord& lease, std::uint64_t time);
 // The escrow ends: refund to the buyer, pending claim dropped (its contest's bond goes back).
-void end_lease(Step& step, const Hash& id, LeaseState state);
+void end_lease(Step& step, const Hash& id, LeaseState state, std::string_view reason);
 void drop_claim(Step& step, const Hash& lease, protocol::Outcome contest, std::string_view reason);
 
 // ledger_accounts.cpp
@@ -82,9 +85,20 @@ Status on(Step& step, const Signed<protocol::Claim>& op);
 Status on(Step& step, const ContestClaim& op);
 Status on(Step& step, const OpenClaim& op);
 Status on(Step& step, const Signed<protocol::Finalize>& op);
+// What the referee is asked about.
+DisputeCase case_of(const Step& step, const protocol::Lease& terms, const Hash& id,
+                    const FileDispute& filed);
+// An open game: whose turn it is now, and until when.
+void continue_game(Step& step, DisputeView& d, const GameStatus& status);
+// How a dispute about a statement ends: bond, conviction or the end of the lease.
+void decide(Step& step, const Hash& dispute, protocol::Outcome outcome, std::string reason);
+
 // ledger_disputes.cpp
+Status on(Step& step, const Signed<protocol::CommitDispute>& op);
 Status on(Step& step, const FileDispute& op);
-Status on(Step& step, const Signed<protocol::Verdict>& op);
 Status on(Step& step, const ReportEquivocation& op);
+// ledger_games.cpp
+Status on(Step& step, const DisputeMove& op);
+Status on(Step& step, const Signed<protocol::Timeout>& op);
 
 }  // namespace assay::market

@@ -99,7 +99,7 @@ TEST(Ledger, ParametersThatBreakARuleMakeNoLedger) {
   const auto bad = [](auto change) {
     LedgerInfo info;
     change(info.parameters);
-    return !genesis(info).has_value();
+    return !genesis(info, ToyReferee{}).has_value();
   };
   EXPECT_FALSE(bad([](Parameters&) {}));
   EXPECT_TRUE(bad([](Parameters& p) { p.burned_bps = 4999; }));
@@ -107,6 +107,8 @@ TEST(Ledger, ParametersThatBreakARuleMakeNoLedger) {
   EXPECT_TRUE(bad([](Parameters& p) { p.window_min_s = p.window_max_s + 1; }));
   EXPECT_TRUE(bad([](Parameters& p) { p.exposure_factor = 0; }));
   EXPECT_TRUE(bad([](Parameters& p) { p.dispute_bond = 0; }));
+  EXPECT_TRUE(bad([](Parameters& p) { p.move_s = 0; }));
+  EXPECT_TRUE(bad([](Parameters& p) { p.move_s = p.window_min_s + 1; }));
 }
 
 TEST(Ledger, ExposureIsBoundedByStake) {

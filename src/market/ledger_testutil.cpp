@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/merkle_sum.hpp"
+#include "crypto/sha256.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::market::test {
@@ -12,6 +13,26 @@ Hash filled(std::uint8_t byte) {
   Hash h;
   h.fill(byte);
   return h;
+}
+
+const ToyReferee& toy_referee() {
+  static const ToyReferee referee;
+  return referee;
+}
+
+Hash state_after(const Hash& state, ByteView payload) {
+  Bytes bytes;
+  append(bytes, view("assay/move/v0"));
+  append(bytes, state);
+  append(bytes, crypto::sha256(payload));
+  return crypto::sha256(bytes);
+}
+Hash first_state(const Hash& dispute, const Hash& statement) {
+  Bytes bytes;
+  append(bytes, view("assay/dispute/v0"));
+  append(bytes, dispute);
+  append(bytes, statement);
+  return crypto::sha256(bytes);
 }
 
 void check_invariants(const State& state) {
@@ -37,10 +58,73 @@ void check_invariants(const State& state) {
     EXPECT_GE(a.stake, 0);
     EXPECT_EQ(a.exposure, exposure[address]);
     for (const auto& u : a.unbonding) EXPECT_GT(u.amount, 0);
+    EXPECT_LE(a.commitments.size(), 64u);
   }
+  // A transcript lies here exactly as long as its dispute is open, and leads to what it says.
+  std::size_t open = 0;
+  for (const auto& [id, d] : state.disputes) {
+    EXPECT_EQ(d.turn == Turn::over, d.state == DisputeState::decided);
+    EXPECT_EQ(d.due == 0, d.state == DisputeState::decided);
+    const auto& listed = state.leases.at(d.lease).view.open_disputes;
+    EXPECT_EQ(std::ranges::count(listed, id), d.state == DisputeState::open ? 1 : 0);
+    if (d.state != DisputeState::open || d.about_claim) continue;
+    ++open;
+    const auto& filed = state.games.at(id);
+    EXPECT_EQ(filed.transcript.size(), d.moves);
+    Hash game = first_state(id, d.subject);
+    for (const auto& move : filed.transcript) game = state_after(game, move.payload);
+    EXPECT_EQ(game, d.game);
+  }
+  EXPECT_EQ(state.games.size(), open);
 }
 
 }  // namespace
+
+Result<GameStatus> ToyReferee::replay(const DisputeCase& about,
+                                      std::span<const SignedMove> moves) const {
+  GameStatus s;
+  s.state = first_state(about.dispute, statement_id(about.domain, about.statement));
+  for (const auto& move : moves) {
+    if (s.turn == Turn::over)
+      return fail(Errc::refused, "move {}: the game was over before", s.moves);
+    const bool provider = s.turn == Turn::provider;
+    const Signed<protocol::Move> message{
+        {about.dispute, s.moves, s.state, crypto::sha256(move.payload)}, move.signature};
+    CHECK_OK(protocol::check_signature(about.domain, message,
+                                       provider ? about.lease.provider : about.challenger));
+    s.turn = provider ? Turn::challenger : Turn::provider;
+    if (text(move.payload) != "continue") {
+      const auto end = judge_finish(about, move.payload);
+      if (!end) return fail(Errc::invalid, "move {}: no such word", s.moves);
+      s.turn = Turn::over;
+      s.outcome = end->outcome;
+      s.reason = end->reason;
+    }
+    s.state = state_after(s.state, move.payload);
+    ++s.moves;
+    s.rounds = s.moves / 2;
+  }
+  return s;
+}
+
+Result<GameStatus> ToyReferee::judge_finish(const DisputeCase&, ByteView proof) const {
+  GameStatus s;
+  s.turn = Turn::over;
+  s.reason = fmt::format("position 7: {}", text(proof));
+  for (const auto& [word, outcome] : {std::pair("wrong", protocol::Outcome::provider_wrong),
+                                      std::pair("right", protocol::Outcome::provider_right),
+                                      std::pair("invalid", protocol::Outcome::invalid_model)})
+    if (text(proof) == word) {
+      s.outcome = outcome;
+      return s;
+    }
+  return fail(Errc::mismatch, "the proof does not open");
+}
+
+Bytes program() {
+  const auto bytes = view("a program of a toy");
+  return {bytes.begin(), bytes.end()};
+}
 
 Party party(std::uint8_t number) {
   const auto key = *crypto::secret_key(filled(number));
@@ -53,17 +137,20 @@ Parameters small_parameters() {
   p.window_min_s = 50;
   p.window_max_s = 200;
   p.lease_max_s = 1'000;
+  p.move_s = 20;
   return p;
 }
 
-protocol::ExecutionId execution() { return {filled(0xaa), filled(0xbb), protocol::kCanon}; }
+protocol::ExecutionId execution() {
+  return {filled(0xaa), crypto::sha256(program()), protocol::kCanon};
+}
 
 World::World(Parameters parameters, std::uint8_t ledger) {
   LedgerInfo info;
   info.domain.ledger = filled(ledger);
   info.host = party(1).address;
   info.parameters = parameters;
-  state = *genesis(info);
+  state = *genesis(info, toy_referee());
 }
 
 Result<Applied> World::run(const Operation& operation) {
@@ -179,6 +266,7 @@ FileDispute World::dispute(const Hash& lease, const ClaimLeaf& leaf, const Party
   FileDispute op;
   op.evidence = {leaf.request, leaf.receipt};
   op.execution = execution();
+  op.program = program();
   op.dispute =
       sign(protocol::Dispute{challenger.address, lease,
                              protocol::digest(domain(), leaf.receipt.message), bond, nonce()},
@@ -198,8 +286,43 @@ ReportEquivocation World::equivocation(const Hash& lease, const Signed<protocol:
   return op;
 }
 
-Signed<protocol::Verdict> World::verdict(const Hash& dispute, protocol::Outcome outcome) const {
-  return sign(protocol::Verdict{dispute, static_cast<std::uint32_t>(outcome), "position 7"}, host);
+Signed<protocol::CommitDispute> World::commitment(const Operation& later, const Party& by) {
+  return sign(
+      protocol::CommitDispute{by.address, crypto::sha256(operation_id(domain(), later)), nonce()},
+      by);
+}
+
+void World::commit(const Operation& later, const Party& by) {
+  const auto done = run(commitment(later, by));
+  ASSERT_TRUE(done) << done.error().message;
+}
+
+DisputeMove World::move(const Hash& dispute, std::string_view word, const Party& by) const {
+  const auto d = *dispute_view(state, dispute);
+  const auto payload = view(word);
+  return {sign(protocol::Move{dispute, d.moves, d.game, crypto::sha256(payload)}, by),
+          {payload.begin(), payload.end()}};
+}
+
+std::vector<SignedMove> World::transcript(const FileDispute& filed,
+                                          std::span<const std::string_view> words, const Party& by,
+                                          const Party& challenger) const {
+  const Hash id = protocol::digest(domain(), filed.dispute.message);
+  Hash game = first_state(id, filed.dispute.message.subject);
+  std::vector<SignedMove> out;
+  for (const auto word : words) {
+    const auto number = static_cast<std::uint32_t>(out.size());
+    const auto payload = view(word);
+    const auto signed_move = sign(protocol::Move{id, number, game, crypto::sha256(payload)},
+                                  number % 2 == 0 ? by : challenger);
+    out.push_back({{payload.begin(), payload.end()}, signed_move.signature});
+    game = state_after(game, payload);
+  }
+  return out;
+}
+
+Signed<protocol::Timeout> World::timeout(const Hash& dispute, const Party& by) const {
+  return sign(protocol::Timeout{by.address, dispute}, by);
 }
 
 void World::deposit(const Party& to, Micros amount) {

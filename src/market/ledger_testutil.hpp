@@ -16,6 +16,19 @@ Parameters small_parameters();
 // 250 prompt tokens at 2.00 and n answer tokens at 4.00 per million.
 inline constexpr Micros kPriceIn = 2'000'000, kPriceOut = 4'000'000;
 
+// A game with the form of spec/dispute.md, section 6 included, whose content is a word a move:
+// "continue"; "wrong", "right" and "invalid" end it with that outcome; anything else is no move.
+// A proof about the finish is one of the last three.
+class ToyReferee : public Referee {
+ public:
+  Result<GameStatus> replay(const DisputeCase& about,
+                            std::span<const SignedMove> moves) const override;
+  Result<GameStatus> judge_finish(const DisputeCase& about, ByteView proof) const override;
+};
+
+// The bytes execution() names.
+Bytes program();
+
 class World {
  public:
   explicit World(Parameters parameters = small_parameters(), std::uint8_t ledger = 1);
@@ -52,9 +65,22 @@ class World {
                       Micros bond);
   ReportEquivocation equivocation(const Hash& lease, const Signed<protocol::Request>& request,
                                   Statement first, Statement second, const Party& challenger);
-  Signed<protocol::Verdict> verdict(const Hash& dispute, protocol::Outcome outcome) const;
+  Signed<protocol::CommitDispute> commitment(const Operation& later, const Party& by);
+  // The next move of an open dispute, and moves before it was filed; players alternate from the
+  // provider on.
+  DisputeMove move(const Hash& dispute, std::string_view word, const Party& by) const;
+  std::vector<SignedMove> transcript(const FileDispute& filed,
+                                     std::span<const std::string_view> words, const Party& provider,
+                                     const Party& challenger) const;
+  Signed<protocol::Timeout> timeout(const Hash& dispute, const Party& by) const;
 
   // Operations that must succeed.
+  template <class Op>
+  Op committed(Op later, const Party& by) {
+    commit(later, by);
+    return later;
+  }
+  void commit(const Operation& later, const Party& by);
   void deposit(const Party& to, Micros amount);
   void stake(const Party& who, Micros amount);
   Hash lease(Micros escrow);

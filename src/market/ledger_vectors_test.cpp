@@ -92,31 +92,51 @@ std::string claims() {
   return r.text("a contested claim that is opened and paid, a phantom claim that is voided");
 }
 
+// What follows without a referee: deadlines, arithmetic, two stories. games.json has moves
+// (settle/dispute_referee_test).
 std::string disputes() {
   Recorder r;
   auto& w = r.w;
   r.fund();
+  const auto committed = [&](auto op, const Party& by) {
+    r.run(w.commitment(op, by));
+    return r.run(op);
+  };
   const auto lease = r.run(w.open_lease(5'000'000));
   const auto leaf = w.leaf(lease, 1, 100'000);
   r.run(w.sign(protocol::Settlement{lease, 1'000'000}, w.buyer));
-  const auto wrong = r.run(w.dispute(lease, leaf, w.other, 100'000));
-  r.run(w.verdict(wrong, Outcome::provider_right));
-  const auto right = r.run(w.dispute(lease, leaf, w.buyer, 100'000));
-  r.run(w.verdict(right, Outcome::provider_wrong));
-  r.run(w.sign(Deposit{w.provider.address, 10'000'000, 70}, w.host));
+  r.run(w.dispute(lease, leaf, w.buyer, 100'000));  // not committed
+  const auto slow = committed(w.dispute(lease, leaf, w.buyer, 100'000), w.buyer);
+  const auto second = committed(w.dispute(lease, leaf, w.other, 100'001), w.other);
+  r.run(w.timeout(slow, w.other));  // too early
+  w.time += 20;
+  r.run(w.timeout(second, w.buyer));
+  r.run(w.timeout(slow, w.buyer));  // convicted meanwhile
+  r.run(w.timeout(slow, w.buyer));  // once
+  r.run(w.sign(Deposit{w.provider.address, 20'000'000, 70}, w.host));
   r.run(w.sign(protocol::Stake{w.provider.address, 9'000'001, 71}, w.provider));
-  const auto second = r.run(w.open_lease(3'000'000));
-  const auto request = w.request(second, 1, w.buyer);
-  r.run(w.equivocation(second, request, w.receipt(request, 7, w.provider, 1),
-                       w.receipt(request, 7, w.provider, 2), w.other));
-  return r.text("a challenger that is wrong, one that is right, an equivocation");
+  const auto third = r.run(w.open_lease(3'000'000));
+  const auto request = w.request(third, 1, w.buyer);
+  committed(w.equivocation(third, request, w.receipt(request, 7, w.provider, 1),
+                           w.receipt(request, 7, w.provider, 2), w.other),
+            w.other);
+  r.run(w.sign(protocol::Stake{w.provider.address, 9'000'001, 72}, w.provider));
+  const auto fourth = r.run(w.open_lease(2'000'000));
+  auto dear = w.leaf(fourth, 1, 9);
+  ++dear.receipt.message.amount;
+  dear.receipt = w.sign(dear.receipt.message, w.provider);
+  committed(w.dispute(fourth, dear, w.other, 100'000), w.other);
+  return r.text(
+      "a provider that does not move, a second challenger that was slower, an equivocation, a "
+      "wrong amount");
 }
 
 // Whoever has only the file gets the same states.
 void replay(const std::string& text) {
   const auto document = *json::parse(text);
   const auto& o = document.as_object();
-  auto state = *genesis(*ledger_info_from_json(**json::get_object(o, "info")));
+  const ToyReferee referee;
+  auto state = *genesis(*ledger_info_from_json(**json::get_object(o, "info")), referee);
   EXPECT_EQ(to_hex(state.totals.state), *json::get_string(o, "genesis"));
   for (const auto& v : **json::get_array(o, "steps")) {
     const auto& step = v.as_object();
@@ -175,7 +195,7 @@ TEST(ViewJson, ComesBackAsItWas) {
   const std::vector<ClaimLeaf> leaves{w.leaf(lease, 1, 1'000)};
   ASSERT_TRUE(w.run(w.claim(lease, leaves, w.provider)));
   ASSERT_TRUE(w.run(w.sign(Unbond{w.provider.address, 1'000'000, 7}, w.provider)));
-  const auto dispute = w.run(w.dispute(lease, leaves[0], w.other, 100'000));
+  const auto dispute = w.run(w.committed(w.dispute(lease, leaves[0], w.other, 100'000), w.other));
   ASSERT_TRUE(dispute);
   const auto same = [](const auto& view, auto read) {
     const auto o = market::to_json(view);

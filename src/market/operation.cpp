@@ -7,10 +7,11 @@ namespace {
 
 // In the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = {
-    "deposit",       "withdraw",           "transfer", "stake",  "unbond",
-    "release",       "open_lease",         "top_up",   "settle", "claim",
-    "contest_claim", "open_claim",         "finalize", "close",  "file_dispute",
-    "verdict",       "report_equivocation"};
+    "deposit",      "withdraw", "transfer",           "stake",
+    "unbond",       "release",  "open_lease",         "top_up",
+    "settle",       "claim",    "contest_claim",      "open_claim",
+    "finalize",     "close",    "commit_dispute",     "file_dispute",
+    "dispute_move", "timeout",  "report_equivocation"};
 
 // A statement says which of the two it is: {"kind": "receipt", "message": …, "signature": …}.
 struct StatementBox {
@@ -49,6 +50,18 @@ Status decode(const json::value& v, StatementBox& out) {
   return fail(Errc::invalid, "a statement is a 'receipt' or a 'progress', not '{}'", kind);
 }
 
+// A proof, which may have no bytes, or null.
+struct ProofBox {
+  std::optional<Bytes> value;
+};
+json::value encode(const ProofBox& box) {
+  return box.value ? protocol::encode(*box.value) : json::value(nullptr);
+}
+Status decode(const json::value& v, ProofBox& out) {
+  out.value.reset();
+  return v.is_null() ? Status() : protocol::decode(v, out.value.emplace());
+}
+
 // One list of members per operation, for both directions.
 template <class V, class M>
 void own(V& v, Signed<M>& message) {
@@ -80,6 +93,16 @@ void members(V& v, FileDispute& op) {
   own(v, op.dispute);
   members(v, op.evidence);
   v("execution", op.execution);
+  v("program", op.program);
+  v("transcript", op.transcript);
+  ProofBox proof{std::move(op.finish)};
+  v("finish", proof);
+  op.finish = std::move(proof.value);
+}
+template <class V>
+void members(V& v, DisputeMove& op) {
+  own(v, op.move);
+  v("payload", op.payload);
 }
 template <class V>
 void members(V& v, ContestClaim& op) {
@@ -123,6 +146,7 @@ struct Id {
   }
   Hash operator()(const OpenLease& op) const { return (*this)(op.lease); }
   Hash operator()(const FileDispute& op) const { return (*this)(op.dispute); }
+  Hash operator()(const DisputeMove& op) const { return (*this)(op.move); }
   Hash operator()(const ContestClaim& op) const { return (*this)(op.dispute); }
   Hash operator()(const OpenClaim& op) const { return (*this)(op.answer); }
   Hash operator()(const ReportEquivocation& op) const { return (*this)(op.report); }
@@ -146,6 +170,22 @@ Status decode(const json::value& v, ClaimLeaf& out) {
   return read.finish();
 }
 
+json::value encode(const SignedMove& move) {
+  json::object out;
+  protocol::FieldWriter write{out};
+  write("payload", move.payload);
+  write("signature", move.signature);
+  return out;
+}
+
+Status decode(const json::value& v, SignedMove& out) {
+  TRY(const json::object* o, json::as_object(v, "a move"));
+  protocol::FieldReader read(*o, "a move");
+  read("payload", out.payload);
+  read("signature", out.signature);
+  return read.finish();
+}
+
 std::string_view kind_of(const Operation& operation) { return kKinds[operation.index()]; }
 
 Hash operation_id(const Domain& domain, const Operation& operation) {
@@ -164,22 +204,6 @@ json::object to_json(const Operation& operation) {
 Result<Operation> operation_from_json(const json::object& o) {
   TRY(const std::string kind, json::get_string(o, "kind"));
   return read_kind(o, kind);
-}
-
-json::object to_json(const Evidence& evidence) {
-  json::object out;
-  protocol::FieldWriter write{out};
-  auto copy = evidence;
-  members(write, copy);
-  return out;
-}
-
-Result<Evidence> evidence_from_json(const json::object& o) {
-  Evidence evidence;
-  protocol::FieldReader read(o, "evidence");
-  members(read, evidence);
-  CHECK_OK(read.finish());
-  return evidence;
 }
 
 Hash statement_id(const Domain& domain, const Statement& s) {

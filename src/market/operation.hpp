@@ -4,6 +4,7 @@
 // the order written here. An operation's id is the digest of its own message (never of an
 // attachment), so submitting the same message again is the same operation.
 #pragma once
+#include <optional>
 #include <variant>
 
 #include "protocol/typed.hpp"
@@ -29,12 +30,31 @@ struct Evidence {
   Statement statement;
 };
 
-// "This receipt is not what the execution gives." The opening goes to the referee beside this
-// operation (Settlement::file_dispute) and never into the ledger's log.
+// A move as it stands in a transcript. What its signature is over follows from its place there
+// (spec/dispute.md section 6).
+struct SignedMove {
+  Bytes payload;
+  protocol::Signature signature;
+};
+inline constexpr std::size_t kMovesMax = 64;           // of one dispute; games end before
+inline constexpr std::size_t kPayloadMax = 16 * 1024;  // of one move, or a proof
+inline constexpr std::size_t kProgramBytesMax = 4 * 1024;
+
+// "This receipt is not what the execution gives." Committed to before (CommitDispute).
 struct FileDispute {
   Signed<protocol::Dispute> dispute;  // subject: digest of the statement
   Evidence evidence;
-  protocol::ExecutionId execution;  // its struct hash is in lease and request
+  protocol::ExecutionId execution;     // its struct hash is in lease and request
+  Bytes program;                       // hashes to execution.program_hash
+  std::vector<SignedMove> transcript;  // what was played before the ledger was asked; may be empty
+  // Instead of a game, a proof that needs none: how the answer ends, what it answers.
+  std::optional<Bytes> finish;
+};
+
+// The next move, where the transcript ended. By the side whose turn it is, sent by anyone.
+struct DisputeMove {
+  Signed<protocol::Move> move;
+  Bytes payload;
 };
 
 // "Show the receipts behind this claim": subject is the digest of the pending claim. Buyer only.
@@ -67,8 +87,8 @@ using Operation =
                  Signed<protocol::Stake>, Signed<protocol::Unbond>, Signed<protocol::Release>,
                  OpenLease, Signed<protocol::TopUp>, Signed<protocol::Settlement>,
                  Signed<protocol::Claim>, ContestClaim, OpenClaim, Signed<protocol::Finalize>,
-                 Signed<protocol::Close>, FileDispute, Signed<protocol::Verdict>,
-                 ReportEquivocation>;
+                 Signed<protocol::Close>, Signed<protocol::CommitDispute>, FileDispute, DisputeMove,
+                 Signed<protocol::Timeout>, ReportEquivocation>;
 
 // "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation".
 std::string_view kind_of(const Operation& operation);
@@ -79,12 +99,11 @@ json::object to_json(const Operation& operation);
 // Errors name the member. Checks shape only; signatures and rules are the ledger's business.
 Result<Operation> operation_from_json(const json::object& o);
 
-json::object to_json(const Evidence& evidence);
-Result<Evidence> evidence_from_json(const json::object& o);
-
-// For lists of leaves inside JSON.
+// For lists inside JSON.
 json::value encode(const ClaimLeaf& leaf);
 Status decode(const json::value& v, ClaimLeaf& out);
+json::value encode(const SignedMove& move);
+Status decode(const json::value& v, SignedMove& out);
 
 // Digest of the signed statement, and the fields both kinds share.
 Hash statement_id(const Domain& domain, const Statement& statement);

@@ -1,31 +1,46 @@
-// Who decides a dispute about a receipt. In this version the ledger's host re-executes the whole
-// trace (services/market) and is trusted for it; bisection to one step replaces that.
+// Who decides a dispute about a statement: a game of moves that ends in one step executed from
+// proofs (spec/dispute.md). Declared here, implemented by settle/dispute_referee. Pure: what it
+// says follows from its arguments, everywhere and for ever; the ledger's log is replayed with it.
 #pragma once
 #include "market/operation.hpp"
-#include "protocol/files.hpp"
 
 namespace assay::market {
 
-// Already checked by the ledger: signatures, lease, execution id, subject, amount.
-struct DisputeEvidence {
+// Everything a dispute is decided from, beside its moves. Already checked by the ledger: signatures
+// of lease, request and statement, that they belong together, and that `program` is what the
+// execution id names.
+struct DisputeCase {
   Domain domain;
+  Hash dispute{};  // its id: digest of the challenger's message
+  Address challenger{};
   protocol::Lease lease;
   protocol::Request request;
-  std::variant<protocol::Receipt, protocol::Progress> statement;
+  Statement statement;
   protocol::ExecutionId execution;
-  protocol::Opening opening;
+  Bytes program;
 };
 
-struct Judgement {
+enum class Turn : std::uint32_t { provider = 0, challenger = 1, over = 2 };
+
+struct GameStatus {
+  Turn turn = Turn::provider;
+  // Once over: provider_right, provider_wrong or invalid_model.
   protocol::Outcome outcome = protocol::Outcome::not_judged;
-  std::string reason;  // one line; names the first differing position if any
+  std::string reason;  // once over: one line; position, leaf, op, element, both values
+  Hash state{};        // of spec/dispute.md section 6, after the last move
+  std::uint32_t moves = 0, rounds = 0;  // a round: the provider reveals, the challenger chooses
 };
 
 struct Referee {
   virtual ~Referee() = default;
-  // Errors are about the referee itself (disk, memory). An opening that does not belong to the
-  // request, or a model it does not have, is the outcome not_judged.
-  virtual Result<Judgement> judge(const DisputeEvidence& evidence) = 0;
+  // The game after these moves, the provider's first; each signature is checked. Errors name the
+  // first move that is none (spec/dispute.md section 4: refused, the clock runs on), or say why the
+  // statement has no game.
+  virtual Result<GameStatus> replay(const DisputeCase& about,
+                                    std::span<const SignedMove> moves) const = 0;
+  // The dispute without a game: how the answer ends, and what it answers, from the challenger's
+  // openings alone (they may be empty). Always over. Errors: a proof that does not open.
+  virtual Result<GameStatus> judge_finish(const DisputeCase& about, ByteView proof) const = 0;
 };
 
 }  // namespace assay::market

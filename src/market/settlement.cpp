@@ -13,6 +13,11 @@ Status check(const Parameters& p) {
   if (p.window_min_s == 0 || p.window_min_s > p.window_max_s)
     return fail(Errc::invalid, "challenge windows [{}, {}] s are empty", p.window_min_s,
                 p.window_max_s);
+  if (p.move_s == 0) return fail(Errc::invalid, "a move must have at least 1 s");
+  // To answer a contest, or to replay before one can dispute, takes what a move takes.
+  if (p.window_min_s < p.move_s)
+    return fail(Errc::invalid, "windows of {} s are shorter than the {} s of one move",
+                p.window_min_s, p.move_s);
   if (p.unbonding_s < p.window_max_s)
     return fail(Errc::invalid, "unbonding {} s is shorter than the longest challenge window {} s",
                 p.unbonding_s, p.window_max_s);
@@ -54,6 +59,20 @@ std::string_view to_string(protocol::Outcome outcome) {
       return "provider_wrong";
     case protocol::Outcome::not_judged:
       return "not_judged";
+    case protocol::Outcome::invalid_model:
+      return "invalid_model";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Turn turn) {
+  switch (turn) {
+    case Turn::provider:
+      return "provider";
+    case Turn::challenger:
+      return "challenger";
+    case Turn::over:
+      return "over";
   }
   return "unknown";
 }

@@ -1,17 +1,16 @@
 // What provider, gateway and command line need of a ledger, wherever it is hosted. Declared here,
 // implemented by settle/embedded (in the host's process) and settle/remote (over HTTP).
 //
-// Trust: an embedded ledger's host keeps custody and is trusted for liveness and for verdicts (it
-// re-executes the whole trace in this version). Everything else is signed and can be replayed from
-// the published log (`assay ledger verify`).
+// Trust: an embedded ledger's host keeps custody and is trusted for liveness. Everything else is
+// signed or follows from what is, disputes included, and can be replayed from the published log
+// (`assay ledger verify`).
 //
 // Errors: refused (a rule said no, with the two numbers), not_found, conflict (stale), mismatch
 // (a signature or hash), unavailable (host not reachable: retry with the same operation), invalid.
 #pragma once
 #include <optional>
 
-#include "market/operation.hpp"
-#include "protocol/files.hpp"
+#include "market/referee.hpp"
 
 namespace assay::market {
 
@@ -21,10 +20,13 @@ struct Parameters {
   std::uint64_t window_min_s = 3600;  // challenge window a lease may ask for
   std::uint64_t window_max_s = 7 * 86400;
   std::uint64_t lease_max_s = 30 * 86400;  // expiry ≤ opening + this
-  Micros stake_min = 1'000'000;            // to be leased from at all
-  Micros dispute_bond = 100'000;           // smallest bond
-  Micros reward_max = 1'000'000;           // most a challenger gains by one conviction
-  std::uint32_t burned_bps = 5000;         // share of a slash that is burned; at least 5000
+  // To make one move of a dispute: at least 10 × the longest honest recompute (one prefill of the
+  // largest context leased here) plus an allowance for an outage. Windows are no shorter.
+  std::uint64_t move_s = 3600;
+  Micros stake_min = 1'000'000;     // to be leased from at all
+  Micros dispute_bond = 100'000;    // smallest bond
+  Micros reward_max = 1'000'000;    // most a challenger gains by one conviction
+  std::uint32_t burned_bps = 5000;  // share of a slash that is burned; at least 5000
   bool operator==(const Parameters&) const = default;
 };
 // invalid unless every rule above can hold (burn ≥ half, unbonding ≥ window_max, …).
@@ -32,7 +34,7 @@ Status check(const Parameters& parameters);
 
 struct LedgerInfo {
   Domain domain;
-  Address host{};  // signs deposits and verdicts
+  Address host{};  // signs deposits
   Parameters parameters;
 };
 
@@ -50,7 +52,8 @@ struct AccountView {
   Micros exposure = 0;        // unpaid escrow of open leases where it is the provider
   Micros exposure_limit = 0;  // factor × stake; 0 when stake is under stake_min
   std::uint32_t convictions = 0;
-  Micros slashed = 0;  // over its life
+  Micros slashed = 0;               // over its life
+  std::vector<Hash> open_disputes;  // about statements this account signed as a provider
 };
 
 enum class LeaseState : std::uint32_t { open = 0, closed = 1, convicted = 2 };
@@ -92,7 +95,12 @@ struct DisputeView {
   std::uint64_t filed = 0;
   DisputeState state = DisputeState::open;
   protocol::Outcome outcome = protocol::Outcome::not_judged;  // once decided
-  std::string reason;
+  std::string reason;  // for people: not part of the ledger's state hash
+  // While open: who must act before `due`. A contest waits for the provider, a game for either.
+  Turn turn = Turn::over;
+  std::uint64_t due = 0;    // Unix seconds; 0 once decided
+  std::uint32_t moves = 0;  // of the game so far, and the hash over them
+  Hash game{};
   // What a conviction did; slashed = burned + refunded from the slash + reward.
   Micros slashed = 0, burned = 0, made_whole = 0, reward = 0;
   Micros escrow_refunded = 0;
@@ -123,10 +131,9 @@ struct Settlement {
   virtual Result<Totals> totals() = 0;
   // Success means durable. Safe to repeat: the first outcome comes back with already = true.
   virtual Result<Applied> submit(const Operation& operation) = 0;
-  // A FileDispute with what the referee needs. Returns when the dispute is on the ledger; the
-  // verdict is the next operation about it: poll dispute().
-  virtual Result<Applied> file_dispute(const FileDispute& operation,
-                                       const protocol::Opening& opening) = 0;
+  // An open dispute about a statement as it was filed, its transcript grown by the moves since.
+  // not_found once it is decided: then the log has them.
+  virtual Result<FileDispute> game(const Hash& dispute) = 0;
 };
 
 json::object to_json(const Parameters& v);
@@ -144,8 +151,10 @@ Result<DisputeView> dispute_view_from_json(const json::object& o);
 Result<Totals> totals_from_json(const json::object& o);
 Result<Applied> applied_from_json(const json::object& o);
 
-// "open" / "closed" / "convicted"; "provider_right" / "provider_wrong" / "not_judged".
+// "open" / "closed" / "convicted"; "provider_right" / "provider_wrong" / "not_judged" /
+// "invalid_model"; "provider" / "challenger" / "over".
 std::string_view to_string(LeaseState state);
 std::string_view to_string(protocol::Outcome outcome);
+std::string_view to_string(Turn turn);
 
 }  // namespace assay::market

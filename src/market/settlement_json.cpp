@@ -34,6 +34,7 @@ void members(V& v, T& s)
   v("window_min_s", s.window_min_s);
   v("window_max_s", s.window_max_s);
   v("lease_max_s", s.lease_max_s);
+  v("move_s", s.move_s);
   v("stake_min", s.stake_min);
   v("dispute_bond", s.dispute_bond);
   v("reward_max", s.reward_max);
@@ -51,6 +52,7 @@ void members(V& v, T& s)
   v("exposure_limit", s.exposure_limit);
   v("convictions", s.convictions);
   v("slashed", s.slashed);
+  v("open_disputes", s.open_disputes);
 }
 template <class V, class T>
 void members(V& v, T& s)
@@ -94,7 +96,7 @@ void members(V& v, T& s, std::string& state)
   v("open_disputes", s.open_disputes);
 }
 template <class V, class T>
-void members(V& v, T& s, std::string& state, std::string& outcome)
+void members(V& v, T& s, std::string& state, std::string& outcome, std::string& turn)
   requires std::same_as<std::remove_const_t<T>, DisputeView>
 {
   v("id", s.id);
@@ -108,6 +110,10 @@ void members(V& v, T& s, std::string& state, std::string& outcome)
   v("state", state);
   v("outcome", outcome);
   v("reason", s.reason);
+  v("turn", turn);
+  v("due", s.due);
+  v("moves", s.moves);
+  v("game", s.game);
   v("slashed", s.slashed);
   v("burned", s.burned);
   v("made_whole", s.made_whole);
@@ -210,28 +216,30 @@ json::object to_json(const DisputeView& v) {
   json::object out;
   protocol::FieldWriter writer{out};
   std::string state = v.state == DisputeState::open ? "open" : "decided";
-  std::string outcome(to_string(v.outcome));
-  members(writer, v, state, outcome);
+  std::string outcome(to_string(v.outcome)), turn(to_string(v.turn));
+  members(writer, v, state, outcome, turn);
   return out;
 }
 
 Result<DisputeView> dispute_view_from_json(const json::object& o) {
   using protocol::Outcome;
   DisputeView v;
-  std::string state, outcome;
+  std::string state, outcome, turn;
   protocol::FieldReader reader(o, "a dispute");
-  members(reader, v, state, outcome);
+  members(reader, v, state, outcome, turn);
   CHECK_OK(reader.finish());
   if (state != "open" && state != "decided")
     return fail(Errc::invalid, "unknown dispute state '{}'", state);
   v.state = state == "open" ? DisputeState::open : DisputeState::decided;
-  for (const auto candidate :
-       {Outcome::provider_right, Outcome::provider_wrong, Outcome::not_judged})
-    if (to_string(candidate) == outcome) {
-      v.outcome = candidate;
-      return v;
-    }
-  return fail(Errc::invalid, "unknown outcome '{}'", outcome);
+  const auto find = [](const std::string& word, auto& out, auto... candidates) {
+    return ((to_string(candidates) == word && ((out = candidates), true)) || ...);
+  };
+  if (!find(turn, v.turn, Turn::provider, Turn::challenger, Turn::over))
+    return fail(Errc::invalid, "unknown turn '{}'", turn);
+  if (!find(outcome, v.outcome, Outcome::provider_right, Outcome::provider_wrong,
+            Outcome::not_judged, Outcome::invalid_model))
+    return fail(Errc::invalid, "unknown outcome '{}'", outcome);
+  return v;
 }
 
 }  // namespace assay::market

@@ -94,12 +94,12 @@ Result<Applied> RemoteLedger::submit(const Operation& operation) {
   return market::applied_from_json(o);
 }
 
-Result<Applied> RemoteLedger::file_dispute(const market::FileDispute& operation,
-                                           const protocol::Opening& opening) {
-  TRY(const json::value text, json::parse(protocol::to_text(opening)));
-  TRY(const auto o, post("/ledger/disputes", {{"operation", market::to_json(Operation(operation))},
-                                              {"opening", text}}));
-  return market::applied_from_json(o);
+Result<market::FileDispute> RemoteLedger::game(const Hash& dispute) {
+  TRY(const auto o, get("/ledger/disputes/" + to_hex(dispute) + "/game"));
+  TRY(auto operation, market::operation_from_json(o));
+  if (auto* filed = std::get_if<market::FileDispute>(&operation)) return std::move(*filed);
+  return fail(Errc::invalid, "market at {} answers with a {}, not a dispute", url_,
+              market::kind_of(operation));
 }
 
 Result<std::vector<Signed<Offer>>> RemoteLedger::offers() {

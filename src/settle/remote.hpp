@@ -4,10 +4,10 @@
 //   GET  /ledger/accounts/{address}   AccountView
 //   GET  /ledger/leases/{id}          LeaseView
 //   GET  /ledger/disputes/{id}        DisputeView
+//   GET  /ledger/disputes/{id}/game   file_dispute operation with every move so far; while open
 //   GET  /ledger/totals               Totals
 //   GET  /ledger/log?from=N           NDJSON, one row a line, complete as of the request
 //   POST /ledger/operations           operation → Applied
-//   POST /ledger/disputes             {"operation": {…}, "opening": {…}} → Applied
 //   GET  /board/offers                {"offers": [signed offer, …]}
 //   POST /board/offers                signed offer → {"published": true}
 // Refusals: {"error": {"message", "type", "code"}}; code is the Errc's name.
@@ -34,8 +34,7 @@ class RemoteLedger : public market::Settlement, public market::Board {
   Result<market::DisputeView> dispute(const Hash& id) override;
   Result<market::Totals> totals() override;
   Result<market::Applied> submit(const market::Operation& operation) override;
-  Result<market::Applied> file_dispute(const market::FileDispute& operation,
-                                       const protocol::Opening& opening) override;
+  Result<market::FileDispute> game(const Hash& dispute) override;
 
   Result<std::vector<market::Signed<market::Offer>>> offers() override;
   Status publish(const market::Signed<market::Offer>& offer) override;

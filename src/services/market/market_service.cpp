@@ -40,27 +40,7 @@ Result<Hash> id_of(const HttpRequest& request) {
 Result<market::Applied> post_operation(settle::EmbeddedLedger& ledger, const HttpRequest& request) {
   TRY(const auto body, body_of(request));
   TRY(const auto operation, market::operation_from_json(body));
-  if (std::holds_alternative<market::FileDispute>(operation))
-    return fail(Errc::invalid,
-                "a dispute needs its opening: post both to /ledger/disputes instead");
   return ledger.submit(operation);
-}
-
-Result<market::Applied> post_dispute(settle::EmbeddedLedger& ledger, Judge& judge,
-                                     const HttpRequest& request) {
-  TRY(const auto body, body_of(request));
-  TRY(const json::object* member, json::get_object(body, "operation"));
-  TRY(auto operation, market::operation_from_json(*member));
-  auto* filed = std::get_if<market::FileDispute>(&operation);
-  if (filed == nullptr)
-    return fail(Errc::invalid, "'operation' must be of kind file_dispute, not {}",
-                market::kind_of(operation));
-  TRY(const json::object* opening_json, json::get_object(body, "opening"));
-  TRY(auto opening, protocol::opening_from_text(json::dump(*opening_json)));
-  TRY(const auto applied, ledger.file_dispute(*filed, opening));
-  // Sent again: the first copy is with the judge, or its verdict is on the ledger.
-  if (!applied.already) judge.add({applied.id, std::move(*filed), std::move(opening)});
-  return applied;
 }
 
 void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpResponse& response) {
@@ -110,10 +90,6 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
   fresh.parameters = options.parameters;
   TRY(service->ledger_,
       settle::EmbeddedLedger::open(options.data_dir + "/ledger.db", fresh, clock));
-  service->referee_ =
-      std::make_unique<ReplayReferee>(options.models_dir, options.referee_threads, clock);
-  TRY(service->judge_, Judge::start(*service->ledger_, *service->referee_, host_key));
-
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
@@ -127,7 +103,6 @@ MarketService::~MarketService() { stop(); }
 void MarketService::stop() {
   if (server_) server_->stop();
   server_.reset();
-  judge_.reset();
 }
 
 std::string MarketService::url() const { return server_->url(); }
@@ -168,14 +143,18 @@ io::HttpHandler MarketService::routes() {
     answer(response,
            id ? ledger.dispute(*id) : Result<market::DisputeView>(std::unexpected(id.error())));
   });
+  router.get("/ledger/disputes/{id}/game", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    const auto filed =
+        id ? ledger.game(*id) : Result<market::FileDispute>(std::unexpected(id.error()));
+    answer(response,
+           filed ? Result<Operation>(*filed) : Result<Operation>(std::unexpected(filed.error())));
+  });
   router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
     send_log(ledger, request, response);
   });
   router.post("/ledger/operations", [&ledger](HttpRequest& request, HttpResponse& response) {
     answer(response, post_operation(ledger, request));
-  });
-  router.post("/ledger/disputes", [this](HttpRequest& request, HttpResponse& response) {
-    answer(response, post_dispute(*ledger_, *judge_, request));
   });
   router.get("/board/offers", [this](HttpRequest&, HttpResponse& response) {
     prune();

@@ -5,8 +5,7 @@
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
-#include "services/market/judge.hpp"
-#include "services/market/replay_referee.hpp"
+#include "settle/embedded/embedded_ledger.hpp"
 
 namespace assay::services {
 
@@ -14,9 +13,7 @@ struct MarketOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;         // 0: any free one
   std::string data_dir;           // made when missing; one process at a time
-  std::string models_dir;         // the referee's GGUF files; empty: disputes are not judged
   market::Parameters parameters;  // of a new ledger; an old one keeps its own
-  unsigned referee_threads = 1;
 };
 
 class MarketService {
@@ -31,7 +28,7 @@ class MarketService {
 
   std::string url() const;
   settle::EmbeddedLedger& ledger() { return *ledger_; }
-  // Ends requests first, then the judge, then the writer.
+  // Ends requests first, then the writer.
   void stop();
 
  private:
@@ -41,8 +38,6 @@ class MarketService {
 
   io::FileLock lock_;
   std::unique_ptr<settle::EmbeddedLedger> ledger_;
-  std::unique_ptr<ReplayReferee> referee_;
-  std::unique_ptr<Judge> judge_;
   std::unique_ptr<io::HttpServer> server_;
   std::atomic<std::int64_t> pruned_at_{0};
   const Clock* clock_ = nullptr;

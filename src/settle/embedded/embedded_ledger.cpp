@@ -14,36 +14,6 @@ using market::Signed;
 
 namespace {
 
-Result<json::value> parse_row(std::string_view text, std::string_view what) {
-  auto v = json::parse(text, kRowBytesMax);
-  if (!v) return fail_in(what, v.error());
-  return v;
-}
-
-Status save_opening(io::Database& database, const Hash& dispute,
-                    const market::FileDispute& operation, const protocol::Opening& opening) {
-  const json::object body{{"operation", market::to_json(Operation(operation))},
-                          {"opening", protocol::to_text(opening)}};
-  TRY(auto insert,
-      database.prepare("INSERT OR REPLACE INTO openings (dispute, body) VALUES (?, ?)"));
-  return insert.bind_all(ByteView(dispute), std::string_view(json::dump(body))).run();
-}
-
-Result<PendingDispute> read_opening(const io::Statement& row) {
-  PendingDispute out;
-  TRY(out.id, row.column_hash(0));
-  TRY(const auto v, parse_row(row.column_text(1), "a stored opening"));
-  TRY(const json::object* o, json::as_object(v, "a stored opening"));
-  TRY(const json::object* operation, json::get_object(*o, "operation"));
-  TRY(auto parsed, market::operation_from_json(*operation));
-  const auto* filed = std::get_if<market::FileDispute>(&parsed);
-  if (filed == nullptr) return fail(Errc::mismatch, "a stored opening without its dispute");
-  out.operation = *filed;
-  TRY(const std::string text, json::get_string(*o, "opening"));
-  TRY(out.opening, protocol::opening_from_text(text));
-  return out;
-}
-
 // Offers that were valid once and have not ended. One that no longer reads is dropped: its provider
 // publishes again within minutes.
 Result<market::OfferBook> load_offers(io::Database& database, const protocol::Domain& domain,
@@ -64,10 +34,9 @@ Result<market::OfferBook> load_offers(io::Database& database, const protocol::Do
 
 Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::string& path,
                                                              const market::LedgerInfo& fresh,
-                                                             const Clock& clock) {
+                                                             const Clock& clock,
+                                                             const market::Referee& referee) {
   TRY(auto database, io::Database::open(path, io::OpenMode::create));
-  // A forgotten opening is somebody's prompt: its bytes go too.
-  CHECK_OK(database->exec("PRAGMA secure_delete = ON"));
   auto info = read_info(*database);
   if (!info && info.error().code == Errc::not_found) {
     CHECK_OK(market::check(fresh.parameters));
@@ -78,7 +47,7 @@ Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::string& 
   if (info->host != fresh.host)
     return fail(Errc::conflict, "{} belongs to host {}, this key is {}: start with the same key",
                 path, info->host.to_string(), fresh.host.to_string());
-  TRY(auto replay, LogReplay::start(*info));
+  TRY(auto replay, LogReplay::start(*info, referee));
   CHECK_OK(each_row(*database, 1, [&](const LogRow& row) { return replay.add(row); }));
   CHECK_OK(replay.finish());
   TRY(auto book, load_offers(*database, info->domain, static_cast<std::uint64_t>(clock.now_s())));
@@ -116,17 +85,12 @@ Result<market::Totals> EmbeddedLedger::totals() {
   return state_.totals;
 }
 
+Result<market::FileDispute> EmbeddedLedger::game(const Hash& dispute) {
+  const std::shared_lock lock(guard_);
+  return market::game_view(state_, dispute);
+}
+
 Result<Applied> EmbeddedLedger::submit(const Operation& operation) {
-  return append(operation, nullptr);
-}
-
-Result<Applied> EmbeddedLedger::file_dispute(const market::FileDispute& operation,
-                                             const protocol::Opening& opening) {
-  return append(Operation(operation), &opening);
-}
-
-Result<Applied> EmbeddedLedger::append(const Operation& operation,
-                                       const protocol::Opening* opening) {
   Result<Applied> applied = fail(Errc::internal, "not applied");
   market::Undo undo;
   bool changed = false;
@@ -147,18 +111,7 @@ Result<Applied> EmbeddedLedger::append(const Operation& operation,
     row.body = json::dump(market::to_json(operation));
     row.hash = row_hash(row);
     head_ = row.hash;
-    CHECK_OK(insert_row(database, row));
-    if (opening != nullptr) {
-      const auto& dispute = state_.disputes.at(row.id);
-      if (dispute.state == market::DisputeState::open)
-        CHECK_OK(
-            save_opening(database, row.id, std::get<market::FileDispute>(operation), *opening));
-    }
-    if (const auto* verdict = std::get_if<Signed<protocol::Verdict>>(&operation)) {
-      TRY(auto erase, database.prepare("DELETE FROM openings WHERE dispute = ?"));
-      CHECK_OK(erase.bind(1, ByteView(verdict->message.dispute)).run());
-    }
-    return {};
+    return insert_row(database, row);
   };
   job.undo = [&] {
     if (!changed) return;
@@ -219,18 +172,6 @@ Status EmbeddedLedger::prune_offers() {
     if (before) book_ = std::move(*before);
   };
   return writer_->run(std::move(job));
-}
-
-Result<std::vector<PendingDispute>> EmbeddedLedger::pending_disputes() {
-  TRY(auto database, io::Database::open(path_, io::OpenMode::read_only));
-  std::vector<PendingDispute> out;
-  TRY(auto select, database->prepare("SELECT dispute, body FROM openings ORDER BY dispute"));
-  for (;;) {
-    TRY(const bool more, select.step());
-    if (!more) return out;
-    TRY(auto pending, read_opening(select));
-    out.push_back(std::move(pending));
-  }
 }
 
 Status EmbeddedLedger::read_log(std::uint64_t from,

@@ -2,7 +2,8 @@
 // SQLite (WAL, synchronous=FULL, STRICT). The log of signed operations is the only truth on disk;
 // memory is rebuilt from it at start by replaying every signature and rule.
 //
-// Trust: whoever runs it keeps custody, decides what to take, and signs deposits and verdicts.
+// Trust: whoever runs it keeps custody, decides what to take, and signs deposits. Disputes it only
+// replays, as anybody can.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,26 +12,20 @@
 #include "base/clock.hpp"
 #include "market/board.hpp"
 #include "market/settlement.hpp"
+#include "settle/dispute_referee.hpp"
 #include "settle/embedded/group_writer.hpp"
 #include "settle/embedded/ledger_log.hpp"
 
 namespace assay::settle {
 
-// A dispute the referee has not answered, as it was filed.
-struct PendingDispute {
-  Hash id{};
-  market::FileDispute operation;
-  protocol::Opening opening;
-};
-
 class EmbeddedLedger : public market::Settlement, public market::Board {
  public:
-  // Opens the ledger at `path`, or makes a new one with `fresh` when there is none. `clock`
-  // outlives it. Errors: mismatch when the log does not replay; conflict when `fresh` names another
-  // host than the ledger's.
-  static Result<std::unique_ptr<EmbeddedLedger>> open(const std::string& path,
-                                                      const market::LedgerInfo& fresh,
-                                                      const Clock& clock);
+  // Opens the ledger at `path`, or makes a new one with `fresh` when there is none. `clock` and
+  // `referee` outlive it. Errors: mismatch when the log does not replay; conflict when `fresh`
+  // names another host than the ledger's.
+  static Result<std::unique_ptr<EmbeddedLedger>> open(
+      const std::string& path, const market::LedgerInfo& fresh, const Clock& clock,
+      const market::Referee& referee = dispute_referee());
 
   Result<market::LedgerInfo> info() override;
   Result<market::AccountView> account(const market::Address& address) override;
@@ -38,9 +33,7 @@ class EmbeddedLedger : public market::Settlement, public market::Board {
   Result<market::DisputeView> dispute(const Hash& id) override;
   Result<market::Totals> totals() override;
   Result<market::Applied> submit(const market::Operation& operation) override;
-  // The opening is kept until the verdict, beside the log, and then forgotten.
-  Result<market::Applied> file_dispute(const market::FileDispute& operation,
-                                       const protocol::Opening& opening) override;
+  Result<market::FileDispute> game(const Hash& dispute) override;
 
   // The board of offers, in the same file.
   Result<std::vector<market::Signed<market::Offer>>> offers() override;
@@ -48,8 +41,6 @@ class EmbeddedLedger : public market::Settlement, public market::Board {
   // Offers that ended leave memory and disk.
   Status prune_offers();
 
-  // What a host that was restarted still has to judge.
-  Result<std::vector<PendingDispute>> pending_disputes();
   // Durable rows of the log from `from` on, until `take` returns an error.
   Status read_log(std::uint64_t from, const std::function<Status(const LogRow&)>& take);
 
@@ -62,8 +53,6 @@ class EmbeddedLedger : public market::Settlement, public market::Board {
         book_(std::move(book)),
         head_(head) {}
   std::uint64_t now() const;
-  Result<market::Applied> append(const market::Operation& operation,
-                                 const protocol::Opening* opening);
 
   std::string path_;
   const Clock& clock_;

@@ -6,7 +6,7 @@
 namespace assay::settle {
 namespace {
 
-constexpr std::string_view kFormat = "assay-ledger/0";
+constexpr std::string_view kFormat = "assay-ledger/1";
 
 std::string hex(const Hash& h) { return to_hex(h); }
 
@@ -48,8 +48,8 @@ Result<LogRow> log_row_from_line(std::string_view line) {
   return row;
 }
 
-Result<LogReplay> LogReplay::start(const market::LedgerInfo& info) {
-  TRY(auto state, market::genesis(info));
+Result<LogReplay> LogReplay::start(const market::LedgerInfo& info, const market::Referee& referee) {
+  TRY(auto state, market::genesis(info, referee));
   return LogReplay(std::move(state));
 }
 
@@ -126,9 +126,6 @@ Status create_tables(io::Database& database, const market::LedgerInfo& info) {
       hash BLOB NOT NULL CHECK (length(hash) = 32),
       state BLOB NOT NULL CHECK (length(state) = 32),
       body TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS openings (
-      dispute BLOB PRIMARY KEY CHECK (length(dispute) = 32),
-      body TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS offers (
       provider BLOB PRIMARY KEY CHECK (length(provider) = 20),
       body TEXT NOT NULL) STRICT, WITHOUT ROWID;

@@ -10,10 +10,11 @@
 #pragma once
 #include "io/sqlite.hpp"
 #include "market/ledger.hpp"
+#include "settle/dispute_referee.hpp"
 
 namespace assay::settle {
 
-// Longest operation or stored opening that is read back: well above anything the host accepts
+// Longest operation that is read back: well above anything the host accepts
 // (32 MiB of HTTP body), so that what was accepted can always be replayed.
 inline constexpr std::size_t kRowBytesMax = 128u << 20;
 
@@ -29,10 +30,12 @@ Hash row_hash(const LogRow& row);
 std::string to_line(const LogRow& row);
 Result<LogRow> log_row_from_line(std::string_view line);
 
-// Replays rows from genesis; add() says what is wrong with the first bad one.
+// Replays rows from genesis, disputes included; add() says what is wrong with the first bad one.
 class LogReplay {
  public:
-  static Result<LogReplay> start(const market::LedgerInfo& info);
+  // `referee` outlives it.
+  static Result<LogReplay> start(const market::LedgerInfo& info,
+                                 const market::Referee& referee = dispute_referee());
   // Chain, id, canonical body, signatures and rules, state hash, conservation.
   Status add(const LogRow& row);
   // Counts every record again; mismatch when the running totals are wrong.

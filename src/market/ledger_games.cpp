@@ -1,0 +1,159 @@
+// Moves and deadlines of open disputes, and how a dispute ends.
+#include <algorithm>
+
+#include "crypto/sha256.hpp"
+#include "market/ledger_step.hpp"
+
+namespace assay::market {
+
+using protocol::check_signature;
+using protocol::Outcome;
+
+namespace {
+
+__extension__ using Wide = __int128;
+
+// Stake, escrow and claim after a statement of `amount` was found wrong. The receipt's money comes
+// back out of the slash as far as it had been paid; what nobody may have is burned.
+void convict(Step& step, DisputeView& d) {
+  auto& lease = step.lease(d.lease);
+  const auto& terms = lease.view.terms;
+  const auto& p = step.parameters();
+
+  const auto& provider = step.read(terms.provider);
+  Micros pool = provider.stake;
+  for (const auto& u : provider.unbonding) pool += u.amount;
+  const auto burned_least =
+      static_cast<Micros>((static_cast<Wide>(pool) * p.burned_bps + 9999) / 10000);
+  const Micros rest = pool - burned_least;
+  d.made_whole = std::min({rest, d.amount, lease.view.paid - lease.made_whole});
+  d.reward = std::min(rest - d.made_whole, p.reward_max);
+  d.burned = pool - d.made_whole - d.reward;
+  d.slashed = pool;
+  d.escrow_refunded = lease.view.escrow;
+
+  step.slash(terms.provider, d.burned, terms.buyer, d.made_whole, d.challenger, d.reward);
+  ++step.account(terms.provider).convictions;
+  lease.made_whole += d.made_whole;
+  lease.convicted.insert(d.subject);
+  if (lease.view.state == LeaseState::open)
+    end_lease(step, d.lease, LeaseState::convicted, "the lease ended with a conviction");
+  lease.view.state = LeaseState::convicted;
+}
+
+struct Open {
+  const DisputeView* view;
+  const FileDispute* filed;
+  const LeaseRecord* lease;
+  bool convicted;  // meanwhile, by another dispute
+};
+
+Result<Open> open_game(const Step& step, const Hash& id) {
+  const auto it = step.state().disputes.find(id);
+  if (it == step.state().disputes.end())
+    return fail(Errc::not_found, "no such dispute on this ledger");
+  if (it->second.about_claim)
+    return fail(Errc::refused, "a contest has no moves: open the claim, or finalize it");
+  if (it->second.state != DisputeState::open)
+    return fail(Errc::conflict, "the dispute is decided already");
+  TRY(const LeaseRecord* lease, step.read_lease(it->second.lease));
+  return Open{&it->second, &step.state().games.at(id), lease,
+              lease->convicted.contains(it->second.subject)};
+}
+
+}  // namespace
+
+DisputeCase case_of(const Step& step, const protocol::Lease& terms, const Hash& id,
+                    const FileDispute& filed) {
+  return {.domain = step.domain(),
+          .dispute = id,
+          .challenger = filed.dispute.message.challenger,
+          .lease = terms,
+          .request = filed.evidence.request.message,
+          .statement = filed.evidence.statement,
+          .execution = filed.execution,
+          .program = filed.program};
+}
+
+void continue_game(Step& step, DisputeView& d, const GameStatus& status) {
+  d.turn = status.turn;
+  d.moves = status.moves;
+  d.game = status.state;
+  d.due = step.time() + step.parameters().move_s;
+}
+
+void decide(Step& step, const Hash& id, Outcome outcome, std::string reason) {
+  auto& d = step.dispute(id);
+  auto& lease = step.lease(d.lease).view;
+  std::erase(lease.open_disputes, id);
+  step.remove_game(id);
+  d.state = DisputeState::decided;
+  d.turn = Turn::over;
+  d.due = 0;
+  d.outcome = outcome;
+  d.reason = std::move(reason);
+  step.return_bond(outcome == Outcome::provider_right ? lease.terms.payout : d.challenger, d.bond);
+  if (outcome == Outcome::provider_wrong) convict(step, d);
+  if (outcome == Outcome::invalid_model && lease.state == LeaseState::open) {
+    d.escrow_refunded = lease.escrow;
+    end_lease(step, d.lease, LeaseState::closed, "the lease ended: its model is invalid");
+  }
+}
+
+Status on(Step& step, const DisputeMove& op) {
+  const auto& m = op.move.message;
+  TRY(const Open open, open_game(step, m.dispute));
+  if (open.convicted)
+    return fail(Errc::conflict,
+                "the receipt was convicted meanwhile: a timeout returns the bond at once");
+  const auto& d = *open.view;
+  if (m.number != d.moves)
+    return fail(Errc::conflict, "move {} does not fit: {} were made", m.number, d.moves);
+  if (m.state != d.game)
+    return fail(Errc::mismatch, "move {} follows another game than this one", m.number);
+  if (step.time() >= d.due)
+    return fail(Errc::refused, "the deadline of this move was {}, it is {}", d.due, step.time());
+  if (op.payload.size() > kPayloadMax)
+    return fail(Errc::invalid, "a move of {} bytes, at most {}", op.payload.size(), kPayloadMax);
+  if (m.payload != crypto::sha256(op.payload))
+    return fail(Errc::mismatch, "the move was signed for another payload than the one beside it");
+  const auto& terms = open.lease->view.terms;
+  CHECK_OK(check_signature(step.domain(), op.move,
+                           d.turn == Turn::provider ? terms.provider : d.challenger));
+  auto moves = open.filed->transcript;
+  moves.push_back({op.payload, op.move.signature});
+  const auto status =
+      step.state().referee->replay(case_of(step, terms, m.dispute, *open.filed), moves);
+  if (!status) return std::unexpected(status.error());
+
+  if (status->turn == Turn::over) {
+    auto& written = step.dispute(m.dispute);
+    written.moves = status->moves;
+    written.game = status->state;
+    decide(step, m.dispute, status->outcome, status->reason);
+    return {};
+  }
+  continue_game(step, step.dispute(m.dispute), *status);
+  step.game(m.dispute).transcript = std::move(moves);
+  return {};
+}
+
+Status on(Step& step, const Signed<protocol::Timeout>& op) {
+  const auto& m = op.message;
+  CHECK_OK(check_signature(step.domain(), op, m.account));
+  TRY(const Open open, open_game(step, m.dispute));
+  if (open.convicted) {
+    // Another challenger was quicker: the bond comes back, the provider is not convicted twice.
+    decide(step, m.dispute, Outcome::not_judged, "convicted already");
+    return {};
+  }
+  if (step.time() < open.view->due)
+    return fail(Errc::refused, "the {} has until {}, it is {}", to_string(open.view->turn),
+                open.view->due, step.time());
+  const bool provider = open.view->turn == Turn::provider;
+  decide(step, m.dispute, provider ? Outcome::provider_wrong : Outcome::provider_right,
+         fmt::format("the {} made no move in time", to_string(open.view->turn)));
+  return {};
+}
+
+}  // namespace assay::market
