@@ -45,6 +45,8 @@ Status DemoStory::open_market() {
   const std::string worse = models_ + "/tern-worse-q8_0.gguf";
   LocalMarketOptions options;
   options.data = folder_;
+  // Short, since a minute's market waits for nobody; hours on a real one.
+  options.market_flags = {"--move-deadline", "5"};
   options.models = models_;
   options.key_cost.n = 1u << 12;  // keys of a demo guard play money for a minute
   options.providers = {

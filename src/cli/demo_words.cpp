@@ -55,8 +55,10 @@ void DemoStory::tell_lie(const Asked& asked, const Audited& audit) const {
 void DemoStory::tell_verdict() const {
   if (!conviction_) return;
   const auto& d = *conviction_;
-  say(fmt::format("{} The buyer disputes; the ledger's referee re-executes and convicts.",
-                  bold("3.")));
+  say(fmt::format(
+      "{} The buyer disputes: {} must open what it signed, down to one step a referee executes.",
+      bold("3."), title(market_->name_of(*crypto::Address::parse(audits_.back().provider)))));
+  say(fmt::format("   {}", red(d.reason)));
   say(fmt::format("   {}'s stake of {} is slashed: {} burned, {} to the buyer for the challenge.",
                   title(market_->name_of(*crypto::Address::parse(audits_.back().provider))),
                   market::format_money(d.slashed), market::format_money(d.burned),

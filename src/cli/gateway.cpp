@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/kv_memory.hpp"
 #include "cli/signing_key.hpp"
 #include "io/log.hpp"
 #include "io/signals.hpp"
@@ -20,6 +21,7 @@ struct Options {
   KeyOptions key;
   std::string market, escrow = "1.00", max_price_in, max_price_out;
   double audit_rate = -1;
+  std::uint64_t kv_memory_mib = 0;
   bool verify_before_stream = false;
 };
 
@@ -39,6 +41,7 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   if (out.escrow <= 0) return fail(Errc::invalid, "--escrow must be more than nothing");
   CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
   CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
+  out.audit_kv_bytes = kv_memory_bytes(options.kv_memory_mib);
   if (options.audit_rate >= 0) out.audit_rate = options.audit_rate;
   if (options.verify_before_stream) out.delivery = services::Delivery::verify_before_stream;
   return out;
@@ -101,8 +104,12 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--audit-rate", o->audit_rate,
                    "share of receipts replayed, 0 to 1 (default: by price, stake and history)")
       ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--settle-hold", g.settle_hold_s,
+                   "seconds before a receipt that was not replayed is paid (default 60): longer "
+                   "than a replay and its dispute take");
   verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
       ->check(CLI::Range(1, 256));
+  add_kv_memory(verb, o->kv_memory_mib, " of an audit");
   verb->add_flag("--verify-before-stream", o->verify_before_stream,
                  "show nothing before its audit matched");
   context.json_flag(verb);

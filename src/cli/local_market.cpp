@@ -120,9 +120,15 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
   for (const auto& provider : options.providers) CHECK_OK(market.make_key(options, provider.name));
   if (interrupted()) return cancelled();
 
-  CHECK_OK(market.launch("ledger", {"market", "--data", market.party("ledger").data, "--key",
-                                    market.party("ledger").key_file, "--models", options.models,
-                                    "--port", std::to_string(options.market_port)}));
+  std::vector<std::string> ledger{"market",
+                                  "--data",
+                                  market.party("ledger").data,
+                                  "--key",
+                                  market.party("ledger").key_file,
+                                  "--port",
+                                  std::to_string(options.market_port)};
+  ledger.insert(ledger.end(), options.market_flags.begin(), options.market_flags.end());
+  CHECK_OK(market.launch("ledger", ledger));
   CHECK_OK(market.fund("buyer", options.buyer_funds));
   for (const auto& provider : options.providers)
     CHECK_OK(market.fund(provider.name, provider.stake));

@@ -25,7 +25,7 @@ struct LocalMarketOptions {
   std::uint16_t market_port = 0, gateway_port = 0;  // 0: free ones
   std::vector<LocalProvider> providers;
   std::string buyer_funds = "10.00";
-  std::vector<std::string> gateway_flags;
+  std::vector<std::string> market_flags, gateway_flags;
   crypto::ScryptCost key_cost;  // demo keys live for a minute and may be cheap
   unsigned threads = 1;         // engine threads per provider
 };

@@ -66,17 +66,13 @@ Result<int> run(const Context& context, Options options) {
 
 void add_market(CLI::App& app, Context& context) {
   auto* verb = context.verb(app, "market", "host a ledger (SQLite) and a board of offers over HTTP",
-                            "assay market --data ./market --port 8790 --models models");
+                            "assay market --data ./market --port 8790");
   const auto o = std::make_shared<Options>();
   auto& m = o->market;
   auto& p = m.parameters;
   verb->add_option("--data", m.data_dir, "folder of the ledger; made when missing")->required();
   verb->add_option("--address", m.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", m.port, "port (default: a free one)");
-  verb->add_option("--models", m.models_dir,
-                   "folder of GGUF files disputes are re-executed with; none: not judged");
-  verb->add_option("--threads", m.referee_threads, "engine threads of the referee (default 1)")
-      ->check(CLI::Range(1, 256));
   auto* key = add_key_options(verb, o->key, "the host's key, default DIR/host.key.json");
   verb->add_flag("--insecure-dev-key", o->dev_key, "host key without a secret passphrase")
       ->excludes(key);
@@ -97,6 +93,8 @@ void add_market(CLI::App& app, Context& context) {
   verb->add_option("--unbonding", p.unbonding_s, "unbonding time, s (default 604800)")
       ->group(fresh);
   verb->add_option("--lease-max", p.lease_max_s, "longest lease, s (default 2592000)")
+      ->group(fresh);
+  verb->add_option("--move-deadline", p.move_s, "time for one move of a dispute, s (default 3600)")
       ->group(fresh);
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run(context, *o); });

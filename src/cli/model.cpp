@@ -8,6 +8,8 @@
 #include "cli/model_file.hpp"
 #include "cli/model_verbs.hpp"
 #include "crypto/sha256.hpp"
+#include "protocol/states.hpp"
+#include "verify/layers_identity.hpp"
 
 namespace assay::cli {
 namespace {
@@ -114,6 +116,14 @@ void print_details(const ModelFile& m) {
                fmt::join(tensor->shape, " x "));
 }
 
+// What `assay audit --layers --tensors` reads.
+Result<int> print_tensors(const Context& context, const Options& options) {
+  TRY(const ModelFile m, ModelFile::open(options.file));
+  ThreadPool pool(thread_count(options.threads));
+  context.print(protocol::to_json(protocol::TensorsReply{verify::tensor_leaves(*m.model, pool)}));
+  return kOk;
+}
+
 Result<int> run(const Context& context, const Options& options, bool details) {
   TRY(const ModelFile m, ModelFile::open(options.file));
   ThreadPool pool(thread_count(options.threads));
@@ -145,6 +155,15 @@ void add_model(CLI::App& app, Context& context) {
   add("id", "the hashes a receipt names a model by", "assay model id models/tern-q8_0.gguf", false);
   add("inspect", "hashes, shapes, types, tokenizer and template",
       "assay model inspect models/tern-q8_0.gguf --json", true);
+  CLI::App* tensors =
+      context.verb(*model, "tensors", "the leaves of the weights root, as JSON, for sampled audits",
+                   "assay model tensors models/tern-q8_0.gguf > leaves.json");
+  const auto options = std::make_shared<Options>();
+  tensors->add_option("FILE", options->file, "the GGUF file")->required();
+  tensors->add_option("--threads", options->threads, "threads (default: all)")
+      ->check(CLI::Range(1, 1024));
+  context.json_flag(tensors);
+  context.on_run(tensors, [&context, options] { return print_tensors(context, *options); });
   add_model_template(*model, context);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
-#include "engine/kernels/self_check.hpp"
+#include "cli/kv_memory.hpp"
 #include "io/hardware.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
@@ -38,13 +38,6 @@ std::string hardware_text(const io::Hardware& hardware) {
   text += fmt::format(", {} threads", hardware.logical_cpus);
   for (const io::Gpu& gpu : hardware.gpus) text += ", " + gpu.name;
   return text;
-}
-
-// What is not said is a quarter of the memory: weights are mapped, and others live here too.
-std::uint64_t kv_memory_mib(const ProviderFlags& flags, const io::Hardware& hardware) {
-  constexpr std::uint64_t kUnknown = std::uint64_t{1} << 30;
-  if (flags.kv_memory_mib > 0) return flags.kv_memory_mib;
-  return std::max<std::uint64_t>(hardware.memory_bytes.value_or(kUnknown) / 4 >> 20, 64);
 }
 
 Result<services::ServedModel> served(const Offered& offered, const ProviderFlags& flags,
@@ -112,9 +105,7 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
       ->check(CLI::Range(1, 256));
   verb->add_option("--queue", s.queue, "requests that may wait beyond that (default 8)")
       ->check(CLI::Range(0, 4096));
-  verb->add_option("--kv-memory", flags.kv_memory_mib,
-                   "MiB for the KV caches of all models (default: a quarter of the memory)")
-      ->check(CLI::Range(1, 1 << 24));
+  add_kv_memory(verb, flags.kv_memory_mib, "s of all models");
   verb->add_flag("--no-prefix-cache", flags.no_prefix_cache,
                  "compute every prompt whole, even one this buyer has sent before");
   verb->add_option("--threads", flags.threads, "engine threads (default: all)")
@@ -152,14 +143,13 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   if (!flags.payout.empty()) {
     TRY(options.payout, crypto::Address::parse(flags.payout));
   }
-  fmt::print(stderr, "{}", engine::self_test_failures());
   const auto hardware = io::discover_hardware();
   options.hardware = hardware_text(hardware);
   if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)
     options.vram_mib = static_cast<std::uint32_t>(*hardware.gpus.front().vram_bytes >> 20);
   options.threads = thread_count(flags.threads);
   options.prefix_cache = !flags.no_prefix_cache;
-  const std::uint64_t kv_mib = kv_memory_mib(flags, hardware);
+  const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());
 
   settle::RemoteLedger ledger(flags.market);

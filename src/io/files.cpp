@@ -144,6 +144,19 @@ Status write_file_atomic(const std::string& path, ByteView content, unsigned mod
   return sync_directory(parent_of(path));
 }
 
+Status append_file(const std::string& path, ByteView content, unsigned mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, mode));
+  if (fd.get() < 0) return os_fail(errno, "open", path);
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd.get(), content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return os_fail(errno, "write", path);
+    content = content.subspan(static_cast<std::size_t>(n));
+  }
+  if (::fdatasync(fd.get()) != 0) return os_fail(errno, "write", path);
+  return {};
+}
+
 Status make_directories(const std::string& path, unsigned mode) {
   if (path.empty()) return fail(Errc::invalid, "empty folder name");
   for (std::size_t end = 0; end != std::string::npos;) {

@@ -43,6 +43,10 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes = 1
 // the old content or the new one, whole. Temporary in the same folder, fsync, rename, fsync folder.
 Status write_file_atomic(const std::string& path, ByteView content, unsigned mode = 0644);
 
+// Adds to the end of the file, which is made when missing, and waits until it is on disk. A crash
+// may leave a part of it.
+Status append_file(const std::string& path, ByteView content, unsigned mode = 0644);
+
 // As mkdir -p; an existing folder is fine. Each new folder gets `mode`.
 Status make_directories(const std::string& path, unsigned mode = 0755);
 

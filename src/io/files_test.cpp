@@ -199,5 +199,17 @@ TEST(SystemClock, NowIsNow) {
   EXPECT_GE(steady_ms() - start, 20);
 }
 
+TEST(AppendFile, AddsToTheEndAndMakesTheFile) {
+  const auto dir = *TempDirectory::create();
+  const std::string path = dir.file("journal");
+  ASSERT_TRUE(append_file(path, view("one "), 0600));
+  ASSERT_TRUE(append_file(path, view("two"), 0600));
+  EXPECT_EQ(*read_file(path), "one two");
+  const auto refused = append_file(dir.file("none/journal"), view("x"));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("no such file"), std::string::npos)
+      << refused.error().message;
+}
+
 }  // namespace
 }  // namespace assay::io

@@ -30,12 +30,12 @@ class Market:
     def arguments(self, name):
         f, port = self.folder, self.ports.get(name, 0)
         if name == "market":
-            return ["market", "--data", f / "m", "--key", f / "host.key", "--models", ROOT / "models", "--port", port]
+            return ["market", "--data", f / "m", "--key", f / "host.key", "--port", port]
         if name == "provider":
             return ["provider", "--model", MODEL, "--price-in", "0.30", "--price-out", "0.60", "--market",
                     self.url("market"), "--key", f / "alder.key", "--data", f / "p", "--stake", "5.00", "--port", port]
         return ["gateway", "--market", self.url("market"), "--models", ROOT / "models", "--key", f / "buyer.key",
-                "--data", f / "g", "--port", port]
+                "--data", f / "g", "--port", port, "--settle-hold", "2"]
 
     def start(self, name):
         service = Service(self.t, *self.arguments(name), log=self.folder / f"{name}.log", env=PASS)

@@ -21,6 +21,7 @@ Result<verify::AuditReport> Auditor::replay(const RequestRecord& record, const L
                                             const protocol::Opening& opening) {
   verify::AuditOptions options;
   options.identity = model.execution;
+  options.kv_bytes_max = buyer_.options.audit_kv_bytes;
   return std::visit(
       [&](const auto& statement) {
         return verify::replay_audit(record.request.message, statement.message, opening, model.model,

@@ -5,6 +5,7 @@
 
 #include "services/gateway/api_request.hpp"
 #include "services/gateway/provider_client.hpp"
+#include "verify/replay.hpp"
 
 namespace assay::services {
 
@@ -18,6 +19,9 @@ struct GatewayOptions {
   Routing routing;                      // what a request's own `provider` object overrides
   Delivery delivery = Delivery::stream_then_verify;
   std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
+  // A receipt that was not drawn is settled so many seconds after it came: longer than an audit and
+  // its dispute take, so that no lie is paid beside one that is found (docs/decisions/0009).
+  std::uint64_t settle_hold_s = 60;
 
   std::uint64_t lease_s = 86'400;  // life of a lease
   std::uint64_t window_s = 0;      // challenge window; 0: the ledger's minimum
@@ -28,6 +32,7 @@ struct GatewayOptions {
   std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts
   std::int64_t retry_ms = 250;         // first wait of background work that failed; doubles to 60 s
   unsigned audit_threads = 1;
+  std::size_t audit_kv_bytes = verify::kReplayKvBytes;  // an audit beyond it cannot be done
 };
 
 }  // namespace assay::services

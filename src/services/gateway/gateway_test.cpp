@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <thread>
 
+#include "base/hex.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "protocol/files.hpp"
@@ -40,6 +41,28 @@ TEST_F(GatewayTest, AnswersAuditsAndPays) {
   ASSERT_EQ(::stat(opening_path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777u, 0600u);
   EXPECT_EQ(get("/assay/openings/" + receipt_of(answer)).at("assay"), "opening/0");
+}
+
+// Where the client names no limit, the cap that is signed does not grow with the context.
+TEST_F(GatewayTest, WithoutALimitAnAnswerIsBoundedByTheDefaultAndTheContext) {
+  json::object body = chat_body();
+  body.erase("max_tokens");
+  {
+    ScriptedProvider& small = add_provider({});
+    start();
+    ASSERT_EQ(post(body).status, 200);
+    const protocol::Request r = small.requests().back();
+    EXPECT_EQ(r.max_tokens, 64 - r.prompt_count);
+    gateway.reset();
+  }
+  ASSERT_TRUE(io::write_file_atomic(folder.file("models/toy.gguf"), roomy_toy().file));
+  ScriptedProvider& roomy = add_provider({.sells = &roomy_toy(), .computes = &roomy_toy()});
+  start();
+  ASSERT_EQ(post(body).status, 200);
+  EXPECT_EQ(roomy.requests().back().max_tokens, 4096u);
+  body["max_tokens"] = 5000;
+  ASSERT_EQ(post(body).status, 200);
+  EXPECT_EQ(roomy.requests().back().max_tokens, 5000u);
 }
 
 TEST_F(GatewayTest, OneLeaseCarriesManyRequestsInSequence) {
@@ -134,16 +157,18 @@ TEST_F(GatewayTest, MismatchIsDisputedNamedAndNotUsedAgain) {
   start();
   const json::object answer = parse_object(post(chat_body()).body);
   EXPECT_EQ(answer.at("assay").at("provider"), json::value(cheat.address().to_string()));
-  const json::object disputed = await_stage(receipt_of(answer), "disputed");
-  EXPECT_EQ(disputed.at("audit"), "mismatch");
-  EXPECT_TRUE(disputed.at("divergence").at("position").is_number());
-  EXPECT_TRUE(disputed.at("divergence").at("layer").is_number()) << json::dump(disputed);
+  const json::object refunded = await_stage(receipt_of(answer), "refunded");
+  EXPECT_EQ(refunded.at("audit"), "mismatch");
+  EXPECT_TRUE(refunded.at("divergence").at("position").is_number());
+  EXPECT_TRUE(refunded.at("divergence").at("layer").is_number()) << json::dump(refunded);
   const json::object opening = get("/assay/openings/" + receipt_of(answer));
   EXPECT_FALSE(opening.at("position_roots").as_array().empty());
   EXPECT_EQ(opening.at("positions").as_array().size(), 1u);
-
-  judge(protocol::Outcome::provider_wrong);
-  await_stage(receipt_of(answer), "refunded");
+  // The provider played its own lie to the end: one operation convicted it, without its host.
+  const auto dispute =
+      ledger->dispute(*array_from_hex<32>(std::string(refunded.at("dispute").as_string())));
+  ASSERT_TRUE(dispute) << dispute.error().message;
+  EXPECT_NE(dispute->reason.find("position"), std::string::npos) << dispute->reason;
   EXPECT_EQ(paid(cheat), 0);
   EXPECT_EQ(ledger->account(cheat.address())->convictions, 1u);
   EXPECT_TRUE(ledger->totals()->conserved());
@@ -151,6 +176,44 @@ TEST_F(GatewayTest, MismatchIsDisputedNamedAndNotUsedAgain) {
   const json::object second = parse_object(post(chat_body()).body);
   EXPECT_EQ(second.at("assay").at("provider"), json::value(honest.address().to_string()));
   EXPECT_EQ(cheat.calls(), 1);
+}
+
+// It plays along and falls silent, at once or half way: the ledger's clock convicts it.
+TEST_F(GatewayTest, SilenceInADisputeIsConvictedByTheClock) {
+  for (const std::size_t moves : {std::size_t{0}, std::size_t{3}}) {
+    ScriptedProvider& cheat = add_provider({.computes = &worse_toy(),
+                                            .price_in = 100'000,
+                                            .price_out = 200'000,
+                                            .silent_after = moves});
+    start();
+    const json::object answer = parse_object(post(chat_body()).body);
+    EXPECT_EQ(answer.at("assay").at("provider"), json::value(cheat.address().to_string()));
+    await_stage(receipt_of(answer), "disputed");
+    const auto open = ledger->account(cheat.address())->open_disputes;
+    ASSERT_EQ(open.size(), 1u);
+    EXPECT_EQ(ledger->game(open.front())->transcript.size(), 2 * moves);
+    clock.ms += (static_cast<std::int64_t>(ledger->info()->parameters.move_s) + 1) * 1'000;
+    await_stage(receipt_of(answer), "refunded");
+    EXPECT_EQ(ledger->account(cheat.address())->convictions, 1u);
+    EXPECT_EQ(paid(cheat), 0);
+    EXPECT_TRUE(ledger->totals()->conserved());
+  }
+}
+
+// What was not drawn waits for the hold, and is looked at when its provider is convicted meanwhile.
+TEST_F(GatewayTest, WhatWasNotDrawnIsHeld) {
+  ScriptedProvider& provider = add_provider({});
+  options.audit_rate = 0.0;
+  options.settle_hold_s = 100;
+  start();
+  const json::object answer = parse_object(post(chat_body()).body);
+  await_stage(receipt_of(answer), "receipted");
+  clock.ms += 99'000;
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(await_stage(receipt_of(answer), "receipted").at("audit"), "not_drawn");
+  EXPECT_EQ(paid(provider), 0);
+  clock.ms += 2'000;
+  await_stage(receipt_of(answer), "settled");
 }
 
 TEST_F(GatewayTest, VerifyBeforeStreamShowsOnlyWhatMatched) {

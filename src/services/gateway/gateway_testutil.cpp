@@ -13,9 +13,9 @@ namespace {
 constexpr std::uint8_t kHost = 1, kBuyer = 2, kFirstProvider = 10;
 constexpr protocol::Micros kStake = 5'000'000;
 
-Toy make_toy(const engine::ToyShape& shape) {
+Toy load_toy(Bytes file) {
   Toy toy;
-  toy.file = engine::toy_model(shape);
+  toy.file = std::move(file);
   toy.model = *engine::Model::load(toy.file);
   ThreadPool pool(1);
   toy.execution = *verify::execution_id(*toy.model, pool);
@@ -27,11 +27,19 @@ Toy make_toy(const engine::ToyShape& shape) {
 crypto::SecretKey test_key(std::uint8_t fill) { return *crypto::secret_key(Bytes(32, fill)); }
 
 const Toy& good_toy() {
-  static const Toy toy = make_toy({.layers = 2, .context = 64});
+  static const Toy toy = load_toy(engine::toy_model({.layers = 2, .context = 64}));
+  return toy;
+}
+const Toy& roomy_toy() {
+  static const Toy toy = load_toy(engine::toy_model({.layers = 2, .context = 8192}));
   return toy;
 }
 const Toy& worse_toy() {
-  static const Toy toy = make_toy({.layers = 2, .context = 64, .square = engine::TensorType::bf16});
+  static const Toy toy = [] {
+    Bytes file = good_toy().file;
+    file[file.size() - 2] ^= 0x40;  // of the last weight
+    return load_toy(std::move(file));
+  }();
   return toy;
 }
 
@@ -99,6 +107,9 @@ ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::Sec
   router.post("/v1/trace", [this](io::HttpRequest& request, io::HttpResponse& response) {
     recall(request, response, true);
   });
+  router.post("/v1/dispute", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    dispute(request, response);
+  });
   io::HttpServerOptions options;
   options.stop_grace_ms = 200;
   auto server = io::HttpServer::start(options, router.handler());
@@ -123,7 +134,7 @@ protocol::Signed<protocol::Offer> ScriptedProvider::offer(std::uint64_t sequence
                    .quantization = "mixed",
                    .price_in = script.price_in,
                    .price_out = script.price_out,
-                   .context = 64}};
+                   .context = script.sells->model->hyper().context}};
   return protocol::sign(domain_, offer, key_);
 }
 
@@ -156,7 +167,9 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   ThreadPool pool(1);
   auto trace = std::make_shared<verify::TraceBuilder>(call.salt_secret,
                                                       script.computes->model->hyper().layers);
-  engine::Session session(script.computes->model, pool, engine::Isa::scalar, 64);
+  const std::uint32_t capacity =
+      std::min(script.computes->model->hyper().context, request.prompt_count + request.max_tokens);
+  engine::Session session(script.computes->model, pool, engine::Isa::scalar, capacity);
   const engine::Sampling sampling = verify::sampling_of(request);
   const std::uint32_t first = request.prompt_count - request.continuation - 1;
   auto run = session.run(call.prompt, first, sampling, trace.get(), request.logprobs);
@@ -207,7 +220,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   receipt.key_sequence = ++key_sequence_;
   requests_.push_back(request);
   const Outcome& outcome =
-      outcomes_[id] = {answer, logprobs, protocol::sign(domain_, receipt, key_), trace};
+      outcomes_[id] = {call, answer, logprobs, protocol::sign(domain_, receipt, key_), trace};
   if (script.lose_receipt) {
     response.abort();
     return;
@@ -237,6 +250,39 @@ void ScriptedProvider::recall(io::HttpRequest& request, io::HttpResponse& respon
   response.send_json(200, protocol::to_json(reply));
 }
 
+// An honest player of whatever it computed.
+void ScriptedProvider::dispute(io::HttpRequest& request, io::HttpResponse& response) {
+  const auto operation = market::operation_from_json(parse_object(request.body));
+  ASSERT_TRUE(operation) << operation.error().message;
+  const auto& dispute = std::get<market::FileDispute>(*operation);
+  if (dispute.transcript.size() / 2 >= script.silent_after) {
+    response.send_error(503, "no comment");
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  const Outcome& said = outcomes_.at(market::statement_request(dispute.evidence.statement));
+  protocol::Opening opening;
+  opening.salt_secret = said.call.salt_secret;
+  opening.prompt = said.call.prompt;
+  opening.stop_ids = said.call.stop_ids;
+  opening.answer = said.answer;
+  opening.logprobs = said.logprobs;
+  auto subject = settle::subject_of(dispute.execution, dispute.program, said.call.request.message,
+                                    dispute.evidence.statement);
+  ASSERT_TRUE(subject) << subject.error().message;
+  ThreadPool pool(1);
+  const auto trees = std::make_shared<const verify::ModelTrees>(script.computes->model, pool);
+  auto party =
+      verify::Party::prepare(std::move(*subject), trees, opening, pool, engine::Isa::scalar);
+  ASSERT_TRUE(party) << party.error().message;
+  const auto transcript = settle::transcript_of(domain_, address(), dispute);
+  ASSERT_TRUE(transcript) << transcript.error().message;
+  auto payload = (*party)->respond(transcript->game());
+  ASSERT_TRUE(payload) << payload.error().message;
+  const auto move = settle::sign_next(domain_, *transcript, std::move(*payload), key_);
+  response.send_json(200, market::encode(settle::as_signed(move)).as_object());
+}
+
 void GatewayTest::SetUp() {
   market::LedgerInfo info;
   info.domain.ledger.fill(7);
@@ -251,6 +297,7 @@ void GatewayTest::SetUp() {
   options.limits.connect_ms = 2'000;
   options.market_ttl_ms = 0;
   options.retry_ms = 50;
+  options.settle_hold_s = 0;
   deposit(crypto::address_of(test_key(kBuyer)), 10'000'000);
 }
 
@@ -284,19 +331,6 @@ void GatewayTest::start(market::Settlement* settlement) {
                                        settlement ? *settlement : *ledger, *ledger, clock);
   ASSERT_TRUE(started) << started.error().message;
   gateway = std::move(*started);
-}
-
-void GatewayTest::judge(protocol::Outcome outcome) {
-  const auto pending = ledger->pending_disputes();
-  ASSERT_TRUE(pending);
-  for (const auto& dispute : *pending) {
-    const auto done =
-        ledger->submit(sign(protocol::Verdict{.dispute = dispute.id,
-                                              .outcome = static_cast<std::uint32_t>(outcome),
-                                              .reason = "as the test says"},
-                            kHost));
-    ASSERT_TRUE(done) << done.error().message;
-  }
 }
 
 json::object GatewayTest::chat_body() const {

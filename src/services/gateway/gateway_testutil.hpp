@@ -11,7 +11,9 @@
 #include "io/http_router.hpp"
 #include "protocol/inference.hpp"
 #include "services/gateway/gateway.hpp"
+#include "settle/dispute_game.hpp"
 #include "settle/embedded/embedded_ledger.hpp"
+#include "verify/dispute/party.hpp"
 #include "verify/identity.hpp"
 #include "verify/trace.hpp"
 
@@ -26,6 +28,7 @@ struct Toy {
   protocol::ExecutionId execution;
 };
 const Toy& good_toy();
+const Toy& roomy_toy();  // a context of 8192
 const Toy& worse_toy();  // same name and shape, other weights
 
 class ScriptedProvider {
@@ -36,11 +39,12 @@ class ScriptedProvider {
     protocol::Micros price_in = 1'000'000, price_out = 2'000'000;
     std::uint32_t vram_mib = 0;
     std::string region = "local";
-    std::size_t die_after = SIZE_MAX;  // answer tokens sent before the connection is cut
-    bool refuse = false;               // 503 to every call
-    bool lose_receipt = false;         // computes it, cuts the connection instead of sending it
-    bool forget_receipt = false;       // /v1/receipt does not know it
-    bool false_logprobs = false;       // the last bit of each token's own is another
+    std::size_t die_after = SIZE_MAX;     // answer tokens sent before the connection is cut
+    bool refuse = false;                  // 503 to every call
+    bool lose_receipt = false;            // computes it, cuts the connection instead of sending it
+    bool forget_receipt = false;          // /v1/receipt does not know it
+    bool false_logprobs = false;          // the last bit of each token's own is another
+    std::size_t silent_after = SIZE_MAX;  // moves of a dispute it makes before it stops answering
   };
   ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key, const Clock& clock,
                    Script script);
@@ -54,6 +58,7 @@ class ScriptedProvider {
 
  private:
   struct Outcome {
+    protocol::InferenceCall call;
     std::vector<std::uint32_t> answer, logprobs;
     protocol::Signed<protocol::Receipt> receipt;
     std::shared_ptr<verify::TraceBuilder> trace;
@@ -61,6 +66,7 @@ class ScriptedProvider {
   void infer(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response);
   void recall(io::HttpRequest& request, io::HttpResponse& response, bool trace);
+  void dispute(io::HttpRequest& request, io::HttpResponse& response);
 
   protocol::Domain domain_;
   crypto::SecretKey key_;
@@ -93,8 +99,6 @@ struct GatewayTest : testing::Test {
   protocol::Signed<M> sign(M message, std::uint8_t by) {
     return protocol::sign(ledger->info()->domain, std::move(message), test_key(by));
   }
-  // The host's word on every dispute that waits for one.
-  void judge(protocol::Outcome outcome);
 
   json::object chat_body() const;  // "abc" to "toy", greedy, 6 tokens
   // A sampled answer of 12 tokens that shows text within the first 3.

@@ -10,6 +10,13 @@
 #include "protocol/tokens.hpp"
 
 namespace assay::services {
+namespace {
+
+Hash link_of(const LeaseRecord& lease, const protocol::Request& request) {
+  return protocol::audit_link(lease.audit_seed, lease.chain_length, request.sequence);
+}
+
+}  // namespace
 
 Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& lease,
                                      protocol::Opening opening,
@@ -26,6 +33,7 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
   CHECK_OK(
       protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish));
   const Hash id = buyer_.id(receipt.message);
+  opening.audit_link = link_of(lease, request);
   // A crash between the files and the database: the receipt is picked up again, the files are
   // written again with the same content.
   CHECK_OK(buyer_.vault.write_receipt(id,
@@ -69,6 +77,7 @@ Result<RequestRecord> Intake::accept_progress(RequestRecord record, const LeaseR
   CHECK_OK(protocol::check_progress(buyer_.ledger.domain, lease.lease.message, request,
                                     opening.salt_secret, opening.answer, logprobs, progress));
   const Hash id = buyer_.id(progress.message);
+  opening.audit_link = link_of(lease, request);
   CHECK_OK(buyer_.vault.write_opening(id, opening));
   record.statement = progress;
   TRY(RequestRecord filed, file(std::move(record), lease, id, progress.message.amount));
@@ -80,7 +89,7 @@ Result<RequestRecord> Intake::file(RequestRecord record, const LeaseRecord& leas
                                    Micros amount) {
   const protocol::Request& request = record.request.message;
   const Address& provider = lease.lease.message.provider;
-  const Hash link = protocol::audit_link(lease.audit_seed, lease.chain_length, request.sequence);
+  const Hash link = link_of(lease, request);
   const bool drawn = record.always_audit ||
                      protocol::audit_drawn(link, id, market_.audit_rate_q32(provider, request.cap));
   const RequestStage from = record.stage;

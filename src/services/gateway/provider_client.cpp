@@ -1,5 +1,6 @@
 #include "services/gateway/provider_client.hpp"
 
+#include "base/hex.hpp"
 #include "io/line_splitter.hpp"
 
 namespace assay::services {
@@ -24,6 +25,12 @@ io::HttpClientOptions call_options(const ProviderLimits& limits) {
   return options;
 }
 
+io::HttpClientOptions states_options(const ProviderLimits& limits) {
+  io::HttpClientOptions options = stream_options(limits);
+  options.max_body_bytes = 4 * protocol::kStatesBytesMax;  // base64, hexadecimal, braces
+  return options;
+}
+
 // The provider's own words, cut to one line.
 Error refusal(const io::HttpReply& reply) {
   const Errc code = reply.status == 404                          ? Errc::not_found
@@ -44,7 +51,9 @@ Error refusal(const io::HttpReply& reply) {
 }  // namespace
 
 ProviderClient::ProviderClient(const ProviderLimits& limits)
-    : stream_(stream_options(limits)), calls_(call_options(limits)) {}
+    : stream_(stream_options(limits)),
+      calls_(call_options(limits)),
+      states_(states_options(limits)) {}
 
 Status ProviderClient::infer(const std::string& endpoint, const protocol::InferenceCall& call,
                              const OnEvent& on_event, const std::function<bool()>& cancelled) {
@@ -95,6 +104,57 @@ Result<protocol::TraceReply> ProviderClient::trace(const std::string& endpoint,
   TRY(const json::value body, post(endpoint + "/v1/trace", protocol::to_json(recall)));
   TRY(const json::object* object, json::as_object(body, "the provider's reply"));
   return protocol::trace_reply_from_json(*object);
+}
+
+Result<market::SignedMove> ProviderClient::dispute(const std::string& endpoint,
+                                                   const market::FileDispute& dispute) {
+  TRY(const json::value body,
+      post(endpoint + "/v1/dispute", market::to_json(market::Operation(dispute))));
+  market::SignedMove move;
+  CHECK_OK(market::decode(body, move));
+  return move;
+}
+
+Status ProviderClient::states(const std::string& endpoint, const protocol::StatesCall& call,
+                              const std::function<Status(protocol::PositionStates)>& take) {
+  // One position: its leaves, states and rows.
+  io::LineSplitter lines(std::size_t{16} << 20);
+  Status outcome = fail(Errc::unavailable, "the provider's states ended before their end");
+  bool finished = false;
+  const auto on_line = [&](std::string_view line) -> Status {
+    if (line.empty() || finished) return {};
+    auto event = protocol::states_event_from_line(line);
+    if (!event) return fail(Errc::mismatch, "{}", event.error().message);
+    if (auto* position = std::get_if<protocol::PositionStates>(&*event))
+      return take(std::move(*position));
+    if (const auto* error = std::get_if<protocol::ErrorEvent>(&*event))
+      return fail(Errc::unavailable, "the provider serves no states: {}",
+                  error->message.substr(0, 300));
+    finished = true;
+    return {};
+  };
+  const auto on_data = [&](std::string_view data) {
+    if (Status fed = lines.feed(data, on_line); !fed) {
+      outcome = std::move(fed);
+      return false;
+    }
+    return !finished;
+  };
+  const auto reply =
+      states_.post_stream(endpoint + "/v1/states", json::dump(protocol::to_json(call)), on_data);
+  if (finished) return {};
+  if (!reply)
+    return reply.error().code == Errc::cancelled ? outcome : std::unexpected(reply.error());
+  if (reply->status / 100 != 2) return std::unexpected(refusal(*reply));
+  return outcome;
+}
+
+Result<protocol::TensorsReply> ProviderClient::tensors(const std::string& endpoint,
+                                                       const Hash& execution) {
+  TRY(const json::value body,
+      post(endpoint + "/v1/tensors", json::object{{"execution", to_hex(execution)}}));
+  TRY(const json::object* object, json::as_object(body, "the provider's reply"));
+  return protocol::tensors_reply_from_json(*object);
 }
 
 }  // namespace assay::services

@@ -1,10 +1,12 @@
-// A provider as the gateway talks to it: /v1/infer, /v1/receipt, /v1/trace
+// A provider as the gateway talks to it: /v1/infer, /v1/receipt, /v1/trace, /v1/dispute
 // (protocol/inference.hpp). What comes back is checked for form here and for truth by the caller.
 #pragma once
 #include <functional>
 
 #include "io/http_client.hpp"
+#include "market/operation.hpp"
 #include "protocol/inference.hpp"
+#include "protocol/states.hpp"
 
 namespace assay::services {
 
@@ -31,9 +33,18 @@ class ProviderClient {
                                          const protocol::Recall& recall);
   Result<protocol::TraceReply> trace(const std::string& endpoint, const protocol::Recall& recall);
 
+  // One call of /v1/states: `take` gets each position; its error ends the call with that error.
+  // mismatch: the stream is not our wire. refused, unavailable, …: the provider's words.
+  Status states(const std::string& endpoint, const protocol::StatesCall& call,
+                const std::function<Status(protocol::PositionStates)>& take);
+  Result<protocol::TensorsReply> tensors(const std::string& endpoint, const Hash& execution);
+  // The provider's next move in a dispute about what it signed.
+  Result<market::SignedMove> dispute(const std::string& endpoint,
+                                     const market::FileDispute& dispute);
+
  private:
   Result<json::value> post(const std::string& url, const json::object& body);
-  io::HttpClient stream_, calls_;
+  io::HttpClient stream_, calls_, states_;
 };
 
 }  // namespace assay::services

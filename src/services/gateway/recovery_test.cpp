@@ -28,10 +28,7 @@ struct LossyLedger : market::Settlement {
     if (settlement && lose == Lose::reply) return fail(Errc::unavailable, "the reply was lost");
     return applied;
   }
-  Result<market::Applied> file_dispute(const market::FileDispute& operation,
-                                       const protocol::Opening& opening) override {
-    return inner.file_dispute(operation, opening);
-  }
+  Result<market::FileDispute> game(const Hash& dispute) override { return inner.game(dispute); }
   market::Settlement& inner;
   enum class Lose { nothing, request, reply };
   std::atomic<Lose> lose{Lose::request};

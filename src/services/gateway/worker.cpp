@@ -172,8 +172,27 @@ Status Worker::after_receipt(RequestRecord record) {
     CHECK_OK(auditor_.audit(record.id));
     return {};
   }
-  record.stage = RequestStage::audited;
-  return buyer_.store->update_request(record, RequestStage::receipted);
+  return release(std::move(record));
+}
+
+Status Worker::release(RequestRecord record) {
+  TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
+  TRY(const market::AccountView provider, buyer_.settlement.account(lease.lease.message.provider));
+  const std::uint64_t now = buyer_.now();
+  const auto [held, fresh] = held_.try_emplace(record.id, Hold{now, provider.convictions});
+  const Hold hold = held->second;
+  if (provider.convictions > hold.convictions) {
+    // Convicted meanwhile: whatever else it was not asked about is looked at now.
+    record.audit = AuditState::pending;
+  } else if (now < hold.since + buyer_.options.settle_hold_s || !provider.open_disputes.empty()) {
+    return fail(Errc::unavailable, "held until {}, and until no dispute about its provider is open",
+                hold.since + buyer_.options.settle_hold_s);
+  } else {
+    record.stage = RequestStage::audited;
+  }
+  CHECK_OK(buyer_.store->update_request(record, RequestStage::receipted));
+  held_.erase(record.id);
+  return {};
 }
 
 }  // namespace assay::services

@@ -36,6 +36,8 @@ class Worker {
 
   Status pick_up(RequestRecord record);
   Status after_receipt(RequestRecord record);
+  // Of a receipt that was not drawn; unavailable while it is held.
+  Status release(RequestRecord record);
   // A claim above what this buyer holds receipts for is contested; one left unopened is voided.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);
@@ -50,6 +52,13 @@ class Worker {
     std::int64_t due_ms = 0, wait_ms = 0;  // steady clock
   };
   std::map<Hash, Retry> retries_;  // worker thread only
+  // Receipts that were not drawn: since when they are held, and what their provider was convicted
+  // of by then. A restart holds them anew.
+  struct Hold {
+    std::uint64_t since = 0;
+    std::uint32_t convictions = 0;
+  };
+  std::map<Hash, Hold> held_;
   std::int64_t claims_due_ms_ = 0;
 
   std::mutex mutex_;

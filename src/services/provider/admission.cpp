@@ -36,8 +36,36 @@ Status Admission::check(const protocol::InferenceCall& call) {
   if (served == nullptr)
     return fail(Errc::not_found, "this provider does not serve the lease's execution id");
   CHECK_OK(fits(call, served->model->hyper()));
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK_OK(check_unpaid(request, *served));
+  }
   market::LeaseView view;
   return check_lease(call, request.lease, view);
+}
+
+// With the lock held.
+Status Admission::check_unpaid(const protocol::Request& request, const ServedModel& served) const {
+  const auto it = unpaid_.find(request.lease);
+  if (request.continuation == 0 || it == unpaid_.end() || it->second < served.advertised.context)
+    return {};
+  return fail(Errc::refused,
+              "continuations of this lease that were not the model's have cost {} prompt tokens "
+              "nobody paid for: send the prompt without a continuation",
+              it->second);
+}
+
+void Admission::evaluated_unpaid(const Hash& lease, std::uint64_t tokens) {
+  const std::lock_guard lock(mutex_);
+  unpaid_[lease] += tokens;
+}
+
+void Admission::billed(const Hash& lease, std::uint64_t tokens) {
+  const std::lock_guard lock(mutex_);
+  const auto it = unpaid_.find(lease);
+  if (it == unpaid_.end()) return;
+  it->second -= std::min(it->second, tokens);
+  if (it->second == 0) unpaid_.erase(it);
 }
 
 Result<Admission::Ticket> Admission::admit(const protocol::InferenceCall& call,
@@ -53,6 +81,7 @@ Result<Admission::Ticket> Admission::admit(const protocol::InferenceCall& call,
   CHECK_OK(check_lease(call, request.lease, view));
 
   const std::lock_guard lock(mutex_);
+  CHECK_OK(check_unpaid(request, *served));
   Open& open = open_[request.lease];
   if (open.caps.contains(request_id)) return fail(Errc::conflict, "this request is being computed");
   TRY(const protocol::Micros receipted, core_.store->receipted(request.lease));
@@ -94,17 +123,25 @@ bool Admission::lease_busy(const Hash& lease) const {
   return it != open_.end() && !it->second.caps.empty();
 }
 
-bool Admission::wait_for_end(const Hash& request, const std::function<bool()>& gone) {
+Status Admission::wait_for_end(const Hash& request, const std::function<bool()>& gone) {
   std::unique_lock lock(mutex_);
   const auto computing = [&] {
     return std::ranges::any_of(open_,
                                [&](const auto& o) { return o.second.caps.contains(request); });
   };
+  if (!computing()) return {};
+  if (!awaited_.insert(request).second)
+    return fail(Errc::conflict,
+                "this request is being computed and somebody waits for it already: ask for its "
+                "receipt later");
   while (computing()) {
     ended_.wait_for(lock, std::chrono::milliseconds(50));
-    if (computing() && gone()) return false;
+    if (!computing() || !gone()) continue;
+    awaited_.erase(request);
+    return fail(Errc::cancelled, "cancelled");
   }
-  return true;
+  awaited_.erase(request);
+  return {};
 }
 
 }  // namespace assay::services

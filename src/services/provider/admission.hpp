@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "services/provider/provider_core.hpp"
 
@@ -41,8 +42,15 @@ class Admission {
 
   bool running(const Hash& request) const;
   bool lease_busy(const Hash& lease) const;
-  // Until the request is not being computed any more; false when `gone` came first.
-  bool wait_for_end(const Hash& request, const std::function<bool()>& gone);
+  // Until the request is not being computed any more. conflict: somebody waits for that already, as
+  // one may; cancelled: `gone` came first.
+  Status wait_for_end(const Hash& request, const std::function<bool()>& gone);
+
+  // A continuation that is not the model's costs a prefill that nobody owes. While a lease has more
+  // such prompt tokens than a context beyond what it has been billed for since, check() and admit()
+  // refuse its requests with a continuation (spec/messages.md, "What happens then").
+  void evaluated_unpaid(const Hash& lease, std::uint64_t tokens);
+  void billed(const Hash& lease, std::uint64_t tokens);
 
  private:
   struct Open {
@@ -51,12 +59,15 @@ class Admission {
   };
   Status check_lease(const protocol::InferenceCall& call, const Hash& lease_id,
                      market::LeaseView& view);
+  Status check_unpaid(const protocol::Request& request, const ServedModel& served) const;
   void leave(const Hash& request, const Hash& lease);
 
   ProviderCore& core_;
   mutable std::mutex mutex_;
   std::condition_variable ended_;
-  std::map<Hash, Open> open_;  // by lease
+  std::map<Hash, Open> open_;             // by lease
+  std::map<Hash, std::uint64_t> unpaid_;  // by lease, where not 0
+  std::set<Hash> awaited_;                // requests somebody waits for the end of
 };
 
 }  // namespace assay::services

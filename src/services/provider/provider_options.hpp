@@ -29,6 +29,7 @@ struct ProviderOptions {
   // are answered 429; the most their KV cache takes.
   std::uint32_t slots = 4;
   std::uint32_t queue = 8;
+  std::uint32_t trace_queue = 4;  // openings that wait while one is recomputed; of all models
   std::size_t kv_bytes = std::size_t{256} << 20;
   bool prefix_cache = true;  // of each buyer
   unsigned threads = 1;

@@ -82,14 +82,15 @@ class Run {
 
   Result<RunResult> run(engine::Batcher& engine, engine::Batcher::Place place) {
     TRY(auto stream, engine.submit(std::move(place), work()));
-    bool left = false;
+    bool left = false, stopping = false;
     while (!stream.ended()) {
       const auto chosen = stream.take(kPatience);
       if (chosen.empty() && !stream.ended() && !events_.working()) left = true;
       for (const engine::BatchToken& token : chosen)
         if (!took(token)) left = true;
       // Who leaves while the prompt is read still owes the work.
-      if (left && (!answer_.empty() || !stream.started())) stream.cancel();
+      stopping = stopping || events_.stopping();
+      if (stopping || (left && (!answer_.empty() || !stream.started()))) stream.cancel();
     }
     const engine::BatchAnswer& answer = stream.wait();
     if (answer.mismatch)
@@ -98,6 +99,10 @@ class Run {
                   "the prompt has {}",
                   answer.mismatch->position, answer.mismatch->chosen,
                   call_.prompt[answer.mismatch->position + 1]);
+    if (answer.finish == engine::Finish::cancelled && answer_.empty() &&
+        (stopping || answer.displaced))
+      return fail(Errc::unavailable,
+                  "this provider is shutting down: nothing is owed, send the prompt elsewhere");
     if (answer.finish == engine::Finish::cancelled && answer_.empty())
       return fail(Errc::cancelled, "the client left while it waited");
     RunResult out{answer_, logprobs_, {}};
@@ -177,31 +182,43 @@ Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& r
 
 // The answer's tokens become a continuation that has to come out again, but for the last, which is
 // the one to choose.
-Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
-                                                              engine::Batcher& engine,
-                                                              engine::Batcher::Place place,
-                                                              const std::function<bool()>& gone) {
-  auto trace =
-      std::make_unique<verify::TraceBuilder>(given.salt_secret, engine.model().hyper().layers);
-  engine::BatchRequest work{.sampling = verify::sampling_of(given.request),
-                            .max_tokens = 1,
-                            .sink = trace.get(),
-                            .scope = given.request.lease};
-  work.prompt.assign(given.prompt.begin(), given.prompt.end());
-  work.prompt.insert(work.prompt.end(), given.answer.begin(), given.answer.end());
-  if (!given.ends_in_fault) work.prompt.pop_back();
-  work.continuation = static_cast<std::uint32_t>(work.prompt.size() - given.prompt.size()) +
-                      given.request.continuation;
-  TRY(auto stream, engine.submit(std::move(place), std::move(work)));
+Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& what,
+                 const std::function<bool()>& gone) {
+  const verify::Execution execution{
+      verify::sampling_of(given.request), given.salt_secret,  given.prompt, given.answer,
+      given.request.continuation,         given.ends_in_fault};
+  engine::BatchRequest work{.prompt = verify::evaluated_tokens(execution),
+                            .sampling = execution.sampling,
+                            .sink = &what.sink,
+                            .scope = given.request.lease,
+                            .fresh_from = what.fresh_from};
+  if (what.positions < work.prompt.size()) work.prompt.resize(what.positions);
+  if (work.prompt.size() > execution.first_sampled()) {
+    work.continuation =
+        static_cast<std::uint32_t>(work.prompt.size() - 1 - execution.first_sampled());
+    work.max_tokens = 1;
+  }
+  TRY(auto stream, engine.submit_behind(std::move(work)));
   while (!stream.ended()) {
     (void)stream.take(kPatience);
     if (gone()) stream.cancel();
   }
   const engine::BatchAnswer& answer = stream.wait();
+  if (answer.displaced)
+    return fail(Errc::unavailable, "paying requests need the memory: ask again later");
   if (answer.mismatch)
     return fail(Errc::internal, "at position {} this model does not choose what was answered",
                 answer.mismatch->position);
   if (answer.finish == engine::Finish::cancelled) return fail(Errc::cancelled, "cancelled");
+  return {};
+}
+
+Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
+                                                              engine::Batcher& engine,
+                                                              const std::function<bool()>& gone) {
+  auto trace =
+      std::make_unique<verify::TraceBuilder>(given.salt_secret, engine.model().hyper().layers);
+  CHECK_OK(recompute(given, engine, {.sink = *trace}, gone));
   return trace;
 }
 

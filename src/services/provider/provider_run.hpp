@@ -17,6 +17,9 @@ struct RunEvents {
   // false: the client left; the answer ends with what the engine has chosen by then.
   std::function<bool(const protocol::TokenEvent& token)> token;
   std::function<void(const protocol::Progress& progress)> progress;
+  // Asked all the time: the provider is shutting down. An answer that has begun ends as for a
+  // client that left; one that has not is not owed.
+  std::function<bool()> stopping = [] { return false; };
 };
 
 struct RunResult {
@@ -26,22 +29,30 @@ struct RunResult {
 
 // The call must have been checked (fits()). Errors: mismatch when the engine chooses another token
 // than the prompt's continuation has, naming the position; cancelled when the client left before
-// its turn. Nothing is owed then.
+// its turn; unavailable when the provider shut down before the first token. Nothing is owed then.
 Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& request_id,
                               engine::Batcher& engine, engine::Batcher::Place place,
                               std::uint32_t progress_tokens, const RunEvents& events);
 
-// The trace of an answer once given, from one prefill. Errors: cancelled when `gone` says so;
-// internal when this model does not give that answer.
+// An answer once given, computed again by one prefill behind all paying work. Errors: cancelled
+// when `gone` says so; unavailable when paying work wants its memory; internal when this model does
+// not give that answer.
 struct Given {
   const protocol::Request& request;
   const Hash& salt_secret;
   std::span<const std::uint32_t> prompt, answer;
   bool ends_in_fault;
 };
+struct Recomputed {
+  engine::StateSink& sink;
+  std::size_t positions = SIZE_MAX;       // from 0; as many as there are at most
+  std::uint32_t fresh_from = UINT32_MAX;  // as in BatchRequest
+};
+Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& what,
+                 const std::function<bool()>& gone);
+// Its trace.
 Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
                                                               engine::Batcher& engine,
-                                                              engine::Batcher::Place place,
                                                               const std::function<bool()>& gone);
 
 // Every prompt token and every token the sampling names is in the vocabulary, prompt and answer fit

@@ -1,5 +1,6 @@
 #include "services/provider/provider_service.hpp"
 
+#include "engine/kernels/self_check.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/system_clock.hpp"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::string_view kStream = "application/x-ndjson";
 // Requests that do not compute: pick-ups, health, those about to be refused.
 constexpr unsigned kOtherThreads = 16;
+constexpr std::string_view kRetryAfter = "5";  // seconds
 // Of a stored answer, in one event: with all their log-probabilities below what a reader of lines
 // takes.
 constexpr std::size_t kLineTokens = 1024;
@@ -23,6 +25,11 @@ Result<json::value> body_of(const io::HttpRequest& request) {
   if (!body) return fail_in("the request body", body.error());
   if (!body->is_object()) return fail(Errc::invalid, "the request body must be a JSON object");
   return body;
+}
+
+void busy(io::HttpResponse& response, const Error& error) {
+  response.set_header("Retry-After", kRetryAfter);
+  response.send_error(429, error.message, "busy");
 }
 
 void send_outcome(const StoredOutcome& outcome, io::HttpResponse& response) {
@@ -59,12 +66,19 @@ std::pair<std::uint32_t, std::uint32_t> measure(engine::Batcher& engine) {
 }  // namespace
 
 ProviderService::ProviderService(io::FileLock lock, ProviderCore core)
-    : lock_(std::move(lock)), core_(std::move(core)), admission_(core_) {}
+    : lock_(std::move(lock)),
+      core_(std::move(core)),
+      admission_(core_),
+      openings_(core_.options.trace_queue) {}
 
 Result<std::unique_ptr<ProviderService>> ProviderService::start(
     const ProviderOptions& options, std::vector<ServedModel> models, const crypto::SecretKey& key,
     market::Settlement& settlement, market::Board& board, const Clock& clock) {
   if (models.empty()) return fail(Errc::invalid, "a provider serves at least one model");
+  if (std::string failures = engine::self_test_failures(); !failures.empty()) {
+    failures.pop_back();  // the last line's end
+    io::log_warn("slower than it could be: {}", failures);
+  }
   CHECK_OK(io::make_directories(options.data_dir, 0700));
   TRY(auto lock, io::FileLock::acquire(options.data_dir));
   TRY(const auto info, settlement.info());
@@ -102,8 +116,11 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
-  http.threads = static_cast<unsigned>(service->engines_.size()) * (options.slots + options.queue) +
-                 kOtherThreads;
+  // Each request that is computed, and one that waits for it to end; openings.
+  http.threads =
+      2 * static_cast<unsigned>(service->engines_.size()) * (options.slots + options.queue) + 1 +
+      options.trace_queue + kOtherThreads;
+  service->disputes_ = std::make_unique<DisputeDesk>(service->core_);
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
   service->offers_ = std::make_unique<OfferKeeper>(service->core_, options.public_endpoint.empty()
                                                                        ? service->server_->url()
@@ -114,14 +131,17 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   service->collector_ =
       std::make_unique<Collector>(service->core_, service->admission_, *service->offers_);
   service->collector_->start();
+  service->disputes_->start();
   return service;
 }
 
 ProviderService::~ProviderService() { stop(); }
 
 void ProviderService::stop() {
-  if (stopped_) return;
-  stopped_ = true;
+  // Before places become free: nobody begins now.
+  for (const auto& engine : engines_) engine->close();
+  if (stopping_.exchange(true)) return;
+  if (disputes_) disputes_->stop();
   if (collector_) {
     collector_->stop();
     if (const auto gone = offers_->withdraw(); !gone)
@@ -138,6 +158,9 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/infer", [this](auto& request, auto& response) { infer(request, response); });
   router.post("/v1/receipt", [this](auto& request, auto& response) { receipt(request, response); });
   router.post("/v1/trace", [this](auto& request, auto& response) { trace(request, response); });
+  router.post("/v1/states", [this](auto& request, auto& response) { states(request, response); });
+  router.post("/v1/tensors", [this](auto& request, auto& response) { tensors(request, response); });
+  router.post("/v1/dispute", [this](auto& request, auto& response) { dispute(request, response); });
   router.get("/health", [](auto&, auto& response) {
     response.send_json(200, json::object{{"status", "ok"}});
   });
@@ -145,7 +168,7 @@ io::HttpHandler ProviderService::routes() {
 }
 
 void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
-  const auto gone = [&] { return response.client_gone(); };
+  const auto gone = [&] { return response.client_gone() || stopping_; };
   const auto read = [&]() -> Result<protocol::InferenceCall> {
     TRY(const json::value body, body_of(http));
     return protocol::inference_call_from_json(body.get_object());
@@ -167,25 +190,33 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
     send_outcome(*(*stored)->outcome, response);
     return true;
   };
+  // Before it takes a thread or a place for longer: strangers without a lease must not fill them.
+  const auto checked = [&]() -> Status {
+    if (stopping_) return fail(Errc::unavailable, "this provider is shutting down: use another");
+    CHECK_OK(protocol::check_call(core_.ledger.domain, *call, core_.now()));
+    CHECK_OK(admission_.check(*call));
+    return engine_of(call->request.message.execution)  // checked
+        ->fits(call->prompt.size(), call->request.message.max_tokens);
+  };
+  if (answered()) return;
+  if (const auto ok = checked(); !ok) {
+    response.send_error(ok.error());
+    return;
+  }
   for (;;) {
-    if (!admission_.wait_for_end(id, gone) || answered()) return;
-    if (const auto ok = protocol::check_call(core_.ledger.domain, *call, core_.now()); !ok) {
-      response.send_error(ok.error());
+    if (const auto ended = admission_.wait_for_end(id, gone); !ended) {
+      response.send_error(stopping_ ? Error{Errc::unavailable, "this provider is shutting down"}
+                                    : ended.error());
       return;
     }
-    // Before it takes a place: strangers without a lease must not fill the queue.
-    if (const auto ok = admission_.check(*call); !ok) {
-      response.send_error(ok.error());
+    if (answered()) return;
+    auto place = engine_of(call->request.message.execution)->enter();
+    if (!place && !stopping_) {
+      busy(response, place.error());
       return;
     }
-    engine::Batcher& engine = *engine_of(call->request.message.execution);  // checked
-    if (const auto ok = engine.fits(call->prompt.size(), call->request.message.max_tokens); !ok) {
-      response.send_error(ok.error());
-      return;
-    }
-    auto place = engine.enter();
     if (!place) {
-      response.send_error(429, place.error().message, "busy");
+      response.send_error(place.error());
       return;
     }
     auto ticket = admission_.admit(*call, id);
@@ -222,8 +253,12 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     return !response.client_gone();
   };
   events.progress = [&](const protocol::Progress& progress) { tell(core_.sign(progress)); };
+  events.stopping = [&] { return stopping_.load(); };
   const auto result = run_request(call, id, *engine_of(call.request.message.execution),
                                   std::move(place), core_.options.progress_tokens, events);
+  const Hash& lease = call.request.message.lease;
+  if (!result && result.error().code == Errc::mismatch)
+    admission_.evaluated_unpaid(lease, call.prompt.size());
   if (!result) {
     tell(
         protocol::ErrorEvent{result.error().code == Errc::mismatch ? "continuation" : "unavailable",
@@ -231,13 +266,13 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     response.end();
     return;
   }
-  const auto outcome =
-      core_.store->finish(id, call.request.message.lease, result->answer, result->logprobs,
-                          core_.now(), [&](std::uint64_t key_sequence) {
-                            protocol::Receipt receipt = result->receipt;
-                            receipt.key_sequence = key_sequence;
-                            return core_.sign(receipt);
-                          });
+  const auto outcome = core_.store->finish(id, lease, result->answer, result->logprobs, core_.now(),
+                                           [&](std::uint64_t key_sequence) {
+                                             protocol::Receipt receipt = result->receipt;
+                                             receipt.key_sequence = key_sequence;
+                                             return core_.sign(receipt);
+                                           });
+  if (outcome) admission_.billed(lease, call.prompt.size() + result->answer.size());
   held.reset();  // whoever has the receipt may ask about it
   if (!outcome) {
     io::log_error("a receipt cannot be stored, so it is not given: {}", outcome.error().message);
@@ -273,6 +308,48 @@ void ProviderService::receipt(io::HttpRequest& http, io::HttpResponse& response)
     response.send_error(reply.error());
 }
 
+void ProviderService::dispute(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto reply = [&]() -> Result<market::SignedMove> {
+    TRY(const json::value body, body_of(http));
+    TRY(const market::Operation operation, market::operation_from_json(body.get_object()));
+    const auto* filing = std::get_if<market::FileDispute>(&operation);
+    if (filing == nullptr)
+      return fail(Errc::invalid, "a dispute is asked about as the operation that would file it");
+    return disputes_->answer(*filing);
+  }();
+  if (reply)
+    response.send_json(200, market::encode(*reply).get_object());
+  else
+    response.send_error(reply.error());
+}
+
+void ProviderService::states(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto served = [&]() -> Status {
+    TRY(const json::value body, body_of(http));
+    TRY(const auto call, protocol::states_call_from_json(body.get_object()));
+    TRY(const StoredRequest stored,
+        recalled({.request = call.request, .salt_secret = call.salt_secret, .positions = {}}));
+    engine::Batcher* engine = engine_of(stored.request.message.execution);
+    if (engine == nullptr) return fail(Errc::not_found, "that model is not served here any more");
+    return serve_states(stored, call, *engine, openings_, response, [this] { return !!stopping_; });
+  }();
+  if (!served) response.send_error(served.error());
+}
+
+void ProviderService::tensors(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto reply = [&]() -> Result<protocol::TensorsReply> {
+    TRY(const json::value body, body_of(http));
+    TRY(const Hash execution, json::get_hash(body.get_object(), "execution"));
+    const ServedModel* served = core_.serving(execution);
+    if (served == nullptr) return fail(Errc::not_found, "that model is not served here");
+    return protocol::TensorsReply{tensors_.of(*served->model, core_.options.threads)};
+  }();
+  if (reply)
+    response.send_json(200, protocol::to_json(*reply));
+  else
+    response.send_error(reply.error());
+}
+
 void ProviderService::trace(io::HttpRequest& http, io::HttpResponse& response) {
   const auto reply = [&]() -> Result<protocol::TraceReply> {
     TRY(const json::value body, body_of(http));
@@ -282,6 +359,10 @@ void ProviderService::trace(io::HttpRequest& http, io::HttpResponse& response) {
   }();
   if (reply)
     response.send_json(200, protocol::to_json(*reply));
+  else if (stopping_)
+    response.send_error({Errc::unavailable, "this provider is shutting down"});
+  else if (reply.error().code == Errc::unavailable)
+    busy(response, reply.error());
   else
     response.send_error(reply.error());
 }
@@ -291,19 +372,25 @@ Result<protocol::TraceReply> ProviderService::recompute(const StoredRequest& sto
                                                         io::HttpResponse& response) {
   engine::Batcher* engine = engine_of(stored.request.message.execution);
   if (engine == nullptr) return fail(Errc::not_found, "that model is not served here any more");
-  TRY(auto place, engine->enter());
+  const auto beyond = [](std::uint32_t position, std::size_t positions) {
+    return fail(Errc::invalid, "position {} is not in the trace of {}", position, positions);
+  };
+  // Before any work is done for it.
+  const std::size_t most = stored.prompt.size() + stored.outcome->answer.size();
+  for (const std::uint32_t position : recall.positions)
+    if (position >= most) return beyond(position, most);
+  const auto gone = [&] { return response.client_gone() || stopping_; };
+  TRY(const auto turn, openings_.enter(stored.request.message.lease, gone));
   const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
   const Given given{stored.request.message, stored.salt_secret, stored.prompt,
                     stored.outcome->answer, stored.outcome->receipt.message.finish == fault};
-  TRY(const auto trace,
-      recompute_trace(given, *engine, std::move(place), [&] { return response.client_gone(); }));
+  TRY(const auto trace, recompute_trace(given, *engine, gone));
   protocol::TraceReply reply;
   reply.position_roots = trace->position_roots();
   for (const std::uint32_t position : recall.positions) {
     auto leaves = trace->leaves(position);
     if (position >= reply.position_roots.size())
-      return fail(Errc::invalid, "position {} is not in the trace of {}", position,
-                  reply.position_roots.size());
+      return beyond(position, reply.position_roots.size());
     reply.positions.push_back({position, std::move(leaves)});
   }
   return reply;

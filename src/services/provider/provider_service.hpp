@@ -10,7 +10,10 @@
 #include "io/files.hpp"
 #include "io/http_server.hpp"
 #include "services/provider/collector.hpp"
+#include "services/provider/dispute_desk.hpp"
 #include "services/provider/offer_keeper.hpp"
+#include "services/provider/openings.hpp"
+#include "services/provider/states.hpp"
 
 namespace assay::services {
 
@@ -31,7 +34,9 @@ class ProviderService {
   std::uint16_t port() const;
   const protocol::Address& address() const { return core_.address; }
   Result<ProviderTotals> totals() { return core_.store->totals(); }
-  // Withdraws the offer, ends running requests with a receipt, then stops. Idempotent.
+  // Withdraws the offer; ends requests whose answer has begun with a receipt, the others with an
+  // error, not owed; then stops. Takes as long as the ledger and one pass of the engine.
+  // Idempotent.
   void stop();
 
  private:
@@ -40,6 +45,9 @@ class ProviderService {
   void infer(io::HttpRequest& request, io::HttpResponse& response);
   void receipt(io::HttpRequest& request, io::HttpResponse& response);
   void trace(io::HttpRequest& request, io::HttpResponse& response);
+  void states(io::HttpRequest& request, io::HttpResponse& response);
+  void tensors(io::HttpRequest& request, io::HttpResponse& response);
+  void dispute(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
                engine::Batcher::Place place, Admission::Ticket ticket);
   // Null: not served here.
@@ -53,10 +61,13 @@ class ProviderService {
   ProviderCore core_;
   std::vector<std::unique_ptr<engine::Batcher>> engines_;  // as core_.models
   Admission admission_;
+  Openings openings_;
+  TensorLists tensors_;
+  std::atomic<bool> stopping_ = false;
   std::unique_ptr<OfferKeeper> offers_;
   std::unique_ptr<Collector> collector_;
+  std::unique_ptr<DisputeDesk> disputes_;
   std::unique_ptr<io::HttpServer> server_;
-  bool stopped_ = false;
 };
 
 }  // namespace assay::services

@@ -36,7 +36,7 @@ World::World(const engine::ToyShape& shape)
       provider(test_key(3)) {
   info.domain.ledger.fill(7);
   info.host = crypto::address_of(host);
-  info.parameters.window_min_s = 10;
+  info.parameters.window_min_s = info.parameters.move_s = 10;
   open_ledger();
   for (const auto& key : {buyer, provider}) {
     const auto deposit = protocol::Deposit{crypto::address_of(key), 100'000'000, ++nonce_};

@@ -1,0 +1,116 @@
+#include "services/provider/dispute_desk.hpp"
+
+#include "base/hex.hpp"
+#include "io/log.hpp"
+#include "market/statements.hpp"
+
+namespace assay::services {
+
+void DisputeDesk::start() {
+  thread_ = std::thread([this] {
+    std::unique_lock lock(stop_mutex_);
+    while (!stopping_) {
+      wake_.wait_for(lock, std::chrono::milliseconds(core_.options.tick_ms));
+      if (stopping_) return;
+      lock.unlock();
+      if (const auto done = watch(); !done)
+        io::log_warn("disputes: {} (tried again later)", done.error().message);
+      lock.lock();
+    }
+  });
+}
+
+void DisputeDesk::stop() {
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<market::SignedMove> DisputeDesk::answer(const market::FileDispute& dispute) {
+  const auto& m = dispute.dispute.message;
+  CHECK_OK(protocol::check_signature(core_.ledger.domain, dispute.dispute, m.challenger));
+  TRY(const market::LeaseView lease, core_.settlement.lease(m.lease));
+  if (m.challenger != lease.terms.buyer)
+    return fail(Errc::refused,
+                "only the lease's buyer is answered here: file the dispute on the ledger");
+  CHECK_OK(market::check_evidence(core_.ledger.domain, lease.terms, m.lease,
+                                  dispute.evidence.request, dispute.evidence.statement));
+  if (m.subject != market::statement_id(core_.ledger.domain, dispute.evidence.statement))
+    return fail(Errc::mismatch, "the dispute is about another statement than the one beside it");
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return fail(Errc::unavailable, "another dispute is being answered: ask again");
+  TRY(const verify::PlayedMove move, next_move(dispute));
+  return settle::as_signed(move);
+}
+
+Status DisputeDesk::watch() {
+  TRY(const market::AccountView self, core_.settlement.account(core_.address));
+  Status first;
+  for (const Hash& dispute : self.open_disputes)
+    if (auto done = answer_on_ledger(dispute); !done && first) first = std::move(done);
+  return first;
+}
+
+Status DisputeDesk::answer_on_ledger(const Hash& dispute) {
+  TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
+  if (view.about_claim || view.turn != market::Turn::provider) return {};
+  TRY(const market::FileDispute game, core_.settlement.game(dispute));
+  const std::lock_guard lock(mutex_);
+  TRY(const verify::PlayedMove move, next_move(game));
+  CHECK_OK(core_.settlement.submit(settle::as_operation(move)));
+  io::log_info("dispute {}: move {} made on the ledger", to_hex(dispute), move.move.message.number);
+  return {};
+}
+
+Result<verify::PlayedMove> DisputeDesk::next_move(const market::FileDispute& dispute) {
+  TRY(verify::Transcript transcript,
+      settle::transcript_of(core_.ledger.domain, core_.address, dispute));
+  const verify::Game& game = transcript.game();
+  if (game.outcome() != verify::DisputeOutcome::open || game.turn() != verify::Side::provider)
+    return fail(Errc::refused, "it is not the provider's turn in this dispute");
+  TRY(verify::Party * party, party_for(dispute));
+  TRY(Bytes payload, party->respond(game));
+  return settle::sign_next(core_.ledger.domain, transcript, std::move(payload), core_.key);
+}
+
+Result<verify::Party*> DisputeDesk::party_for(const market::FileDispute& dispute) {
+  const Hash& statement = dispute.dispute.message.subject;
+  if (party_ && about_ == statement) return party_.get();
+  party_.reset();
+  const Hash& id = market::statement_request(dispute.evidence.statement);
+  TRY(const auto stored, core_.store->request(id));
+  if (!stored || !stored->outcome)
+    return fail(Errc::not_found, "there is no answer to request {} here", to_hex(id));
+  protocol::Opening opening;
+  opening.request = id;
+  opening.salt_secret = stored->salt_secret;
+  opening.prompt = stored->prompt;
+  opening.stop_ids = stored->stop_ids;
+  opening.answer = stored->outcome->answer;
+  opening.logprobs = stored->outcome->logprobs;
+  TRY(auto trees, trees_of(stored->request.message.execution));
+  TRY(verify::Subject subject,
+      settle::subject_of(dispute.execution, dispute.program, stored->request.message,
+                         dispute.evidence.statement));
+  TRY(party_, verify::Party::prepare(std::move(subject), std::move(trees), std::move(opening),
+                                     pool_, core_.options.isa));
+  about_ = statement;
+  return party_.get();
+}
+
+Result<std::shared_ptr<const verify::ModelTrees>> DisputeDesk::trees_of(const Hash& execution) {
+  auto& trees = trees_[execution];
+  if (!trees) {
+    const ServedModel* served = core_.serving(execution);
+    if (served == nullptr)
+      return fail(Errc::not_found,
+                  "the disputed model is not served here any more: serve it again to answer");
+    trees = std::make_shared<const verify::ModelTrees>(served->model, pool_);
+  }
+  return trees;
+}
+
+}  // namespace assay::services

@@ -1,0 +1,53 @@
+// How a provider defends what it signed: the moves of disputes about its receipts and progress
+// messages, recomputed from request, salt and token ids alone. Asked by a buyer over HTTP it
+// answers off the ledger; what is open on the ledger it answers there, also after having been down.
+#pragma once
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "services/provider/provider_core.hpp"
+#include "settle/dispute_game.hpp"
+#include "verify/dispute/party.hpp"
+
+namespace assay::services {
+
+class DisputeDesk {
+ public:
+  explicit DisputeDesk(ProviderCore& core) : core_(core), pool_(1) {}
+  ~DisputeDesk() { stop(); }
+  DisputeDesk(const DisputeDesk&) = delete;
+  DisputeDesk& operator=(const DisputeDesk&) = delete;
+
+  void start();
+  void stop();  // idempotent
+
+  // The next move in a dispute that its challenger, the lease's buyer, has not filed: costs one
+  // prefill for the first move about a statement. Errors: refused, mismatch, invalid (not a dispute
+  // about this provider, or not its turn), not_found (no such request here), unavailable (another
+  // dispute is being answered: ask again).
+  Result<market::SignedMove> answer(const market::FileDispute& dispute);
+  // One round over the disputes open on the ledger; the first error, after all were tried.
+  Status watch();
+
+ private:
+  Result<verify::PlayedMove> next_move(const market::FileDispute& dispute);
+  Result<verify::Party*> party_for(const market::FileDispute& dispute);
+  Status answer_on_ledger(const Hash& dispute);
+  Result<std::shared_ptr<const verify::ModelTrees>> trees_of(const Hash& execution);
+
+  ProviderCore& core_;
+  std::mutex mutex_;  // one move at a time: everything below
+  ThreadPool pool_;
+  std::map<Hash, std::shared_ptr<const verify::ModelTrees>> trees_;  // by execution
+  Hash about_{};                                                     // the party's statement
+  std::unique_ptr<verify::Party> party_;
+
+  std::mutex stop_mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace assay::services
