@@ -29,7 +29,7 @@ all: setup build  ## binary and every unit test
 demo: build       ## a whole market on this machine, with a cheat that is caught
 	@build/assay demo --models models
 
-aarch64: setup    ## base, canon and engine with their tests for AArch64 (run under qemu by `make test`)
+aarch64: setup    ## what an answer depends on, with its tests, for AArch64 (run under qemu by `make test`)
 	@mkdir -p build
 	@cmake -G Ninja -S $(CURDIR)/tests/aarch64 -B $(CURDIR)/build/aarch64 --toolchain $(CURDIR)/tests/aarch64/toolchain.cmake > build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
 	@cmake --build build/aarch64
@@ -41,11 +41,12 @@ check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer b
 	@tools/check/check.sh
 
 bench: all        ## benchmarks; numbers and commands in bench/README.md
-	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench
+	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench assay_audit_bench
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64 --isa scalar
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64
 	@$(BUILD)/bench/assay_product_bench
 	@$(BUILD)/bench/assay_attention_bench
+	@$(BUILD)/bench/assay_audit_bench models/tern-q8_0.gguf --tokens 256
 
 soak: setup-clang all   ## long fuzz, crash and differential runs
 	@tools/check/soak.sh

@@ -31,6 +31,11 @@ QEMU = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")
 AARCH64 = (
     ("assay_base_test", "max", "*"),
     ("assay_canon_test", "max", "*"),
+    ("assay_crypto_test", "max", "*"),
+    ("assay_protocol_test", "max", "*"),
+    ("assay_market_test", "max", "*"),
+    ("assay_verify_test", "max", "-*Tern*scalar"),
+    ("assay_verify_test", "cortex-a53", "*Tern*neon"),
     ("assay_engine_test", "max", "-Batcher*:Jinja*:Gguf*:Bpe*:Corpus*"),
     ("assay_engine_test", "cortex-a53", "*KernelsTest*:*AttentionTest*:*ProductTest*:SelfTest*:Isa*:FpEnvironment*"),
 )
@@ -141,6 +146,9 @@ def main():
             unit(Run(program), tally)
     if platform.machine() != "aarch64":  # there, the programs above are these
         aarch64(ROOT / options.aarch64, options.only, tally)
+    for path in sorted((ROOT / "tests/sim").glob("*_test.py")):
+        if options.only in path.name:
+            script(path, [], tally)
     for path in sorted((ROOT / "tests/e2e").glob("*_test.py")):
         if options.only in path.name:
             script(path, ["--assay", str(build / "src/assay")], tally)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Any build gives the same bits: the canon's and the engine's tests, which compare with
-# spec/vectors/ byte for byte and every kernel with the canon, under other compilers and options.
+# spec/vectors/ byte for byte and every kernel with the canon, and of verify what a whole model's
+# trace root depends on, under other compilers and options.
 # ASSAY_SAME_BITS=gcc-O0,clang-O3,… chooses builds; the default is all of them. Part of `make soak`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,6 +15,7 @@ builds=(
   "clang-O1-sanitized|clang++-19|-O1 -g1|"
 )
 wanted=${ASSAY_SAME_BITS:-}
+agreed=0
 for build in "${builds[@]}"; do
   IFS='|' read -r name compiler flags link <<<"$build"
   [ -z "$wanted" ] || [[ ",$wanted," == *",$name,"* ]] || continue
@@ -26,10 +28,14 @@ for build in "${builds[@]}"; do
   cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" \
     -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$link" -DASSAY_SANITIZE="$sanitize" \
     -DCMAKE_AR="$(command -v $ar)" -DCMAKE_RANLIB="$(command -v $ranlib)" >/dev/null
-  cmake --build "$folder" --target assay_canon_test assay_engine_test >"$folder/build.log" ||
+  cmake --build "$folder" --target assay_canon_test assay_engine_test assay_verify_test >"$folder/build.log" ||
     { tail -n 40 "$folder/build.log"; exit 1; }
-  for program in canon engine; do
-    "$folder/src/assay_${program}_test" --gtest_brief=1 | tail -n 1
+  for program in "canon *" "engine *" "verify *Tern*:Trace.*:Identity.*"; do
+    read -r folder_of tests <<<"$program"
+    "$folder/src/assay_${folder_of}_test" --gtest_brief=1 --gtest_filter="$tests" | tail -n 1
   done
   echo "same bits: $name ok"
+  agreed=$((agreed + 1))
 done
+root=$(sed -n 's/.*"trace_root": *"\(0x[0-9a-f]*\)".*/\1/p' spec/vectors/model/tern.json)
+echo "same bits: $agreed builds agree on trace root $root"
