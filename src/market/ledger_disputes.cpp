@@ -23,8 +23,7 @@ bool live(const Step& step, const Commitment& c) {
 }
 
 // An earlier operation committed to this one.
-Status check_committed(const Step& step, const Address& challenger) {
-  const Hash hash = crypto::sha256(step.id());
+Status check_committed(const Step& step, const Address& challenger, const Hash& hash) {
   for (const auto& c : step.read(challenger).commitments)
     if (c.hash == hash && live(step, c)) return {};
   return fail(Errc::refused,
@@ -32,9 +31,9 @@ Status check_committed(const Step& step, const Address& challenger) {
               challenger.to_string(), to_hex(hash));
 }
 
-void consume_commitment(Step& step, const Address& challenger) {
+void consume_commitment(Step& step, const Address& challenger, const Hash& hash) {
   std::erase_if(step.account(challenger).commitments,
-                [hash = crypto::sha256(step.id())](const auto& c) { return c.hash == hash; });
+                [&](const auto& c) { return c.hash == hash; });
 }
 
 Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject) {
@@ -88,9 +87,9 @@ Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const F
   return step.state().referee->replay(about, op.transcript);
 }
 
-DisputeView& new_dispute(Step& step, const Hash& lease, const Hash& subject,
+DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, const Hash& subject,
                          const Address& challenger, Micros bond, Micros amount) {
-  consume_commitment(step, challenger);
+  consume_commitment(step, challenger, commitment);
   step.lock_bond(challenger, bond);
   auto& open = step.lease(lease).view.open_disputes;
   open.push_back(step.id());
@@ -143,12 +142,13 @@ Status on(Step& step, const FileDispute& op) {
     return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
                 format_money(step.parameters().dispute_bond));
   CHECK_OK(check_available(step, m.challenger, m.bond));
-  CHECK_OK(check_committed(step, m.challenger));
+  const Hash commitment = commitment_of(step.domain(), op);
+  CHECK_OK(check_committed(step, m.challenger, commitment));
   CHECK_OK(check_open_disputes(step, *lease, m.challenger));
   TRY(const auto status, judge(step, terms, op));
 
-  auto& d =
-      new_dispute(step, m.lease, m.subject, m.challenger, m.bond, statement_amount(statement));
+  auto& d = new_dispute(step, commitment, m.lease, m.subject, m.challenger, m.bond,
+                        statement_amount(statement));
   continue_game(step, d, status);
   step.game(d.id) = op;
   if (status.turn == Turn::over) decide(step, d.id, status.outcome, status.reason);
@@ -169,9 +169,10 @@ Status on(Step& step, const ReportEquivocation& op) {
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.request, op.second));
   const auto reason = contradiction(op.first, op.second);
   if (!reason) return fail(Errc::refused, "the two statements do not contradict each other");
-  CHECK_OK(check_committed(step, m.challenger));
+  const Hash commitment = commitment_of(step.domain(), op);
+  CHECK_OK(check_committed(step, m.challenger, commitment));
 
-  auto& d = new_dispute(step, m.lease, m.first, m.challenger, 0,
+  auto& d = new_dispute(step, commitment, m.lease, m.first, m.challenger, 0,
                         std::max(statement_amount(op.first), statement_amount(op.second)));
   step.lease(m.lease).convicted.insert(m.second);
   decide(step, d.id, Outcome::provider_wrong, *reason);

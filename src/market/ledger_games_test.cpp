@@ -232,6 +232,13 @@ TEST_F(GameTest, AProofAboutTheFinishDecidesAtOnce) {
   };
   expect_refused(finish("nonsense", w.other), Errc::mismatch, "does not open");
   expect_refused(finish("", w.other), Errc::mismatch, "does not open");
+  // The accused cannot file the challenger's dispute with a proof of its own choosing.
+  auto stolen = finish("wrong", w.other);
+  const std::string_view harmless = "right";
+  stolen.finish.emplace(harmless.begin(), harmless.end());
+  expect_refused(stolen, Errc::refused, "commit first");
+  stolen.finish.reset();
+  expect_refused(stolen, Errc::refused, "commit first");
   EXPECT_EQ(view_of(must(finish("right", w.other))).outcome, Outcome::provider_right);
   EXPECT_EQ(w.account(w.payout).available, 100'000);
   EXPECT_EQ(view_of(must(finish("wrong", w.buyer))).outcome, Outcome::provider_wrong);

@@ -288,7 +288,7 @@ ReportEquivocation World::equivocation(const Hash& lease, const Signed<protocol:
 
 Signed<protocol::CommitDispute> World::commitment(const Operation& later, const Party& by) {
   return sign(
-      protocol::CommitDispute{by.address, crypto::sha256(operation_id(domain(), later)), nonce()},
+      protocol::CommitDispute{by.address, commitment_of(domain(), later), nonce()},
       by);
 }
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "crypto/sha256.hpp"
+
 namespace assay::market {
 namespace {
 
@@ -190,6 +192,14 @@ std::string_view kind_of(const Operation& operation) { return kKinds[operation.i
 
 Hash operation_id(const Domain& domain, const Operation& operation) {
   return std::visit(Id{domain}, operation);
+}
+
+Hash commitment_of(const Domain& domain, const Operation& operation) {
+  const Hash id = operation_id(domain, operation);
+  Bytes bytes(id.begin(), id.end());
+  if (const auto* dispute = std::get_if<FileDispute>(&operation); dispute && dispute->finish)
+    append(bytes, crypto::sha256(*dispute->finish));
+  return crypto::sha256(bytes);
 }
 
 json::object to_json(const Operation& operation) {

@@ -94,6 +94,9 @@ using Operation =
 std::string_view kind_of(const Operation& operation);
 // Digest of the operation's own message under this ledger's domain.
 Hash operation_id(const Domain& domain, const Operation& operation);
+// What CommitDispute names of a dispute or report to come: sha256(id), and where a proof about the
+// finish decides at once sha256(id ‖ sha256(proof)): nobody can file another proof in its place.
+Hash commitment_of(const Domain& domain, const Operation& operation);
 
 json::object to_json(const Operation& operation);
 // Errors name the member. Checks shape only; signatures and rules are the ledger's business.

@@ -188,7 +188,8 @@ enum class Outcome : std::uint32_t {
 };
 
 // Before anyone shows what is wrong with a statement: commitment = sha256(digest of the Dispute or
-// Equivocation to come), so that nobody can copy it out of the queue and be first.
+// Equivocation to come), so that nobody can copy it out of the queue and be first; with a proof
+// about the finish beside it sha256(digest ‖ sha256(proof)), so that nobody can file another.
 struct CommitDispute {
   static constexpr std::string_view kName = "CommitDispute";
   Address account{};

@@ -164,8 +164,9 @@ class Deal {
     return protocol::digest(domain, dispute.dispute.message);
   }
   void commit(const market::FileDispute& dispute) {
-    must(sign(protocol::CommitDispute{address(kBuyer), crypto::sha256(id_of(dispute)), ++nonce},
-              kBuyer));
+    must(sign(
+        protocol::CommitDispute{address(kBuyer), market::commitment_of(domain, dispute), ++nonce},
+        kBuyer));
   }
 
   market::Settlement& ledger_;

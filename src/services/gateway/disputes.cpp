@@ -1,12 +1,18 @@
 #include "services/gateway/disputes.hpp"
 
-#include "crypto/sha256.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
+#include "io/system_clock.hpp"
 #include "market/statements.hpp"
 #include "settle/dispute_game.hpp"
 
 namespace assay::services {
+namespace {
+
+// How long a dispute is played off the ledger: claims and payments wait meanwhile.
+constexpr std::int64_t kPlayMs = 120'000;
+
+}  // namespace
 
 Disputes::Disputes(Buyer& buyer, MarketView& market)
     : buyer_(buyer), market_(market), pool_(std::max(1u, buyer.options.audit_threads)) {}
@@ -48,15 +54,38 @@ Status Disputes::file(RequestRecord record) {
     CHECK_OK(buyer_.store->update_request(record, RequestStage::mismatch));
   }
   TRY(market::FileDispute dispute, stored(record));
-  CHECK_OK(buyer_.settlement.submit(
-      buyer_.sign(protocol::CommitDispute{.account = buyer_.address,
-                                          .commitment = crypto::sha256(record.dispute_id),
-                                          .nonce = dispute.dispute.message.nonce})));
-  if (dispute.transcript.empty() && !dispute.finish) {
-    if (const Status played = play(record, lease, dispute); !played)
-      io::log_info("the dispute goes on the ledger: {}", played.error().message);
+  const auto keep = [&] {
     record.dispute = json::dump(market::to_json(market::Operation(dispute)));
-    CHECK_OK(buyer_.store->update_request(record, RequestStage::mismatch));
+    return buyer_.store->update_request(record, RequestStage::mismatch);
+  };
+  const bool by_figures =
+      market::arithmetic_fault(lease.lease.message, record.request.message, *record.statement)
+          .has_value();
+  if (!by_figures && !dispute.finish) {
+    TRY(const protocol::Opening opening, buyer_.vault.opening(record.statement_id));
+    TRY(const verify::Subject subject,
+        settle::subject_of(dispute.execution, dispute.program, record.request.message,
+                           *record.statement));
+    dispute.finish = verify::finish_evidence(subject, opening);
+    if (dispute.finish) CHECK_OK(keep());
+  }
+  // Who cannot make its own moves puts up no bond.
+  const bool game = !by_figures && !dispute.finish;
+  if (game) {
+    TRY([[maybe_unused]] verify::Party * party, party_for(record, dispute));
+  }
+  CHECK_OK(buyer_.settlement.submit(buyer_.sign(protocol::CommitDispute{
+      .account = buyer_.address,
+      .commitment = market::commitment_of(buyer_.ledger.domain, market::Operation(dispute)),
+      .nonce = dispute.dispute.message.nonce})));
+  if (game && dispute.transcript.empty()) {
+    TRY(const bool lost, play(record, lease, dispute));
+    if (lost) {
+      record.stage = RequestStage::withheld;
+      record.reason += "; nothing that the provider opened differs from this replay";
+      return buyer_.store->update_request(record, RequestStage::mismatch);
+    }
+    CHECK_OK(keep());
   }
 
   const auto filed = buyer_.settlement.submit(dispute);
@@ -82,36 +111,38 @@ Status Disputes::file(RequestRecord record) {
   return buyer_.store->update_request(record, RequestStage::mismatch);
 }
 
-Status Disputes::play(const RequestRecord& record, const LeaseRecord& lease,
-                      market::FileDispute& dispute) {
-  const auto& request = record.request.message;
-  // Decided by the ledger from the figures alone.
-  if (market::arithmetic_fault(lease.lease.message, request, *record.statement)) return {};
-  TRY(const protocol::Opening opening, buyer_.vault.opening(record.statement_id));
-  TRY(const verify::Subject subject,
-      settle::subject_of(dispute.execution, dispute.program, request, *record.statement));
-  if (auto proof = verify::finish_evidence(subject, opening)) {
-    dispute.finish = std::move(*proof);
-    return {};
-  }
+Result<bool> Disputes::play(const RequestRecord& record, const LeaseRecord& lease,
+                            market::FileDispute& dispute) {
   TRY(verify::Transcript transcript,
       settle::transcript_of(buyer_.ledger.domain, lease.lease.message.provider, dispute));
   TRY(verify::Party * party, party_for(record, dispute));
   const std::string endpoint = market_.endpoint_of(lease);
   const verify::Game& game = transcript.game();
+  const std::int64_t until_ms = io::steady_ms() + kPlayMs;
   while (game.outcome() == verify::DisputeOutcome::open) {
     verify::PlayedMove played;
     if (game.turn() == verify::Side::provider) {
-      TRY(const market::SignedMove move, buyer_.providers.dispute(endpoint, dispute));
-      played = settle::as_next(transcript, move);
+      if (io::steady_ms() > until_ms) break;
+      const auto move = buyer_.providers.dispute(endpoint, dispute);
+      if (!move) {
+        io::log_info("the dispute goes on the ledger: {}", move.error().message);
+        break;
+      }
+      played = settle::as_next(transcript, *move);
+      if (const auto added = transcript.add(played); !added) {
+        io::log_info("the provider's move is none: {}", added.error().message);
+        break;
+      }
     } else {
-      TRY(Bytes payload, party->challenge(game));
-      played = settle::sign_next(buyer_.ledger.domain, transcript, std::move(payload), buyer_.key);
+      auto payload = party->challenge(game);
+      if (!payload && payload.error().code == Errc::not_found) return true;
+      if (!payload) return std::unexpected(payload.error());
+      played = settle::sign_next(buyer_.ledger.domain, transcript, std::move(*payload), buyer_.key);
+      TRY([[maybe_unused]] const auto added, transcript.add(played));
     }
-    CHECK_OK(transcript.add(played));
     dispute.transcript.push_back(settle::as_signed(played));
   }
-  return {};
+  return false;
 }
 
 Result<verify::Party*> Disputes::party_for(const RequestRecord& record,
@@ -132,21 +163,30 @@ Result<verify::Party*> Disputes::party_for(const RequestRecord& record,
 }
 
 Status Disputes::move_on_ledger(const RequestRecord& record, const market::DisputeView& view) {
-  if (view.turn == market::Turn::provider) {
-    if (buyer_.now() <= view.due)
-      return fail(Errc::unavailable, "the provider has until {} to move", view.due);
-    CHECK_OK(buyer_.settlement.submit(
-        buyer_.sign(protocol::Timeout{.account = buyer_.address, .dispute = view.id})));
+  // Over by the clock, whosever turn it is; or another dispute convicted the statement.
+  const auto time_out = [&] {
+    return buyer_.settlement.submit(
+        buyer_.sign(protocol::Timeout{.account = buyer_.address, .dispute = view.id}));
+  };
+  if (buyer_.now() >= view.due) {
+    CHECK_OK(time_out());
     return {};
   }
+  if (view.turn == market::Turn::provider)
+    return fail(Errc::unavailable, "the provider has until {} to move", view.due);
   TRY(const market::FileDispute dispute, buyer_.settlement.game(view.id));
   TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
   TRY(const verify::Transcript transcript,
       settle::transcript_of(buyer_.ledger.domain, lease.lease.message.provider, dispute));
   TRY(verify::Party * party, party_for(record, dispute));
   TRY(Bytes payload, party->challenge(transcript.game()));
-  CHECK_OK(buyer_.settlement.submit(settle::as_operation(
-      settle::sign_next(buyer_.ledger.domain, transcript, std::move(payload), buyer_.key))));
+  const auto moved = buyer_.settlement.submit(settle::as_operation(
+      settle::sign_next(buyer_.ledger.domain, transcript, std::move(payload), buyer_.key)));
+  if (!moved && moved.error().code == Errc::conflict) {
+    CHECK_OK(time_out());
+  } else if (!moved) {
+    return std::unexpected(moved.error());
+  }
   return {};
 }
 

@@ -23,9 +23,10 @@ class Disputes {
  private:
   Result<market::FileDispute> draft(const RequestRecord& record, const LeaseRecord& lease);
   Result<market::FileDispute> stored(const RequestRecord& record) const;
-  // Finish evidence, or the transcript of what the provider answered. What cannot be played now is
-  // played on the ledger.
-  Status play(const RequestRecord& record, const LeaseRecord& lease, market::FileDispute& dispute);
+  // The transcript of what the provider answers; what it does not answer is played on the ledger.
+  // true: nothing it opened differs from this side's replay. Errors are this side's own.
+  Result<bool> play(const RequestRecord& record, const LeaseRecord& lease,
+                    market::FileDispute& dispute);
   Status move_on_ledger(const RequestRecord& record, const market::DisputeView& view);
   Result<verify::Party*> party_for(const RequestRecord& record, const market::FileDispute& dispute);
 

@@ -175,6 +175,18 @@ Status Worker::after_receipt(RequestRecord record) {
   return release(std::move(record));
 }
 
+bool Worker::suspected(const Address& provider) {
+  for (const RequestStage stage : {RequestStage::mismatch, RequestStage::disputed}) {
+    const auto records = buyer_.store->requests_in(stage);
+    if (!records) return true;
+    for (const RequestRecord& record : *records) {
+      const auto lease = buyer_.store->lease(record.lease);
+      if (!lease || lease->lease.message.provider == provider) return true;
+    }
+  }
+  return false;
+}
+
 Status Worker::release(RequestRecord record) {
   TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
   TRY(const market::AccountView provider, buyer_.settlement.account(lease.lease.message.provider));
@@ -184,7 +196,8 @@ Status Worker::release(RequestRecord record) {
   if (provider.convictions > hold.convictions) {
     // Convicted meanwhile: whatever else it was not asked about is looked at now.
     record.audit = AuditState::pending;
-  } else if (now < hold.since + buyer_.options.settle_hold_s || !provider.open_disputes.empty()) {
+  } else if (now < hold.since + buyer_.options.settle_hold_s || !provider.open_disputes.empty() ||
+             suspected(lease.lease.message.provider)) {
     return fail(Errc::unavailable, "held until {}, and until no dispute about its provider is open",
                 hold.since + buyer_.options.settle_hold_s);
   } else {

@@ -38,6 +38,8 @@ class Worker {
   Status after_receipt(RequestRecord record);
   // Of a receipt that was not drawn; unavailable while it is held.
   Status release(RequestRecord record);
+  // This buyer's own replay differs from something it signed, and that is not decided yet.
+  bool suspected(const Address& provider);
   // A claim above what this buyer holds receipts for is contested; one left unopened is voided.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);

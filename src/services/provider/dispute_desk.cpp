@@ -1,6 +1,7 @@
 #include "services/provider/dispute_desk.hpp"
 
 #include "base/hex.hpp"
+#include "engine/session.hpp"
 #include "io/log.hpp"
 #include "market/statements.hpp"
 
@@ -48,15 +49,28 @@ Result<market::SignedMove> DisputeDesk::answer(const market::FileDispute& disput
 
 Status DisputeDesk::watch() {
   TRY(const market::AccountView self, core_.settlement.account(core_.address));
+  // The earliest deadline first: moves about another statement cost a prefill.
+  std::vector<std::pair<std::uint64_t, Hash>> open;
+  for (const Hash& dispute : self.open_disputes) {
+    TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
+    open.emplace_back(view.due, dispute);
+  }
+  std::ranges::sort(open);
   Status first;
-  for (const Hash& dispute : self.open_disputes)
+  for (const auto& [due, dispute] : open)
     if (auto done = answer_on_ledger(dispute); !done && first) first = std::move(done);
   return first;
 }
 
 Status DisputeDesk::answer_on_ledger(const Hash& dispute) {
   TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
-  if (view.about_claim || view.turn != market::Turn::provider) return {};
+  if (view.about_claim || view.state == market::DisputeState::decided) return {};
+  if (view.turn != market::Turn::provider) {
+    // A challenger that stops moving must not keep this provider's payments held.
+    if (core_.now() < view.due) return {};
+    CHECK_OK(core_.settlement.submit(core_.sign(protocol::Timeout{core_.address, dispute})));
+    return {};
+  }
   TRY(const market::FileDispute game, core_.settlement.game(dispute));
   const std::lock_guard lock(mutex_);
   TRY(const verify::PlayedMove move, next_move(game));
@@ -82,23 +96,50 @@ Result<verify::Party*> DisputeDesk::party_for(const market::FileDispute& dispute
   party_.reset();
   const Hash& id = market::statement_request(dispute.evidence.statement);
   TRY(const auto stored, core_.store->request(id));
-  if (!stored || !stored->outcome)
-    return fail(Errc::not_found, "there is no answer to request {} here", to_hex(id));
+  if (!stored) return fail(Errc::not_found, "there is no request {} here", to_hex(id));
   protocol::Opening opening;
   opening.request = id;
   opening.salt_secret = stored->salt_secret;
   opening.prompt = stored->prompt;
   opening.stop_ids = stored->stop_ids;
-  opening.answer = stored->outcome->answer;
-  opening.logprobs = stored->outcome->logprobs;
   TRY(auto trees, trees_of(stored->request.message.execution));
+  const std::uint32_t count = market::statement_count(dispute.evidence.statement);
+  if (stored->outcome && stored->outcome->answer.size() >= count) {
+    opening.answer = stored->outcome->answer;
+    opening.logprobs = stored->outcome->logprobs;
+  } else {
+    CHECK_OK(answer_again(*stored, trees->shared_model(), count, opening));
+  }
   TRY(verify::Subject subject,
       settle::subject_of(dispute.execution, dispute.program, stored->request.message,
                          dispute.evidence.statement));
-  TRY(party_, verify::Party::prepare(std::move(subject), std::move(trees), std::move(opening),
-                                     pool_, core_.options.isa));
+  // What was served must be defensible: no bound but the one it was served under.
+  TRY(party_,
+      verify::Party::prepare(
+          std::move(subject), std::move(trees), std::move(opening), pool_, core_.options.isa,
+          [this](double) { return !stopping_; }, std::numeric_limits<std::size_t>::max()));
   about_ = statement;
   return party_.get();
+}
+
+Status DisputeDesk::answer_again(const StoredRequest& stored,
+                                 std::shared_ptr<const engine::Model> model, std::uint32_t count,
+                                 protocol::Opening& opening) {
+  const protocol::Request& request = stored.request.message;
+  const engine::Sampling sampling = verify::sampling_of(request);
+  engine::Session session(std::move(model), pool_, core_.options.isa,
+                          static_cast<std::uint32_t>(stored.prompt.size()) + count);
+  auto outcome = session.run(stored.prompt, static_cast<std::uint32_t>(stored.prompt.size()) - 1,
+                             sampling, nullptr, request.logprobs);
+  while (!outcome.fault && opening.answer.size() < count) {
+    if (stopping_) return fail(Errc::cancelled, "stopped while answering a dispute");
+    const engine::Token next = outcome.sampled.back();
+    opening.answer.push_back(next);
+    if (request.logprobs != 0) verify::append_logprobs(outcome.logprobs.back(), opening.logprobs);
+    if (opening.answer.size() < count)
+      outcome = session.run({&next, 1}, session.position(), sampling, nullptr, request.logprobs);
+  }
+  return {};
 }
 
 Result<std::shared_ptr<const verify::ModelTrees>> DisputeDesk::trees_of(const Hash& execution) {

@@ -2,6 +2,7 @@
 // messages, recomputed from request, salt and token ids alone. Asked by a buyer over HTTP it
 // answers off the ledger; what is open on the ledger it answers there, also after having been down.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -35,6 +36,10 @@ class DisputeDesk {
   Result<verify::PlayedMove> next_move(const market::FileDispute& dispute);
   Result<verify::Party*> party_for(const market::FileDispute& dispute);
   Status answer_on_ledger(const Hash& dispute);
+  // The first `count` tokens of an answer whose end never reached the disk, or that ended sooner:
+  // what a progress message before a crash was about. The same bits again.
+  Status answer_again(const StoredRequest& stored, std::shared_ptr<const engine::Model> model,
+                      std::uint32_t count, protocol::Opening& opening);
   Result<std::shared_ptr<const verify::ModelTrees>> trees_of(const Hash& execution);
 
   ProviderCore& core_;
@@ -46,7 +51,7 @@ class DisputeDesk {
 
   std::mutex stop_mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

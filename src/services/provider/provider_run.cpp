@@ -4,6 +4,7 @@
 
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
+#include "verify/referee/ops.hpp"
 #include "verify/replay.hpp"
 
 namespace assay::services {
@@ -231,7 +232,7 @@ Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {
                                     call.request.message.logprobs, hyper.vocab));
   const std::uint64_t positions =
       std::uint64_t{call.request.message.prompt_count} + call.request.message.max_tokens - 1;
-  if (positions > hyper.context)
+  if (positions > std::min(hyper.context, verify::kPositionsMax))
     return fail(Errc::invalid,
                 "{} prompt tokens and {} answer tokens do not fit the context of {}: shorten the "
                 "prompt or lower max_tokens",

@@ -89,8 +89,14 @@ Status ExecutedLeaf::adopt_logprobs(std::uint32_t op, const Hash& root) {
 
 OwnEvidence::OwnEvidence(const Opened& run, const TraceBuilder& trace,
                          std::optional<engine::NumericFault> fault, ThreadPool& pool,
-                         engine::Isa isa, std::optional<std::uint32_t> beside_trace)
-    : run_(run), trace_(trace), beside_trace_(beside_trace), pool_(pool), isa_(isa) {
+                         engine::Isa isa, std::optional<std::uint32_t> beside_trace,
+                         std::size_t kv_bytes_max)
+    : run_(run),
+      trace_(trace),
+      beside_trace_(beside_trace),
+      kv_bytes_max_(kv_bytes_max),
+      pool_(pool),
+      isa_(isa) {
   for (const Hash& root : trace.position_roots()) positions_.push_back(crypto::leaf_hash(root));
   if (fault) fault_ = LeafPlace{fault->position, fault->layer, true};
 }
@@ -99,7 +105,7 @@ Result<std::shared_ptr<LeafEvidence>> OwnEvidence::leaf(const LeafPlace& place) 
   if (last_ && last_place_.position == place.position && last_place_.index == place.index &&
       last_place_.fault == place.fault)
     return last_;
-  TRY(auto states, leaf_states(run_, place, pool_, isa_));
+  TRY(auto states, leaf_states(run_, place, pool_, isa_, {}, kv_bytes_max_));
   LeafExecution execution(run_, place, std::move(states));
   CHECK_OK(execution.compute(pool_));
   last_ = std::make_shared<ExecutedLeaf>(std::move(execution), pool_);

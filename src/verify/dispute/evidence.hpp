@@ -49,7 +49,8 @@ class OwnEvidence final : public Evidence {
   // must outlive it.
   OwnEvidence(const Opened& run, const TraceBuilder& trace,
               std::optional<engine::NumericFault> fault, ThreadPool& pool, engine::Isa isa,
-              std::optional<std::uint32_t> beside_trace = std::nullopt);
+              std::optional<std::uint32_t> beside_trace = std::nullopt,
+              std::size_t kv_bytes_max = kReplayKvBytes);
   const Hash& secret() const override { return run_.secret(); }
   std::span<const Hash> positions() const override { return positions_; }
   std::vector<Hash> leaves(std::uint32_t position) const override {
@@ -65,6 +66,7 @@ class OwnEvidence final : public Evidence {
   std::vector<Hash> positions_;
   std::optional<LeafPlace> fault_;
   std::optional<std::uint32_t> beside_trace_;
+  std::size_t kv_bytes_max_;
   ThreadPool& pool_;
   engine::Isa isa_;
   LeafPlace last_place_;

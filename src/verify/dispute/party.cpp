@@ -57,8 +57,8 @@ Result<std::unique_ptr<Party>> Party::prepare(Subject subject,
   Opened run{std::move(subject), std::move(model), std::move(opening)};
   const auto beside = beside_trace(run, replayed);
   std::unique_ptr<Party> party(new Party(std::move(run), std::move(replayed)));
-  party->evidence_ =
-      std::make_unique<OwnEvidence>(party->run_, party->trace_, fault, pool, isa, beside);
+  party->evidence_ = std::make_unique<OwnEvidence>(party->run_, party->trace_, fault, pool, isa,
+                                                   beside, kv_bytes_max);
   return party;
 }
 

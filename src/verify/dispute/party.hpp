@@ -8,7 +8,7 @@ class Party {
  public:
   // One prefill. The opening is the one request and statement commit to (its answer may be longer
   // than the statement counts); `pool` outlives the party. Errors: mismatch (opening or model are
-  // not those of the subject), and those of replay().
+  // not those of the subject), and those of replay(). kv_bytes_max holds for every recomputation.
   static Result<std::unique_ptr<Party>> prepare(Subject subject,
                                                 std::shared_ptr<const ModelTrees> model,
                                                 protocol::Opening opening, ThreadPool& pool,
