@@ -31,6 +31,13 @@ Bytes salt_of(const SaltSecret& secret, std::string_view label, std::uint64_t in
   return Bytes(salt.begin(), salt.end());
 }
 
+Bytes logprobs_leaf(const SaltSecret& secret, std::uint64_t index,
+                    std::span<const std::uint32_t> numbers) {
+  Bytes leaf = salt_of(secret, "assay/logprobs/v0", index);
+  for (const std::uint32_t number : numbers) append_le(leaf, number);
+  return leaf;
+}
+
 Hash salted_root(const SaltSecret& secret, std::string_view label,
                  std::span<const std::uint32_t> tokens) {
   return token_root(tokens, [&](std::uint64_t chunk) { return salt_of(secret, label, chunk); });
@@ -83,9 +90,22 @@ Hash stop_root(std::span<const std::uint32_t> stop_ids) {
 
 void LogprobsRoot::append(std::span<const std::uint32_t> token) {
   ASSAY_ASSERT(token.size() == width_ && width_ > 0);
-  Bytes leaf = salt_of(secret_, "assay/logprobs/v0", tree_.size());
-  for (const std::uint32_t number : token) append_le(leaf, number);
-  tree_.append(crypto::leaf_hash(leaf));
+  tree_.append(crypto::leaf_hash(logprobs_leaf(secret_, tree_.size(), token)));
+}
+
+TokenChunk open_logprobs(const SaltSecret& secret, const Request& request,
+                         std::span<const std::uint32_t> logprobs, std::uint32_t token) {
+  const std::size_t width = logprob_width(request);
+  ASSAY_ASSERT(width > 0 && (token + std::size_t{1}) * width <= logprobs.size());
+  TokenChunk out;
+  std::vector<Hash> leaves;
+  for (std::size_t i = 0; i < logprobs.size() / width; ++i) {
+    Bytes leaf = logprobs_leaf(secret, i, logprobs.subspan(i * width, width));
+    leaves.push_back(crypto::leaf_hash(leaf));
+    if (i == token) out.leaf = std::move(leaf);
+  }
+  out.path = crypto::inclusion_proof(leaves, token);
+  return out;
 }
 
 Result<Hash> logprobs_root(const SaltSecret& secret, const Request& request, std::uint32_t count,

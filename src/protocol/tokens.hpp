@@ -47,6 +47,10 @@ class LogprobsRoot {
   std::uint32_t width_;
   crypto::MerkleBuilder tree_;
 };
+// Opens the leaf of answer token `token`: salt ‖ its le32 numbers, and the path to the root over
+// `logprobs`, which hold it (asserted).
+TokenChunk open_logprobs(const SaltSecret& secret, const Request& request,
+                         std::span<const std::uint32_t> logprobs, std::uint32_t token);
 Result<Hash> logprobs_root(const SaltSecret& secret, const Request& request, std::uint32_t count,
                            std::span<const std::uint32_t> logprobs);
 

@@ -28,28 +28,6 @@ std::vector<Hash> chunk_hashes(ByteView bytes, std::size_t width) {
   return out;
 }
 
-Hash salt(const Hash& secret, std::string_view label, std::uint64_t index) {
-  Bytes message(label.begin(), label.end());
-  append_le(message, index);
-  return crypto::hmac_sha256(secret, message);
-}
-
-// Bytes of the leaf that begin with its salt, and the path of leaf `index` among `count`.
-template <class Data>
-std::pair<Bytes, std::vector<Hash>> salted(const Hash& secret, std::string_view label,
-                                           std::uint64_t index, std::uint64_t count,
-                                           const Data& data) {
-  const auto leaf = [&](std::uint64_t i) {
-    const Hash s = salt(secret, label, i);
-    Bytes out(s.begin(), s.end());
-    append(out, data(i));
-    return out;
-  };
-  std::vector<Hash> hashes;
-  for (std::uint64_t i = 0; i < count; ++i) hashes.push_back(crypto::leaf_hash(leaf(i)));
-  return {leaf(index), crypto::inclusion_proof(hashes, index)};
-}
-
 std::unexpected<Error> absent(std::string_view what, std::uint64_t index) {
   return fail(Errc::invalid, "a step asks for {} {}, which this execution does not have", what,
               index);
@@ -176,23 +154,29 @@ Result<ByteView> RecordingInputs::rope(std::uint64_t chunk) {
 Result<ByteView> RecordingInputs::tokens(bool answer, std::uint32_t chunk) {
   TRY(const ByteView bytes, MemoryInputs::tokens(answer, chunk));
   const Opened& run = leaf_.run();
-  const std::uint64_t count = answer ? run.subject.count : run.subject.prompt();
-  const auto [leaf, path] =
-      salted(run.secret(), answer ? "assay/tape/v0" : "assay/prompt/v0", chunk, chunks_of(count),
-             [&](std::uint64_t c) {
-               return *MemoryInputs::tokens(answer, static_cast<std::uint32_t>(c));
-             });
-  write(leaf, path);
+  const auto opened =
+      answer ? protocol::open_tokens(
+                   run.secret(), protocol::TokenList::tape,
+                   std::span(run.opening.answer)
+                       .first(std::min<std::size_t>(run.opening.answer.size(), run.subject.count)),
+                   chunk)
+             : protocol::open_tokens(run.secret(), protocol::TokenList::prompt, run.opening.prompt,
+                                     chunk);
+  write(opened.leaf, opened.path);
   return bytes;
 }
 
 Result<ByteView> RecordingInputs::logprobs(std::uint32_t answer_token) {
   TRY(const ByteView bytes, MemoryInputs::logprobs(answer_token));
   const Opened& run = leaf_.run();
-  const auto [leaf, path] = salted(
-      run.secret(), "assay/logprobs/v0", answer_token, run.subject.count,
-      [&](std::uint64_t i) { return *MemoryInputs::logprobs(static_cast<std::uint32_t>(i)); });
-  write(leaf, path);
+  const auto opened = protocol::open_logprobs(
+      run.secret(), run.subject.request,
+      std::span(run.opening.logprobs)
+          .first(std::min(
+              run.opening.logprobs.size(),
+              std::size_t{run.subject.count} * protocol::logprob_width(run.subject.request))),
+      answer_token);
+  write(opened.leaf, opened.path);
   return bytes;
 }
 
