@@ -155,15 +155,21 @@ void TraceBuilder::recall(std::uint32_t position, std::uint32_t layer,
 
 void TraceBuilder::head(std::uint32_t position, std::span<const float> x,
                         std::span<const float> logits, engine::Token token) {
+  Position& into = at(position);
+  recall_head(position, vector_root(x),
+              into.logits.empty() ? vector_root(logits) : crypto::merkle_root(into.logits), token);
+  into.logits = {};
+}
+
+void TraceBuilder::recall_head(std::uint32_t position, const Hash& x_root, const Hash& logits_root,
+                               engine::Token token) {
   ASSAY_ASSERT(!ended_);
   Position& into = at(position);
-  const Hash root = into.logits.empty() ? vector_root(logits) : crypto::merkle_root(into.logits);
   Preimage p;
   p.tag("head").le32(position).bytes(salt(position, layers_));
-  p.bytes(vector_root(x)).bytes(root).le32(token);
+  p.bytes(x_root).bytes(logits_root).le32(token);
   into.leaves[layers_] = crypto::leaf_hash(p.done());
   into.head = true;
-  into.logits = {};
 }
 
 void TraceBuilder::expect_logits(std::uint32_t position, std::size_t count) {

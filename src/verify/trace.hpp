@@ -42,6 +42,10 @@ class TraceBuilder : public engine::StateSink {
   void recall(std::uint32_t position, std::uint32_t layer,
               std::span<const std::uint8_t> memo) override;
 
+  // A head by the roots of its states.
+  void recall_head(std::uint32_t position, const Hash& x_root, const Hash& logits_root,
+                   engine::Token token);
+
   // Takes a position's leaves as leaves() gave them: its cells, and perhaps a head.
   void restore(std::uint32_t position, std::span<const Hash> leaves);
 

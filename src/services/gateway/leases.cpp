@@ -6,18 +6,16 @@
 #include "io/random.hpp"
 #include "market/money.hpp"
 #include "protocol/audit_draw.hpp"
+#include "settle/retry.hpp"
 
 namespace assay::services {
+
+using settle::worth_repeating;
+
 namespace {
 
 // Requests one lease can carry; its audit chain is hashed once through when it opens.
 constexpr std::uint64_t kChainLength = protocol::kLeaseRequestsMax;
-
-// The ledger, or the way to it, is at fault: the same operation may be accepted later.
-bool worth_repeating(const Error& error) {
-  return error.code == Errc::unavailable || error.code == Errc::io ||
-         error.code == Errc::cancelled || error.code == Errc::internal;
-}
 
 ApiError too_small(std::string code, std::string message, Micros needed, Micros have) {
   return {.status = 402,
