@@ -9,11 +9,35 @@ namespace {
 
 // In the order of the variant.
 constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = {
-    "deposit",      "withdraw", "transfer",           "stake",
-    "unbond",       "release",  "open_lease",         "top_up",
-    "settle",       "claim",    "contest_claim",      "open_claim",
-    "finalize",     "close",    "commit_dispute",     "file_dispute",
-    "dispute_move", "timeout",  "report_equivocation"};
+    "deposit",
+    "withdraw",
+    "transfer",
+    "stake",
+    "unbond",
+    "release",
+    "open_lease",
+    "top_up",
+    "settle",
+    "claim",
+    "contest_claim",
+    "open_claim",
+    "finalize",
+    "close",
+    "commit_dispute",
+    "file_dispute",
+    "dispute_move",
+    "timeout",
+    "report_equivocation",
+    "register_auditor",
+    "request_audit",
+    "beacon",
+    "commit_audit",
+    "reveal_audit",
+    "check_audit",
+    "answer_check",
+    "report_key",
+    "show_canary",
+    "settle_audit"};
 
 // A statement says which of the two it is: {"kind": "receipt", "message": …, "signature": …}.
 struct StatementBox {
@@ -122,6 +146,28 @@ void members(V& v, ReportEquivocation& op) {
   statement(v, "first", op.first);
   statement(v, "second", op.second);
 }
+template <class V>
+void members(V& v, RequestAudit& op) {
+  own(v, op.request);
+  members(v, op.evidence);
+}
+template <class V>
+void members(V& v, CheckAudit& op) {
+  own(v, op.check);
+  v("execution", op.execution);
+  v("program", op.program);
+  v("proof", op.proof);
+}
+template <class V>
+void members(V& v, AnswerCheck& op) {
+  own(v, op.answer);
+  v("proof", op.proof);
+}
+template <class V>
+void members(V& v, ShowCanary& op) {
+  own(v, op.shown);
+  v("canary", op.canary);
+}
 
 template <std::size_t I = 0>
 Result<Operation> read_kind(const json::object& o, std::string_view kind) {
@@ -152,6 +198,10 @@ struct Id {
   Hash operator()(const ContestClaim& op) const { return (*this)(op.dispute); }
   Hash operator()(const OpenClaim& op) const { return (*this)(op.answer); }
   Hash operator()(const ReportEquivocation& op) const { return (*this)(op.report); }
+  Hash operator()(const RequestAudit& op) const { return (*this)(op.request); }
+  Hash operator()(const CheckAudit& op) const { return (*this)(op.check); }
+  Hash operator()(const AnswerCheck& op) const { return (*this)(op.answer); }
+  Hash operator()(const ShowCanary& op) const { return (*this)(op.shown); }
 };
 
 }  // namespace
