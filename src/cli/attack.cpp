@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/attacks.hpp"
 #include "cli/cli.hpp"
 #include "cli/provider_verb.hpp"
 
@@ -48,6 +49,7 @@ void add_attack(CLI::App& app, Context& context) {
   add_provider_flags(verb, options->flags);
   context.json_flag(verb);
   context.on_run(verb, [&context, options] { return model_swap(context, *options); });
+  add_auditor_attacks(*attack, context);
 }
 
 }  // namespace assay::cli

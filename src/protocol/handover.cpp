@@ -14,10 +14,7 @@ template <Is<AuditCall> S, class V>
 void fields(S& s, V&& v) {
   v("handover", s.handover);
   v("request", s.request);
-  if (auto* receipt = std::get_if<Signed<Receipt>>(&s.statement))
-    v("receipt", *receipt);
-  else
-    v("progress", std::get<Signed<Progress>>(s.statement));
+  v("receipt", s.receipt);
   v("execution", s.execution);
   v("prompt", s.prompt);
   v("answer", s.answer);
@@ -38,7 +35,8 @@ json::object write(const T& s) {
 }
 
 template <class T>
-Result<T> read(const json::object& o, std::string_view what, T out = {}) {
+Result<T> read(const json::object& o, std::string_view what) {
+  T out{};
   FieldReader reader(o, what);
   fields(out, reader);
   CHECK_OK(reader.finish());
@@ -49,9 +47,7 @@ Result<T> read(const json::object& o, std::string_view what, T out = {}) {
 
 json::object to_json(const AuditCall& call) { return write(call); }
 Result<AuditCall> audit_call_from_json(const json::object& o) {
-  AuditCall out{};
-  if (o.contains("progress")) out.statement = Signed<Progress>{};
-  return read(o, "audit call", std::move(out));
+  return read<AuditCall>(o, "audit call");
 }
 json::object to_json(const AuditSecret& secret) { return write(secret); }
 Result<AuditSecret> audit_secret_from_json(const json::object& o) {
@@ -80,11 +76,10 @@ Status check_audit_call(const Domain& domain, const AuditCall& call, const Addre
   if (handover.content != handover_content(call.prompt, call.answer, call.stop_ids, call.logprobs))
     return fail(Errc::mismatch, "the tokens are not the ones the buyer signed for");
   const Request& request = call.request.message;
-  const std::uint32_t count =
-      std::visit([](const auto& s) { return s.message.count; }, call.statement);
+  const std::uint32_t count = call.receipt.message.count;
   const auto expect = [](std::string_view what, std::size_t have, std::size_t wanted) -> Status {
     if (have == wanted) return {};
-    return fail(Errc::mismatch, "{} {} were handed over, request and statement have {}", have, what,
+    return fail(Errc::mismatch, "{} {} were handed over, request and receipt have {}", have, what,
                 wanted);
   };
   CHECK_OK(expect("prompt tokens", call.prompt.size(), request.prompt_count));

@@ -9,8 +9,6 @@
 // Both are idempotent. The tokens cannot be checked against request and receipt before the secret
 // comes, so the buyer signs for them: no stranger can make an auditor commit to others.
 #pragma once
-#include <variant>
-
 #include "protocol/files.hpp"
 
 namespace assay::protocol {
@@ -32,7 +30,7 @@ struct Handover {
 struct AuditCall {
   Signed<Handover> handover;
   Signed<Request> request;
-  std::variant<Signed<Receipt>, Signed<Progress>> statement;  // JSON: "receipt" or "progress"
+  Signed<Receipt> receipt;
   ExecutionId execution;
   std::vector<std::uint32_t> prompt, answer, stop_ids, logprobs;  // logprobs: tokens.hpp
 };

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "protocol/samples_testutil.hpp"
-#include "protocol/tokens.hpp"
 
 namespace assay::protocol {
 namespace {
@@ -17,7 +16,7 @@ struct HandoverTest : ::testing::Test {
     const Opening& o = exchange.opening;
     AuditCall out{.handover = {},
                   .request = exchange.file.request,
-                  .statement = exchange.file.receipt,
+                  .receipt = exchange.file.receipt,
                   .execution = exchange.file.execution,
                   .prompt = o.prompt,
                   .answer = o.answer,
@@ -49,20 +48,6 @@ TEST_F(HandoverTest, GoesThroughJsonUnchanged) {
   json::object more = text;
   more["salt_secret"] = "0x00";
   EXPECT_FALSE(audit_call_from_json(more)) << "a secret has no place in it";
-}
-
-TEST_F(HandoverTest, AProgressHasItsFirstTokens) {
-  AuditCall before = call();
-  before.statement = exchange.progress.front();
-  before.answer.resize(exchange.progress.front().message.count);
-  before.logprobs.resize(before.answer.size() * protocol::logprob_width(before.request.message));
-  sign_for(before);
-  const auto after = audit_call_from_json(to_json(before));
-  ASSERT_TRUE(after) << after.error().message;
-  EXPECT_TRUE(check(*after));
-  json::object both = to_json(before);
-  both["receipt"] = to_json(exchange.file.receipt);
-  EXPECT_FALSE(audit_call_from_json(both));
 }
 
 TEST_F(HandoverTest, NobodyElseCanHandOver) {

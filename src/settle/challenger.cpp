@@ -28,14 +28,13 @@ Result<market::FileDispute> Challenger::draft(market::Evidence evidence,
                                               const DisputedCase& about) const {
   TRY(DisputedModel model, about.sources.model());
   market::FileDispute out;
-  out.dispute = protocol::sign(
-      ledger_.domain,
-      protocol::Dispute{.challenger = address_,
-                        .lease = evidence.request.message.lease,
-                        .subject = market::statement_id(ledger_.domain, evidence.statement),
-                        .bond = ledger_.parameters.dispute_bond,
-                        .nonce = io::random_u64()},
-      key_);
+  out.dispute = protocol::sign(ledger_.domain,
+                               protocol::Dispute{.challenger = address_,
+                                                 .lease = evidence.request.message.lease,
+                                                 .subject = about.subject,
+                                                 .bond = ledger_.parameters.dispute_bond,
+                                                 .nonce = io::random_u64()},
+                               key_);
   out.evidence = std::move(evidence);
   out.execution = model.execution;
   out.program = std::move(model.program);
@@ -91,7 +90,7 @@ bool Challenger::over(const Hash& lease) {
 
 Result<bool> Challenger::play(market::FileDispute& dispute, const DisputedCase& about,
                               const AskProvider& ask) {
-  TRY(verify::Transcript transcript, transcript_of(ledger_.domain, about.lease.provider, dispute));
+  TRY(verify::Transcript transcript, transcript_of(ledger_.domain, about.defender, dispute));
   TRY(verify::Party * party, parties_.of(dispute, about.sources));
   const verify::Game& game = transcript.game();
   const std::int64_t until_ms = io::steady_ms() + kPlayMs;
@@ -133,8 +132,7 @@ Status Challenger::move(const market::DisputeView& view, const DisputedCase& abo
   if (view.turn == market::Turn::provider)
     return fail(Errc::unavailable, "the provider has until {} to move", view.due);
   TRY(const market::FileDispute dispute, settlement_.game(view.id));
-  TRY(const verify::Transcript transcript,
-      transcript_of(ledger_.domain, about.lease.provider, dispute));
+  TRY(const verify::Transcript transcript, transcript_of(ledger_.domain, about.defender, dispute));
   TRY(verify::Party * party, parties_.of(dispute, about.sources));
   TRY(Bytes payload, party->challenge(transcript.game()));
   const auto moved = settlement_.submit(

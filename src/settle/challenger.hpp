@@ -1,4 +1,5 @@
-// A challenger of statements, whoever it is: a buyer whose replay differs, or an auditor. From a
+// A challenger of statements and of auditors that passed them, whoever it is: a buyer whose replay
+// differs, or an auditor. From a
 // mismatch over the commitment to a filed dispute, and its moves on the ledger until it is decided.
 #pragma once
 #include "base/clock.hpp"
@@ -8,6 +9,8 @@
 namespace assay::settle {
 
 struct DisputedCase {
+  Hash subject{};  // digest of the statement, or of the RevealAudit that passed it
+  protocol::Address defender{};
   protocol::Lease lease;
   DisputedSources sources;
 };

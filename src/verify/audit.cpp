@@ -183,15 +183,6 @@ Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed
   return report;
 }
 
-Result<AuditReport> judge(const protocol::Request& request, const Claim& claimed,
-                          const protocol::Opening& opening, std::uint32_t layers,
-                          std::optional<Replay> run) {
-  CHECK_OK(check_opening(request, claimed, opening));
-  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
-  if (!run) return mismatch("no execution of this request exists: its tokens do not fit the model");
-  return compare(request, claimed, opening, layers, std::move(*run));
-}
-
 }  // namespace
 
 std::optional<Divergence> first_difference(const TraceBuilder& ours,
@@ -223,14 +214,11 @@ std::optional<Divergence> first_difference(const TraceBuilder& ours,
 Result<AuditReport> judge_replay(const protocol::Request& request, const protocol::Receipt& receipt,
                                  const protocol::Opening& opening, std::uint32_t layers,
                                  std::optional<Replay> run) {
-  return judge(request, claim_of(receipt), opening, layers, std::move(run));
-}
-
-Result<AuditReport> judge_replay(const protocol::Request& request,
-                                 const protocol::Progress& progress,
-                                 const protocol::Opening& opening, std::uint32_t layers,
-                                 std::optional<Replay> run) {
-  return judge(request, claim_of(progress), opening, layers, std::move(run));
+  const Claim claimed = claim_of(receipt);
+  CHECK_OK(check_opening(request, claimed, opening));
+  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
+  if (!run) return mismatch("no execution of this request exists: its tokens do not fit the model");
+  return compare(request, claimed, opening, layers, std::move(*run));
 }
 
 Result<AuditReport> replay_audit(const protocol::Request& request, const protocol::Receipt& receipt,

@@ -67,10 +67,6 @@ Result<AuditReport> replay_audit(const protocol::Request& request,
 Result<AuditReport> judge_replay(const protocol::Request& request, const protocol::Receipt& receipt,
                                  const protocol::Opening& opening, std::uint32_t layers,
                                  std::optional<Replay> run);
-Result<AuditReport> judge_replay(const protocol::Request& request,
-                                 const protocol::Progress& progress,
-                                 const protocol::Opening& opening, std::uint32_t layers,
-                                 std::optional<Replay> run);
 
 // Where the opening's provider leaves first differ from a trace of our own: by position from the
 // position roots, by layer where the leaves of that position were served. Nothing when the roots

@@ -18,15 +18,15 @@ settle::DisputedCase Disputes::case_of(const RequestRecord& record, const LeaseR
     if (!local)
       return fail(Errc::not_found, "the model '{}' is no longer in {}: put it back to dispute",
                   record.model, buyer_.options.models_directory);
-    ThreadPool pool(std::max(1u, buyer_.options.audit_threads));
-    const auto program = verify::program_of(*local->model, local->tokenizer,
-                                            local->chat ? &*local->chat : nullptr, pool);
     return settle::DisputedModel{.model = local->model,
                                  .execution = local->execution,
-                                 .program = verify::program_bytes(program)};
+                                 .program = verify::program_bytes(local->program)};
   };
   const auto opening = [this, &record] { return buyer_.vault.opening(record.statement_id); };
-  return {.lease = lease.lease.message, .sources = {.model = model, .opening = opening}};
+  return {.subject = record.statement_id,
+          .defender = lease.lease.message.provider,
+          .lease = lease.lease.message,
+          .sources = {.model = model, .opening = opening}};
 }
 
 Result<market::FileDispute> Disputes::stored(const RequestRecord& record) const {

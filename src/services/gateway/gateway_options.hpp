@@ -9,6 +9,12 @@
 
 namespace assay::services {
 
+// Who replays what is drawn for an audit.
+enum class AuditBy {
+  local,  // this gateway, with its own model file
+  hire,   // auditors drawn on the ledger: they see prompt and answer
+};
+
 struct GatewayOptions {
   std::string data_directory;    // state, receipts, openings; one gateway at a time
   std::string models_directory;  // GGUF files
@@ -23,6 +29,11 @@ struct GatewayOptions {
   // its dispute take, so that no lie is paid beside one that is found (docs/decisions/0009).
   std::uint64_t settle_hold_s = 60;
 
+  AuditBy audit_by = AuditBy::local;
+  std::uint32_t auditors = 1;                // hired for one audit
+  protocol::Micros audit_fee_max = 100'000;  // for each; more is not offered
+  double spot_check =
+      0.05;  // share of passes that are checked; each costs a bond, lost if it stands
   std::uint64_t lease_s = 86'400;  // life of a lease
   std::uint64_t window_s = 0;      // challenge window; 0: the ledger's minimum
   std::uint64_t request_s = 900;   // a request's expiry after signing

@@ -21,7 +21,9 @@ Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
       leases_(leases),
       intake_(intake),
       auditor_(buyer, market),
-      disputes_(buyer, market) {}
+      disputes_(buyer, market),
+      hires_(buyer, market),
+      backoff_(buyer.options.retry_ms, kWaitMaxMs) {}
 
 Worker::~Worker() { stop(); }
 
@@ -63,15 +65,12 @@ void Worker::run() {
 }
 
 void Worker::attempt(const Hash& id, const std::function<Status()>& step) {
-  const std::int64_t now_ms = io::steady_ms();
-  Retry& retry = retries_[id];
-  if (now_ms < retry.due_ms || stopping()) return;
+  if (!backoff_.due(id) || stopping()) return;
   if (const Status done = step(); !done) {
     io::log_debug("later: {}", done.error().message);
-    retry.wait_ms = std::clamp(retry.wait_ms * 2, buyer_.options.retry_ms, kWaitMaxMs);
-    retry.due_ms = now_ms + retry.wait_ms;
+    backoff_.failed(id);
   } else {
-    retries_.erase(id);
+    backoff_.succeeded(id);
   }
 }
 
@@ -136,6 +135,8 @@ void Worker::watch_claims() {
   if (!leases) return;
   for (const LeaseRecord& lease : *leases)
     if (lease.stage != LeaseStage::opening) attempt(lease.id, [&] { return watch_claim(lease); });
+  if (const Status settled = hires_.settle(); !settled)
+    io::log_debug("fees of audits: {}", settled.error().message);
 }
 
 Status Worker::watch_claim(const LeaseRecord& lease) {
@@ -169,6 +170,8 @@ Status Worker::watch_claim(const LeaseRecord& lease) {
 
 Status Worker::after_receipt(RequestRecord record) {
   if (record.audit == AuditState::pending) {
+    TRY(const bool hired, hires_.wanted(record));
+    if (hired) return hires_.step(record);
     CHECK_OK(auditor_.audit(record.id));
     return {};
   }

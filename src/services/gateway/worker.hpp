@@ -6,8 +6,10 @@
 #include <map>
 #include <thread>
 
+#include "io/backoff.hpp"
 #include "services/gateway/auditor.hpp"
 #include "services/gateway/disputes.hpp"
+#include "services/gateway/hires.hpp"
 #include "services/gateway/intake.hpp"
 #include "services/gateway/leases.hpp"
 
@@ -41,6 +43,7 @@ class Worker {
   // This buyer's own replay differs from something it signed, and that is not decided yet.
   bool suspected(const Address& provider);
   // A claim above what this buyer holds receipts for is contested; one left unopened is voided.
+  // Fees of audits that are over are settled.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);
 
@@ -49,11 +52,9 @@ class Worker {
   Intake& intake_;
   Auditor auditor_;
   Disputes disputes_;
+  Hires hires_;
 
-  struct Retry {
-    std::int64_t due_ms = 0, wait_ms = 0;  // steady clock
-  };
-  std::map<Hash, Retry> retries_;  // worker thread only
+  io::Backoff backoff_;  // worker thread only
   // Receipts that were not drawn: since when they are held, and what their provider was convicted
   // of by then. A restart holds them anew.
   struct Hold {
