@@ -103,72 +103,16 @@ Status Hires::accompany(const RequestRecord& record, HireRecord& hire, const Aud
     return again(hire, view);
   }
   TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
-  TRY(const protocol::Opening opening, buyer_.vault.opening(record.statement_id));
-  const auto committed = [](const DrawnAuditor& a) { return a.nonce_hash != Hash{}; };
-  if (now < view.commit_due)
-    for (const DrawnAuditor& auditor : view.drawn)
-      if (!committed(auditor)) hand_over(record, hire, auditor, lease, opening);
-  if (now >= view.commit_due || std::ranges::all_of(view.drawn, committed))
-    for (const DrawnAuditor& auditor : view.drawn)
-      if (committed(auditor) && verdict_of(auditor) == AuditVerdict::none && now < view.reveal_due)
-        tell(hire, lease.lease.message.execution, auditor, opening.salt_secret);
-  const bool all_said = std::ranges::all_of(
-      view.drawn, [](const DrawnAuditor& a) { return verdict_of(a) != AuditVerdict::none; });
-  if (now < view.reveal_due && !all_said)
+  TRY(protocol::Opening opening, buyer_.vault.opening(record.statement_id));
+  const settle::AuditedReceipt about{
+      .request = record.request,
+      .receipt = std::get<Signed<protocol::Receipt>>(*record.statement),
+      .execution = lease.execution,
+      .opening = std::move(opening)};
+  if (!escort_.accompany(view, about))
     return fail(Errc::unavailable, "auditors have until {} to say what they found",
                 view.reveal_due);
   return conclude(record, hire, lease, view);
-}
-
-void Hires::hand_over(const RequestRecord& record, const HireRecord& hire, const DrawnAuditor& to,
-                      const LeaseRecord& lease, const protocol::Opening& opening) {
-  if (handed_.contains({hire.audit, to.account})) return;
-  const auto hand = [&]() -> Status {
-    protocol::AuditCall call{.handover = {},
-                             .request = record.request,
-                             .receipt = std::get<Signed<protocol::Receipt>>(*record.statement),
-                             .execution = lease.execution,
-                             .prompt = opening.prompt,
-                             .answer = opening.answer,
-                             .stop_ids = opening.stop_ids,
-                             .logprobs = opening.logprobs};
-    call.handover = buyer_.sign(protocol::Handover{
-        .audit = hire.audit,
-        .auditor = to.account,
-        .content =
-            protocol::handover_content(call.prompt, call.answer, call.stop_ids, call.logprobs)});
-    TRY(const std::string endpoint, endpoint_of(lease.lease.message.execution, to.account));
-    return auditors_.hand_over(endpoint, call);
-  };
-  if (const Status handed = hand())
-    handed_.insert({hire.audit, to.account});
-  else
-    io::log_info("auditor {} does not take the tokens yet: {}", to.account.to_string(),
-                 handed.error().message);
-}
-
-// An auditor that takes no new audits is listed no more, and goes on with those it was drawn for.
-Result<std::string> Hires::endpoint_of(const Hash& execution, const Address& auditor) {
-  TRY(const auto listed, buyer_.settlement.auditors(execution));
-  for (const market::AuditorView& one : listed) endpoints_[{execution, one.account}] = one.endpoint;
-  const auto found = endpoints_.find({execution, auditor});
-  if (found == endpoints_.end())
-    return fail(Errc::not_found, "its address is not known: it has left");
-  return found->second;
-}
-
-void Hires::tell(const HireRecord& hire, const Hash& execution, const DrawnAuditor& to,
-                 const Hash& salt_secret) {
-  if (told_.contains({hire.audit, to.account})) return;
-  const auto tell_it = [&]() -> Status {
-    TRY(const std::string endpoint, endpoint_of(execution, to.account));
-    return auditors_.tell(endpoint, {.audit = hire.audit, .salt_secret = salt_secret});
-  };
-  if (const Status told = tell_it())
-    told_.insert({hire.audit, to.account});
-  else
-    io::log_info("auditor {} does not take the secret yet: {}", to.account.to_string(),
-                 told.error().message);
 }
 
 Status Hires::conclude(RequestRecord record, HireRecord& hire, const LeaseRecord& lease,
