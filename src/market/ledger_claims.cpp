@@ -120,6 +120,7 @@ Status on(Step& step, const ContestClaim& op) {
   d.lease = m.lease;
   d.subject = m.subject;
   d.challenger = m.challenger;
+  d.defender = v.terms.provider;
   d.bond = m.bond;
   d.about_claim = true;
   d.amount = view.claim->total;

@@ -22,10 +22,106 @@ bool live(const Step& step, const Commitment& c) {
   return step.time() <= c.made + step.parameters().window_max_s;
 }
 
-// An earlier operation committed to this one.
 Status check_committed(const Step& step, const Address& challenger, const Hash& hash) {
+  const auto made = committed_at(step, challenger, hash);
+  return made ? Status() : std::unexpected(made.error());
+}
+
+Status check_open_disputes(const Step& step, std::span<const Hash> all, const Address& challenger) {
+  const auto open = std::ranges::count_if(
+      all, [&](const Hash& id) { return step.state().disputes.at(id).challenger == challenger; });
+  if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
+  return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
+              challenger.to_string(), open);
+}
+
+// What a dispute is about: a statement of the lease's provider, or an auditor's pass of one.
+struct About {
+  Hash statement{};  // digest of the statement beside the dispute
+  Address defender{};
+  Hash audit{};  // zero: about the provider
+  std::span<const Hash> open_disputes{};
+};
+
+Result<About> about_pass(const Step& step, const PassPlace& pass, const LeaseRecord& lease) {
+  TRY(const auto place, find_drawn(step, pass.audit, pass.auditor));
+  const auto& audit = place.record->view;
+  if (audit.lease != lease.view.id)
+    return fail(Errc::mismatch, "the audit is about another lease than the dispute");
+  if (place.auditor->convicted)
+    return fail(Errc::conflict, "the auditor was convicted for this audit already");
+  if (!lease.wrong.contains(audit.subject))
+    return fail(Errc::refused,
+                "nobody has shown the receipt to be false: dispute it with its provider first");
+  const auto until = pass_disputable_until(lease, audit.subject);
+  if (step.time() > until)
+    return fail(Errc::refused, "the pass could be disputed until {}, it is {}", until, step.time());
+  return About{audit.subject, pass.auditor, pass.audit, audit.open_disputes};
+}
+
+Result<About> about_of(const Step& step, const LeaseRecord& lease, const Hash& subject) {
+  const auto& passes = step.state().passes;
+  if (const auto pass = passes.find(subject); pass != passes.end())
+    return about_pass(step, pass->second, lease);
+  CHECK_OK(check_disputable(step, lease, subject));
+  return About{subject, lease.view.terms.provider, Hash{}, lease.view.open_disputes};
+}
+
+// What the referee says of everything that lies beside the dispute. Over at once, or a game.
+Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const FileDispute& op) {
+  if (auto fault = arithmetic_fault(terms, op.evidence.request.message, op.evidence.statement)) {
+    GameStatus status;  // nothing to execute
+    status.turn = Turn::over;
+    status.outcome = Outcome::provider_wrong;
+    status.reason = *fault;
+    return status;
+  }
+  CHECK_OK(check_program(terms, op.execution, op.program));
+  const auto about = case_of(step, terms, step.id(), op);
+  if (op.finish) {
+    if (!op.transcript.empty())
+      return fail(Errc::invalid, "either a transcript or a proof about the finish, not both");
+    if (op.finish->size() > kPayloadMax)
+      return fail(Errc::invalid, "a proof of {} bytes, at most {}", op.finish->size(), kPayloadMax);
+    return step.state().referee->judge_finish(about, *op.finish);
+  }
+  if (op.transcript.size() > kMovesMax)
+    return fail(Errc::invalid, "a transcript of {} moves, at most {}", op.transcript.size(),
+                kMovesMax);
+  for (const auto& move : op.transcript)
+    if (move.payload.size() > kPayloadMax)
+      return fail(Errc::invalid, "a move of {} bytes, at most {}", move.payload.size(),
+                  kPayloadMax);
+  return step.state().referee->replay(about, op.transcript);
+}
+
+DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, const Hash& subject,
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount) {
+  consume_commitment(step, challenger, commitment);
+  step.lock_bond(challenger, bond);
+  auto& open =
+      audit == Hash{} ? step.lease(lease).view.open_disputes : step.audit(audit).view.open_disputes;
+  open.push_back(step.id());
+  std::ranges::sort(open);
+  auto& d = step.dispute(step.id());
+  d.id = step.id();
+  d.lease = lease;
+  d.subject = subject;
+  d.challenger = challenger;
+  d.defender = defender;
+  d.audit = audit;
+  d.bond = bond;
+  d.amount = amount;
+  d.filed = step.time();
+  return d;
+}
+
+}  // namespace
+
+Result<std::uint64_t> committed_at(const Step& step, const Address& challenger, const Hash& hash) {
   for (const auto& c : step.read(challenger).commitments)
-    if (c.hash == hash && live(step, c)) return {};
+    if (c.hash == hash && live(step, c)) return c.made;
   return fail(Errc::refused,
               "commit first: no live commitment of {} to this message (commit_dispute with {})",
               challenger.to_string(), to_hex(hash));
@@ -46,66 +142,17 @@ Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& 
   return {};
 }
 
-Status check_open_disputes(const Step& step, const LeaseRecord& lease, const Address& challenger) {
-  const auto open = std::ranges::count_if(lease.view.open_disputes, [&](const Hash& id) {
-    return step.state().disputes.at(id).challenger == challenger;
-  });
-  if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
-  return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
-              challenger.to_string(), open);
-}
-
-// What the referee says of everything that lies beside the dispute. Over at once, or a game.
-Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const FileDispute& op) {
-  if (auto fault = arithmetic_fault(terms, op.evidence.request.message, op.evidence.statement)) {
-    GameStatus status;  // nothing to execute
-    status.turn = Turn::over;
-    status.outcome = Outcome::provider_wrong;
-    status.reason = *fault;
-    return status;
-  }
-  if (op.program.size() > kProgramBytesMax)
-    return fail(Errc::invalid, "a program of {} bytes, at most {}", op.program.size(),
+Status check_program(const protocol::Lease& terms, const protocol::ExecutionId& execution,
+                     ByteView program) {
+  if (struct_hash(execution) != terms.execution)
+    return fail(Errc::mismatch, "the execution id is not the lease's");
+  if (program.size() > kProgramBytesMax)
+    return fail(Errc::invalid, "a program of {} bytes, at most {}", program.size(),
                 kProgramBytesMax);
-  if (crypto::sha256(op.program) != op.execution.program_hash)
+  if (crypto::sha256(program) != execution.program_hash)
     return fail(Errc::mismatch, "the program is not the one the execution id names");
-  const auto about = case_of(step, terms, step.id(), op);
-  if (op.finish) {
-    if (!op.transcript.empty())
-      return fail(Errc::invalid, "either a transcript or a proof about the finish, not both");
-    if (op.finish->size() > kPayloadMax)
-      return fail(Errc::invalid, "a proof of {} bytes, at most {}", op.finish->size(), kPayloadMax);
-    return step.state().referee->judge_finish(about, *op.finish);
-  }
-  if (op.transcript.size() > kMovesMax)
-    return fail(Errc::invalid, "a transcript of {} moves, at most {}", op.transcript.size(),
-                kMovesMax);
-  for (const auto& move : op.transcript)
-    if (move.payload.size() > kPayloadMax)
-      return fail(Errc::invalid, "a move of {} bytes, at most {}", move.payload.size(),
-                  kPayloadMax);
-  return step.state().referee->replay(about, op.transcript);
+  return {};
 }
-
-DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, const Hash& subject,
-                         const Address& challenger, Micros bond, Micros amount) {
-  consume_commitment(step, challenger, commitment);
-  step.lock_bond(challenger, bond);
-  auto& open = step.lease(lease).view.open_disputes;
-  open.push_back(step.id());
-  std::ranges::sort(open);
-  auto& d = step.dispute(step.id());
-  d.id = step.id();
-  d.lease = lease;
-  d.subject = subject;
-  d.challenger = challenger;
-  d.bond = bond;
-  d.amount = amount;
-  d.filed = step.time();
-  return d;
-}
-
-}  // namespace
 
 Status on(Step& step, const Signed<protocol::CommitDispute>& op) {
   const auto& m = op.message;
@@ -132,9 +179,9 @@ Status on(Step& step, const FileDispute& op) {
   TRY(const LeaseRecord* lease, step.read_lease(m.lease));
   const auto& terms = lease->view.terms;
   const auto& statement = op.evidence.statement;
-  if (m.subject != statement_id(step.domain(), statement))
+  TRY(const auto about, about_of(step, *lease, m.subject));
+  if (about.statement != statement_id(step.domain(), statement))
     return fail(Errc::mismatch, "the dispute is about another receipt than the one beside it");
-  CHECK_OK(check_disputable(step, *lease, m.subject));
   if (struct_hash(op.execution) != terms.execution)
     return fail(Errc::mismatch, "the execution id is not the lease's");
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.evidence.request, statement));
@@ -144,11 +191,11 @@ Status on(Step& step, const FileDispute& op) {
   CHECK_OK(check_available(step, m.challenger, m.bond));
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
-  CHECK_OK(check_open_disputes(step, *lease, m.challenger));
+  CHECK_OK(check_open_disputes(step, about.open_disputes, m.challenger));
   TRY(const auto status, judge(step, terms, op));
 
-  auto& d = new_dispute(step, commitment, m.lease, m.subject, m.challenger, m.bond,
-                        statement_amount(statement));
+  auto& d = new_dispute(step, commitment, m.lease, m.subject, m.challenger, about.defender,
+                        about.audit, m.bond, statement_amount(statement));
   continue_game(step, d, status);
   step.game(d.id) = op;
   if (status.turn == Turn::over) decide(step, d.id, status.outcome, status.reason);
@@ -172,9 +219,11 @@ Status on(Step& step, const ReportEquivocation& op) {
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
 
-  auto& d = new_dispute(step, commitment, m.lease, m.first, m.challenger, 0,
+  auto& d = new_dispute(step, commitment, m.lease, m.first, m.challenger, terms.provider, Hash{}, 0,
                         std::max(statement_amount(op.first), statement_amount(op.second)));
-  step.lease(m.lease).convicted.insert(m.second);
+  auto& written = step.lease(m.lease);
+  written.convicted.insert(m.second);
+  written.wrong.emplace(m.second, step.time());
   decide(step, d.id, Outcome::provider_wrong, *reason);
   return {};
 }

@@ -287,9 +287,7 @@ ReportEquivocation World::equivocation(const Hash& lease, const Signed<protocol:
 }
 
 Signed<protocol::CommitDispute> World::commitment(const Operation& later, const Party& by) {
-  return sign(
-      protocol::CommitDispute{by.address, commitment_of(domain(), later), nonce()},
-      by);
+  return sign(protocol::CommitDispute{by.address, commitment_of(domain(), later), nonce()}, by);
 }
 
 void World::commit(const Operation& later, const Party& by) {

@@ -163,6 +163,7 @@ struct AuditView {
   std::uint64_t commit_due = 0, reveal_due = 0, check_due = 0;
   std::vector<DrawnAuditor> drawn;  // in order of the draw
   std::vector<OpenCheck> checks;
+  std::vector<Hash> open_disputes;  // about passes
   // Of the subject, when asked.
   bool subject_convicted = false, subject_canary = false;
 };

@@ -56,6 +56,7 @@ void members(V& v, AuditView& s, std::string& state) {
   v("check_due", s.check_due);
   v("drawn", s.drawn);
   v("checks", s.checks);
+  v("open_disputes", s.open_disputes);
   v("subject_convicted", s.subject_convicted);
   v("subject_canary", s.subject_canary);
 }

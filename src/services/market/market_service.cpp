@@ -150,6 +150,16 @@ io::HttpHandler MarketService::routes() {
     answer(response,
            filed ? Result<Operation>(*filed) : Result<Operation>(std::unexpected(filed.error())));
   });
+  router.get("/ledger/audits/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response,
+           id ? ledger.audit(*id) : Result<market::AuditView>(std::unexpected(id.error())));
+  });
+  router.get("/ledger/auditors/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response, id ? ledger.auditors(*id)
+                        : Result<std::vector<market::AuditorView>>(std::unexpected(id.error())));
+  });
   router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
     send_log(ledger, request, response);
   });
