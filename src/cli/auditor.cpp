@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/hex.hpp"
+#include "cli/auditor_verbs.hpp"
 #include "cli/cli.hpp"
 #include "cli/kv_memory.hpp"
 #include "cli/model_file.hpp"
@@ -177,7 +178,9 @@ void add_auditor(CLI::App& app, Context& context) {
   retire->add_option("--market", o->market, "the ledger")->required();
   add_key_options(retire, o->key, "the auditor's key")->required();
   context.json_flag(retire);
-  context.on_run(verb, [&context, o, report, retire] {
+  const AuditorTrial trial = add_auditor_trials(*verb, context);
+  context.on_run(verb, [&context, o, report, retire, trial]() -> Result<int> {
+    if (auto tried = trial()) return std::move(*tried);
     if (report->parsed()) return status(context, *o);
     if (retire->parsed()) return leave(context, *o);
     return serve(context, *o);
