@@ -286,7 +286,7 @@ AuditorTrial add_auditor_trials(CLI::App& auditor, Context& context) {
       ->check(CLI::Range(1, 4096));
   canary->add_option("--threads", o->threads, "engine threads (default: all)");
   context.json_flag(canary);
-  report =
+  CLI::App* report =
       context.verb(auditor, "report", "show that an auditor gave the nonce of its keyed tree away",
                    "assay auditor report --audit 0x… --auditor 0xAb… --nonce 0x… \\\n"
                    "    --market http://127.0.0.1:8790 --key me.json");
