@@ -103,9 +103,9 @@ Status AuditDesk::answer(const AuditRecord& record, const market::AuditView& vie
 settle::DisputedSources AuditDesk::sources_of(const AuditRecord& record) {
   const Hash execution = record.request().execution;
   const auto model = [this, execution]() -> Result<settle::DisputedModel> {
-    TRY(const AuditedModel* model, core_.model_of(execution));
+    TRY(const AuditedModel* audited, core_.model_of(execution));
     return settle::DisputedModel{
-        .model = model->model, .execution = model->execution, .program = model->program};
+        .model = audited->model, .execution = audited->execution, .program = audited->program};
   };
   const auto opening = [record]() -> Result<protocol::Opening> {
     if (!record.salt_secret)
