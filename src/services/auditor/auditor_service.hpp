@@ -11,6 +11,7 @@
 #include "io/files.hpp"
 #include "io/http_server.hpp"
 #include "services/auditor/desk.hpp"
+#include "services/auditor/intake.hpp"
 
 namespace assay::services {
 
@@ -39,12 +40,10 @@ class AuditorService {
   AuditorService(io::FileLock lock, AuditorCore core);
   io::HttpHandler routes();
   Status register_all(bool active);
-  Result<AuditRecord> take(const protocol::AuditCall& call);
-  Result<AuditRecord> take_secret(const protocol::AuditSecret& secret);
-  Result<AuditRecord> known(const Hash& audit);
 
   io::FileLock lock_;
   AuditorCore core_;
+  AuditIntake intake_;
   std::string endpoint_;
   std::unique_ptr<AuditDesk> desk_;
   std::unique_ptr<io::HttpServer> server_;
