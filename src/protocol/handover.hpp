@@ -1,4 +1,4 @@
-// What a buyer gives an auditor (spec/audits.md, "Over HTTP"): first the tokens, without the salt
+// What a buyer gives an auditor (spec/messages.md section 9): first the tokens, without the salt
 // secret, so that nothing anybody serves helps an auditor that does not compute; once the auditor's
 // commitment is on the ledger, the secret.
 //
