@@ -123,9 +123,10 @@ void add_gateway(CLI::App& app, Context& context) {
                    "share of hired auditors' passes that is checked, 0 to 1 (default 0.05); each "
                    "costs a bond if the auditor can answer")
       ->check(CLI::Range(0.0, 1.0));
-  verb->add_option("--settle-hold", g.settle_hold_s,
-                   "seconds before a receipt that was not replayed is paid (default 60): longer "
-                   "than a replay and its dispute take");
+  verb->add_option(
+      "--settle-hold", g.settle_hold_s,
+      "seconds before a receipt that was not audited is paid: longer than an audit and "
+      "its dispute take (default 60; with --audit hire four moves of the ledger)");
   verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
       ->check(CLI::Range(1, 256));
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");

@@ -16,13 +16,13 @@ constexpr std::int64_t kPlayMs = 120'000;
 
 Challenger::Challenger(const market::LedgerInfo& ledger, const crypto::SecretKey& key,
                        market::Settlement& settlement, const Clock& clock, unsigned threads,
-                       std::size_t kv_bytes_max)
+                       std::size_t kv_bytes_max, verify::ReplayProgress progress)
     : ledger_(ledger),
       key_(key),
       address_(crypto::address_of(key)),
       settlement_(settlement),
       clock_(clock),
-      parties_(threads, engine::best_isa(), kv_bytes_max) {}
+      parties_(threads, engine::best_isa(), kv_bytes_max, std::move(progress)) {}
 
 Result<market::FileDispute> Challenger::draft(market::Evidence evidence,
                                               const DisputedCase& about) const {

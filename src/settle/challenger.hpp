@@ -20,7 +20,7 @@ class Challenger {
   // settlement and clock outlive it. kv_bytes_max holds for every recomputation.
   Challenger(const market::LedgerInfo& ledger, const crypto::SecretKey& key,
              market::Settlement& settlement, const Clock& clock, unsigned threads,
-             std::size_t kv_bytes_max);
+             std::size_t kv_bytes_max, verify::ReplayProgress progress = {});
 
   // A signed dispute of its own about the statement: to be written down before it is filed, so that
   // a bond is never put up twice for one statement.

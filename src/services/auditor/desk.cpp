@@ -16,7 +16,7 @@ AuditDesk::AuditDesk(AuditorCore& core)
     : core_(core),
       examiner_(core, [this](double) { return !stopping_; }),
       challenger_(core.ledger, core.key, core.settlement, core.clock, core.options.threads,
-                  core.options.kv_bytes),
+                  core.options.kv_bytes, [this](double) { return !stopping_; }),
       defences_(core.options.threads, core.options.isa, core.options.kv_bytes,
                 [this](double) { return !stopping_; }),
       duty_backoff_(core.options.tick_ms, kWaitMaxMs),

@@ -106,7 +106,8 @@ ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros c
       .escrow = lease.escrow,
       .audit_chain = protocol::audit_link(lease.audit_seed, lease.chain_length, 0),
       .disclosure = static_cast<std::uint32_t>(protocol::Disclosure::referee),
-      .window = std::clamp(buyer_.options.window_s, rules.window_min_s, rules.window_max_s),
+      .window = std::clamp(std::max(buyer_.options.window_s, buyer_.audit_s()), rules.window_min_s,
+                           rules.window_max_s),
       .expires = buyer_.now() + std::min(buyer_.options.lease_s, rules.lease_max_s - 60),
       .nonce = io::random_u64(),
   });

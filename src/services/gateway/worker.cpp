@@ -196,13 +196,16 @@ Status Worker::release(RequestRecord record) {
   const std::uint64_t now = buyer_.now();
   const auto [held, fresh] = held_.try_emplace(record.id, Hold{now, provider.convictions});
   const Hold hold = held->second;
+  constexpr std::uint64_t kHoldS = 60;
+  const std::uint64_t until =
+      hold.since + buyer_.options.settle_hold_s.value_or(std::max(kHoldS, buyer_.audit_s()));
   if (provider.convictions > hold.convictions) {
     // Convicted meanwhile: whatever else it was not asked about is looked at now.
     record.audit = AuditState::pending;
-  } else if (now < hold.since + buyer_.options.settle_hold_s || !provider.open_disputes.empty() ||
+  } else if (now < until || !provider.open_disputes.empty() ||
              suspected(lease.lease.message.provider)) {
     return fail(Errc::unavailable, "held until {}, and until no dispute about its provider is open",
-                hold.since + buyer_.options.settle_hold_s);
+                until);
   } else {
     record.stage = RequestStage::audited;
   }
