@@ -16,9 +16,10 @@ Bytes tagged(std::string_view tag) {
 }  // namespace
 
 Hash beacon_before(const Hash& value) {
-  Bytes b = tagged("assay/beacon/v0");
-  append(b, value);
-  return crypto::sha256(b);
+  crypto::Sha256 h;
+  h.update(view("assay/beacon/v0"));
+  h.update(value);
+  return h.finish();
 }
 
 Hash draw_score(const Hash& beacon, const Hash& audit, const Address& auditor,
