@@ -103,7 +103,7 @@ class Market:
 
     def execution(self, gateway):
         models = http("GET", gateway.url + "/v1/models")[1]["data"]
-        return next(m["execution"] for m in models if m["id"] == MODEL.stem)
+        return next(m["assay"]["execution"] for m in models if m["id"] == MODEL.stem)
 
     def finish(self):
         """Everything that was written down replays, and no money came or went."""
