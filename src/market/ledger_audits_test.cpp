@@ -181,6 +181,18 @@ TEST_F(LedgerAudits, AFewAuditsOfALeaseAtATimeAndABoundedRound) {
   w.must(w.request_audit(1, 1'000));
 }
 
+TEST_F(LedgerAudits, ALeaseHasABoundedNumberOfAudits) {
+  w.hire(1);
+  auto& audits = w.state.leases.at(w.lease_id).audits;
+  for (int i = 0; i < 1024; ++i) {
+    Hash id{1};
+    id[1] = static_cast<std::uint8_t>(i);
+    id[2] = static_cast<std::uint8_t>(i >> 8);
+    audits.insert(id);
+  }
+  refuse(w.request_audit(), Errc::refused, "has had 1024 audits");
+}
+
 TEST_F(LedgerAudits, TheBeaconIsTheHostsChainInOrder) {
   w.hire(1);
   refuse(w.sign(Beacon{1, beacon_values()[1]}, w.other), Errc::mismatch, "signature");
