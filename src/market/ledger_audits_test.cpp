@@ -229,6 +229,9 @@ TEST_F(LedgerAudits, TheNextRoundDrawsTheSmallestScores) {
   EXPECT_EQ(w.account(w.buyer).available, before - 3 * kFee);
   EXPECT_EQ(w.record_of(w.drawn(id)).drawn, 1u);
   EXPECT_EQ(w.account(w.drawn(id)).audits, std::vector{id});
+  // Its buyer finds it, also when it takes no more audits.
+  w.must(w.registration(w.drawn(id), kFee, false));
+  EXPECT_EQ(w.audit_of(id).drawn[0].endpoint, "http://127.0.0.1:9100");
 }
 
 // What a host could do once it has seen the request and knows the beacon moves nobody else, and
