@@ -39,7 +39,7 @@ class Canary {
         options_(options),
         buyer_(crypto::address_of(parties.buyer)),
         provider_(crypto::address_of(parties.provider)),
-        escort_(info.domain, parties.buyer, ledger, clock_),
+        escort_(info.domain, parties.buyer, clock_),
         challenger_(info, parties.buyer, ledger, clock_, thread_count(options.threads),
                     verify::kReplayKvBytes) {}
 

@@ -137,6 +137,8 @@ Result<AuditView> audit_view(const State& state, const Hash& id) {
   const auto& lease = state.leases.at(v.lease);
   v.subject_convicted = lease.convicted.contains(v.subject);
   v.subject_canary = lease.canaries.contains(v.subject);
+  for (auto& a : v.drawn)
+    a.endpoint = state.auditors.at({lease.view.terms.execution, a.account}).endpoint;
   return v;
 }
 

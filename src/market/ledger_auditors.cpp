@@ -62,7 +62,10 @@ void start(Step& step, const Hash& id, const Hash& beacon) {
   Micros promised = 0;
   for (const auto& place : places) {
     const auto& a = *place.auditor;
-    audit.drawn.push_back({.account = a.account, .fee = a.fee, .fee_held = true});
+    auto& drawn = audit.drawn.emplace_back();
+    drawn.account = a.account;
+    drawn.fee = a.fee;
+    drawn.fee_held = true;
     promised += a.fee;
     step.set_live({a.account, step.time(), id}, true);
     ++step.auditor({a.execution, a.account}).drawn;

@@ -14,10 +14,13 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-constexpr std::size_t kWaitingMax = 256;  // for one beacon: what its operation has to draw
-constexpr std::size_t kOpenMax = 8;       // of one lease
+constexpr std::size_t kWaitingMax = 256;   // for one beacon: what its operation has to draw
+constexpr std::size_t kOpenMax = 8;        // of one lease
+constexpr std::size_t kOfLeaseMax = 1024;  // over its life: its record names them all
 
 Status check_room(const Step& step, const LeaseRecord& lease) {
+  if (lease.audits.size() >= kOfLeaseMax)
+    return fail(Errc::refused, "this lease has had {} audits: open a new one", lease.audits.size());
   const auto open = std::ranges::count_if(lease.audits, [&](const Hash& id) {
     return step.state().audits.at(id).view.state != AuditState::settled;
   });

@@ -181,6 +181,18 @@ TEST_F(LedgerAudits, AFewAuditsOfALeaseAtATimeAndABoundedRound) {
   w.must(w.request_audit(1, 1'000));
 }
 
+TEST_F(LedgerAudits, ALeaseHasABoundedNumberOfAudits) {
+  w.hire(1);
+  auto& audits = w.state.leases.at(w.lease_id).audits;
+  for (int i = 0; i < 1024; ++i) {
+    Hash id{1};
+    id[1] = static_cast<std::uint8_t>(i);
+    id[2] = static_cast<std::uint8_t>(i >> 8);
+    audits.insert(id);
+  }
+  refuse(w.request_audit(), Errc::refused, "has had 1024 audits");
+}
+
 TEST_F(LedgerAudits, TheBeaconIsTheHostsChainInOrder) {
   w.hire(1);
   refuse(w.sign(Beacon{1, beacon_values()[1]}, w.other), Errc::mismatch, "signature");
@@ -217,6 +229,9 @@ TEST_F(LedgerAudits, TheNextRoundDrawsTheSmallestScores) {
   EXPECT_EQ(w.account(w.buyer).available, before - 3 * kFee);
   EXPECT_EQ(w.record_of(w.drawn(id)).drawn, 1u);
   EXPECT_EQ(w.account(w.drawn(id)).audits, std::vector{id});
+  // Its buyer finds it, also when it takes no more audits.
+  w.must(w.registration(w.drawn(id), kFee, false));
+  EXPECT_EQ(w.audit_of(id).drawn[0].endpoint, "http://127.0.0.1:9100");
 }
 
 // What a host could do once it has seen the request and knows the beacon moves nobody else, and

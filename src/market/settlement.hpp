@@ -130,6 +130,7 @@ enum class AuditState : std::uint32_t { waiting = 0, drawn = 1, settled = 2 };
 
 struct DrawnAuditor {
   Address account{};
+  std::string endpoint;  // of its registration, when asked
   Micros fee = 0;
   bool fee_held = false;           // neither paid nor returned yet
   Hash nonce_hash{}, root_hash{};  // zero: not committed

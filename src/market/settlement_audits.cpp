@@ -30,6 +30,7 @@ void members(V& v, OpenCheck& s) {
 template <class V>
 void members(V& v, DrawnAuditor& s, std::string& verdict) {
   v("account", s.account);
+  v("endpoint", s.endpoint);
   v("fee", s.fee);
   v("fee_held", s.fee_held);
   v("nonce_hash", s.nonce_hash);

@@ -25,49 +25,32 @@ bool AuditEscort::accompany(const market::AuditView& view, const AuditedReceipt&
   for (const DrawnAuditor& auditor : view.drawn) {
     if (said(auditor) || now >= view.reveal_due) continue;
     if (!committed(auditor) && now < view.commit_due)
-      attempt(handed_, auditor, "tokens",
-              [&] { return hand_over(view.id, auditor.account, about); });
+      attempt(handed_, auditor, "tokens", [&] { return hand_over(view.id, auditor, about); });
     if (committed(auditor) && (all_in || now >= view.commit_due))
-      attempt(told_, auditor, "secret", [&] { return tell(view.id, auditor.account, about); });
+      attempt(told_, auditor, "secret", [&] {
+        return client_.tell(auditor.endpoint,
+                            {.audit = view.id, .salt_secret = about.opening.salt_secret});
+      });
   }
   return now >= view.reveal_due || std::ranges::all_of(view.drawn, said);
 }
 
-Status AuditEscort::hand_over(const Hash& audit, const protocol::Address& to,
+Status AuditEscort::hand_over(const Hash& audit, const DrawnAuditor& to,
                               const AuditedReceipt& about) {
   const protocol::Opening& opening = about.opening;
   const protocol::Handover handover{
       .audit = audit,
-      .auditor = to,
+      .auditor = to.account,
       .content = protocol::handover_content(opening.prompt, opening.answer, opening.stop_ids,
                                             opening.logprobs)};
-  TRY(const std::string endpoint, endpoint_of(about, to));
-  return client_.hand_over(endpoint, {.handover = protocol::sign(domain_, handover, key_),
-                                      .request = about.request,
-                                      .receipt = about.receipt,
-                                      .execution = about.execution,
-                                      .prompt = opening.prompt,
-                                      .answer = opening.answer,
-                                      .stop_ids = opening.stop_ids,
-                                      .logprobs = opening.logprobs});
-}
-
-Status AuditEscort::tell(const Hash& audit, const protocol::Address& to,
-                         const AuditedReceipt& about) {
-  TRY(const std::string endpoint, endpoint_of(about, to));
-  return client_.tell(endpoint, {.audit = audit, .salt_secret = about.opening.salt_secret});
-}
-
-// An auditor that takes no new audits is listed no more, and goes on with those it was drawn for.
-Result<std::string> AuditEscort::endpoint_of(const AuditedReceipt& about,
-                                             const protocol::Address& auditor) {
-  const Hash& execution = about.request.message.execution;
-  TRY(const auto listed, settlement_.auditors(execution));
-  for (const market::AuditorView& one : listed) endpoints_[{execution, one.account}] = one.endpoint;
-  const auto found = endpoints_.find({execution, auditor});
-  if (found == endpoints_.end())
-    return fail(Errc::not_found, "its address is not known: it has left");
-  return found->second;
+  return client_.hand_over(to.endpoint, {.handover = protocol::sign(domain_, handover, key_),
+                                         .request = about.request,
+                                         .receipt = about.receipt,
+                                         .execution = about.execution,
+                                         .prompt = opening.prompt,
+                                         .answer = opening.answer,
+                                         .stop_ids = opening.stop_ids,
+                                         .logprobs = opening.logprobs});
 }
 
 }  // namespace assay::settle

@@ -2,7 +2,6 @@
 // every auditor that was drawn, the salt secret once all have committed or can no longer. With the
 // secret a provider serves states, and an auditor could copy instead of computing.
 #pragma once
-#include <map>
 #include <set>
 
 #include "base/clock.hpp"
@@ -21,29 +20,24 @@ struct AuditedReceipt {
 
 class AuditEscort {
  public:
-  // settlement and clock outlive it.
-  AuditEscort(const protocol::Domain& domain, const crypto::SecretKey& key,
-              market::Settlement& settlement, const Clock& clock)
-      : domain_(domain), key_(key), settlement_(settlement), clock_(clock) {}
+  // clock outlives it.
+  AuditEscort(const protocol::Domain& domain, const crypto::SecretKey& key, const Clock& clock)
+      : domain_(domain), key_(key), clock_(clock) {}
 
   // Does what is due now; what an auditor does not take is offered again the next time. True once
   // nothing more can be said: all have, or their time is over. `view` is drawn or settled.
   bool accompany(const market::AuditView& view, const AuditedReceipt& about);
 
  private:
-  Status hand_over(const Hash& audit, const protocol::Address& to, const AuditedReceipt& about);
-  Status tell(const Hash& audit, const protocol::Address& to, const AuditedReceipt& about);
-  Result<std::string> endpoint_of(const AuditedReceipt& about, const protocol::Address& auditor);
+  Status hand_over(const Hash& audit, const market::DrawnAuditor& to, const AuditedReceipt& about);
 
   protocol::Domain domain_;
   crypto::SecretKey key_;
-  market::Settlement& settlement_;
   const Clock& clock_;
   AuditorClient client_;
   using AuditAndAuditor = std::pair<Hash, protocol::Address>;
   // What was done in this run; done again after a restart, which changes nothing.
   std::set<AuditAndAuditor> handed_, told_;
-  std::map<AuditAndAuditor, std::string> endpoints_;  // by execution and auditor
 };
 
 }  // namespace assay::settle

@@ -263,7 +263,9 @@ TEST(BeaconChain, ASeedIsDrawnOnceAndKept) {
   const io::TempDirectory folder = *io::TempDirectory::create("assay-beacon");
   const auto path = folder.file("beacon.seed");
   const Hash first = BeaconChain::open(path, 10)->value(0);
-  EXPECT_EQ(BeaconChain::open(path, 10)->value(0), first);
+  auto again = *BeaconChain::open(path, 10);
+  EXPECT_EQ(again.value(0), first);
+  EXPECT_EQ(protocol::beacon_before(again.value(1)), first);
   EXPECT_NE(BeaconChain::open(folder.file("other"), 10)->value(0), first);
   ASSERT_TRUE(io::write_file_atomic(path, view("short")));
   EXPECT_EQ(BeaconChain::open(path, 10).error().code, Errc::invalid);

@@ -19,21 +19,29 @@ BeaconChain::BeaconChain(const Hash& seed, std::uint64_t rounds) : seed_(seed), 
 Result<BeaconChain> BeaconChain::open(const std::string& path, std::uint64_t rounds) {
   auto text = io::read_file(path);
   if (!text && text.error().code != Errc::not_found) return std::unexpected(text.error());
-  Hash seed = io::random_hash();
-  if (text) {
-    if (text->size() != seed.size())
-      return fail(Errc::invalid, "{} is no beacon seed: it has {} bytes, not {}", path,
-                  text->size(), seed.size());
-    std::ranges::copy(view(*text), seed.begin());
-  } else {
+  if (!text) {
+    BeaconChain fresh(io::random_hash(), rounds);
+    fresh.end_ = fresh.value(0);
+    Bytes bytes(fresh.seed_.begin(), fresh.seed_.end());
+    append(bytes, *fresh.end_);
     // Durable before the ledger is made: a ledger whose chain is lost draws no auditors.
-    CHECK_OK(io::write_file_atomic(path, seed, 0600));
+    CHECK_OK(io::write_file_atomic(path, bytes, 0600));
+    return fresh;
   }
-  return BeaconChain(seed, rounds);
+  Hash seed{}, end{};
+  if (text->size() != seed.size() + end.size())
+    return fail(Errc::invalid, "{} is no beacon seed: it has {} bytes, not {}", path, text->size(),
+                seed.size() + end.size());
+  std::ranges::copy(view(*text).first(seed.size()), seed.begin());
+  std::ranges::copy(view(*text).subspan(seed.size()), end.begin());
+  BeaconChain out(seed, rounds);
+  out.end_ = end;
+  return out;
 }
 
 Hash BeaconChain::value(std::uint64_t round) {
   ASSAY_ASSERT(round <= rounds_);
+  if (round == 0 && end_) return *end_;
   const std::uint64_t steps = rounds_ - round;
   if (marks_.empty()) {
     Hash h = seed_;

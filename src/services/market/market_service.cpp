@@ -1,7 +1,6 @@
 #include "services/market/market_service.hpp"
 
 #include <atomic>
-#include <filesystem>
 
 #include "base/hex.hpp"
 #include "io/http_router.hpp"
@@ -90,8 +89,7 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
   fresh.host = crypto::address_of(host_key);
   fresh.parameters = options.parameters;
   TRY(auto chain, settle::BeaconChain::open(options.data_dir + "/beacon.seed"));
-  // Only a new ledger asks for the end of the chain.
-  if (!std::filesystem::exists(options.data_dir + "/ledger.db")) fresh.beacon = chain.value(0);
+  fresh.beacon = chain.value(0);
   TRY(service->ledger_,
       settle::EmbeddedLedger::open(options.data_dir + "/ledger.db", fresh, clock));
   service->beacon_ = std::make_unique<BeaconPublisher>(*service->ledger_, std::move(chain),
