@@ -72,17 +72,22 @@ Result<Challenger::Filed> Challenger::file(market::FileDispute dispute, const Di
   }
   const auto filed = settlement_.submit(dispute);
   if (filed) return Filed::filed;
-  // refused: the bond may be affordable later.
-  const bool may_pass_later = worth_repeating(filed.error()) || filed.error().code == Errc::refused;
-  if (may_pass_later && !over(dispute.dispute.message.lease))
+  if (worth_repeating(filed.error()) ||
+      (filed.error().code == Errc::refused && !over(dispute, about)))
     return fail_in("dispute", filed.error());
   io::log_warn("dispute not taken: {}", filed.error().message);
   return Filed::too_late;
 }
 
-// A closed lease can be disputed for another window, a convicted one has nothing left to ask for.
-bool Challenger::over(const Hash& lease) {
-  const auto view = settlement_.lease(lease);
+// Whether what is refused now will be refused for ever.
+bool Challenger::over(const market::FileDispute& dispute, const DisputedCase& about) {
+  // An auditor's pass is disputed because its lease is convicted: only the bond may be missing.
+  if (about.defender != about.lease.provider) {
+    const auto account = settlement_.account(address_);
+    return account && account->available >= dispute.dispute.message.bond;
+  }
+  // A closed lease can be disputed for another window, a convicted one has nothing left to ask for.
+  const auto view = settlement_.lease(dispute.dispute.message.lease);
   if (!view) return false;
   return view->state == market::LeaseState::convicted ||
          (view->state == market::LeaseState::closed && now() > view->disputable_until);

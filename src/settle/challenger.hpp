@@ -50,7 +50,7 @@ class Challenger {
   Result<bool> play(market::FileDispute& dispute, const DisputedCase& about,
                     const AskProvider& ask);
   Status time_out(const Hash& dispute);
-  bool over(const Hash& lease);
+  bool over(const market::FileDispute& dispute, const DisputedCase& about);
   std::uint64_t now() const { return static_cast<std::uint64_t>(clock_.now_s()); }
 
   market::LedgerInfo ledger_;
