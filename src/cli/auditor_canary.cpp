@@ -79,12 +79,15 @@ Status Canary::open_lease(const protocol::ExecutionId& execution) {
   offer.provider = provider_;
   offer.payout = provider_;
   offer.sequence = 1;
+  offer.endpoint = "http://127.0.0.1:9";  // nobody answers: the answer is laid already
   offer.expires = now() + kLeaseS;
   protocol::OfferModel& model = offer.models.emplace_back();
   model.name = "canary";
   model.weights_root = execution.weights_root;
   model.program_hash = execution.program_hash;
   model.canon = execution.canon;
+  model.quantization = "Q8_0";
+  model.context = 512;
   model.price_in = model.price_out = 100'000;
   const auto signed_offer = protocol::sign(info_.domain, offer, parties_.provider);
   lease_.buyer = buyer_;
