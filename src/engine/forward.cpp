@@ -17,7 +17,7 @@ constexpr std::size_t kWorthChunk = 1u << 15;
 // What a row of attention costs beside its positions, in multiply-adds.
 constexpr std::size_t kAttentionStart = 1u << 13;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
-constexpr std::size_t kChunks = 8;
+constexpr std::size_t kChunks = 32;
 
 }  // namespace
 

@@ -88,7 +88,7 @@ void fill_rows(Format format, Data data, OddBytes& out, Random& random) {
 
 struct Tokens {
   std::vector<float> x, q8_scale, q8k_scale;
-  std::vector<std::int8_t> q8, q8k;
+  std::vector<std::int8_t> q8, q8k, stored;
   std::vector<std::int16_t> q8k_sums;
   std::size_t cols;
 
@@ -116,8 +116,12 @@ struct Tokens {
     return std::abs(canon::from_fp16(half(data, random)));
   }
 
-  Activations view() const {
-    return {x.data(), q8.data(), q8_scale.data(), q8k.data(), q8k_scale.data(), q8k_sums.data()};
+  // As `kernels` keeps them.
+  Activations view(const Kernels& kernels) {
+    stored = q8;
+    for (auto& q : stored) q = static_cast<std::int8_t>(q ^ kernels.q8_flip);
+    return {x.data(),   stored.data(),    q8_scale.data(),
+            q8k.data(), q8k_scale.data(), q8k_sums.data()};
   }
   canon::ActivationRow row(std::size_t t) const {
     return {{&x[t * cols], cols},
@@ -165,9 +169,10 @@ class Case {
     std::vector<float> y(tokens * stride, -7.5f);
     Scratch scratch(cols_);
     const std::uint32_t split = rows > kRowGroup ? kRowGroup : rows;
-    table.kernels->product(w, 0, split, tokens_.view(), tokens, y.data(), stride, scratch.bytes);
+    table.kernels->product(w, 0, split, tokens_.view(*table.kernels), tokens, y.data(), stride,
+                           scratch.bytes);
     if (split < rows)
-      table.kernels->product(w, split, rows, tokens_.view(), tokens, y.data(), stride,
+      table.kernels->product(w, split, rows, tokens_.view(*table.kernels), tokens, y.data(), stride,
                              scratch.bytes);
     for (std::uint32_t t = 0; t < tokens; ++t) {
       for (std::uint32_t r = 0; r < rows; ++r)
@@ -294,6 +299,7 @@ TEST_P(ProductTest, Quantizers) {
         std::vector<float> scale(n / 32), scale2(n / 32);
         bool ok = canon::quantize_q8(x, want, scale);
         ASSERT_EQ(ok, kernels_.quantize_q8(x.data(), n, got.data(), scale2.data()));
+        for (auto& q : got) q = static_cast<std::int8_t>(q ^ kernels_.q8_flip);
         (ok ? fine : faults)++;
         if (ok) {
           ASSERT_EQ(want, got);
