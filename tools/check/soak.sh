@@ -6,14 +6,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${ASSAY_FUZZ_SECONDS:-60}
 
-cmake --preset fuzz >/dev/null
-cmake --build build/fuzz --target fuzzers
+cmake --preset asan >/dev/null
+cmake --build build/asan --target fuzzers
 for corpus in tests/fuzz/corpus/*/; do
   name=$(basename "$corpus")
-  found=build/fuzz/found/$name
+  found=build/asan/found/$name
   mkdir -p "$found"
   echo "soak: fuzzing $name for $seconds s"
-  "build/fuzz/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+  "build/asan/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$found/" "$found" "$corpus" 2>&1 | tail -n 3
 done
 
