@@ -290,34 +290,36 @@ std::vector<std::vector<float>> quantizer_inputs(std::size_t n, Random& random) 
 }
 
 TEST_P(ProductTest, Quantizers) {
-  Random random(34);
   int faults = 0, fine = 0;
-  for (const std::size_t n : {32, 64, 256, 800, 1280})
-    for (int repeat = 0; repeat < 20; ++repeat)
-      for (const auto& x : quantizer_inputs(n, random)) {
-        std::vector<std::int8_t> want(n), got(n);
-        std::vector<float> scale(n / 32), scale2(n / 32);
-        bool ok = canon::quantize_q8(x, want, scale);
-        ASSERT_EQ(ok, kernels_.quantize_q8(x.data(), n, got.data(), scale2.data()));
-        for (auto& q : got) q = static_cast<std::int8_t>(q ^ kernels_.q8_flip);
-        (ok ? fine : faults)++;
-        if (ok) {
+  test::repeat(34, [&](std::uint32_t seed) {
+    Random random(seed);
+    for (const std::size_t n : {32, 64, 256, 800, 1280})
+      for (int repeat = 0; repeat < 20; ++repeat)
+        for (const auto& x : quantizer_inputs(n, random)) {
+          std::vector<std::int8_t> want(n), got(n);
+          std::vector<float> scale(n / 32), scale2(n / 32);
+          bool ok = canon::quantize_q8(x, want, scale);
+          ASSERT_EQ(ok, kernels_.quantize_q8(x.data(), n, got.data(), scale2.data()));
+          for (auto& q : got) q = static_cast<std::int8_t>(q ^ kernels_.q8_flip);
+          (ok ? fine : faults)++;
+          if (ok) {
+            ASSERT_EQ(want, got);
+            ASSERT_EQ(0, std::memcmp(scale.data(), scale2.data(), 4 * scale.size()));
+          }
+          if (n % 256 != 0) continue;
+          std::vector<std::int16_t> sums(n / 16), exact(n / 16, 0);
+          scale.resize(n / 256);
+          scale2.resize(n / 256);
+          ok = canon::quantize_q8k(x, want, scale);
+          ASSERT_EQ(ok, kernels_.quantize_q8k(x.data(), n, got.data(), scale2.data(), sums.data()));
+          if (!ok) continue;
           ASSERT_EQ(want, got);
           ASSERT_EQ(0, std::memcmp(scale.data(), scale2.data(), 4 * scale.size()));
+          for (std::size_t i = 0; i < n; ++i)
+            exact[i / 16] = static_cast<std::int16_t>(exact[i / 16] + want[i]);
+          ASSERT_EQ(exact, sums);
         }
-        if (n % 256 != 0) continue;
-        std::vector<std::int16_t> sums(n / 16), exact(n / 16, 0);
-        scale.resize(n / 256);
-        scale2.resize(n / 256);
-        ok = canon::quantize_q8k(x, want, scale);
-        ASSERT_EQ(ok, kernels_.quantize_q8k(x.data(), n, got.data(), scale2.data(), sums.data()));
-        if (!ok) continue;
-        ASSERT_EQ(want, got);
-        ASSERT_EQ(0, std::memcmp(scale.data(), scale2.data(), 4 * scale.size()));
-        for (std::size_t i = 0; i < n; ++i)
-          exact[i / 16] = static_cast<std::int16_t>(exact[i / 16] + want[i]);
-        ASSERT_EQ(exact, sums);
-      }
+  });
   EXPECT_GT(faults, 100);
   EXPECT_GT(fine, 100);
 }

@@ -7,7 +7,7 @@
 
 #include "canon/attention.hpp"
 #include "canon/fp16.hpp"
-#include "engine/kernels/fp_environment.hpp"
+#include "canon/fp_environment.hpp"
 #include "engine/kernels/scratch.hpp"
 
 namespace assay::engine {
@@ -66,7 +66,7 @@ class Run {
   explicit Run(const Kernels& kernels) : kernels_(kernels) {}
 
   std::optional<std::string> all() {
-    const FpEnvironment environment;
+    const canon::FpEnvironment environment;
     for (const std::size_t n : {1u, 7u, 32u, 300u, 2304u})
       for (const float largest : {1.0f, 1e4f, 1e38f}) elementwise(n, largest);
     for (const std::size_t n : {2u, 24u, 64u, 130u}) rope(n);
