@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/attack_delivery.hpp"
 #include "cli/cli.hpp"
 #include "cli/provider_verb.hpp"
 
@@ -37,6 +38,7 @@ void add_attack(CLI::App& app, Context& context) {
       context.verb(app, "attack", "adversaries to try on your own market",
                    "assay attack model-swap --serve worse.gguf --claim better.gguf …");
   attack->require_subcommand(1);
+  add_attack_delivery(*attack, context);
   CLI::App* verb = context.verb(
       *attack, "model-swap", "a provider that runs a worse model under a better one's name",
       "assay attack model-swap --serve models/tern-worse-q8_0.gguf --claim models/tern-q8_0.gguf "
