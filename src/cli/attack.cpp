@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/attack_delivery.hpp"
+#include "cli/attacks.hpp"
 #include "cli/cli.hpp"
 #include "cli/provider_verb.hpp"
 
@@ -50,6 +51,7 @@ void add_attack(CLI::App& app, Context& context) {
   add_provider_flags(verb, options->flags);
   context.json_flag(verb);
   context.on_run(verb, [&context, options] { return model_swap(context, *options); });
+  add_auditor_attacks(*attack, context);
 }
 
 }  // namespace assay::cli

@@ -19,7 +19,8 @@ namespace {
 struct Options {
   services::GatewayOptions gateway;
   KeyOptions key;
-  std::string market, escrow = "1.00", max_price_in, max_price_out, demand_from;
+  std::string market, escrow = "1.00", max_price_in, max_price_out, audit = "local",
+                      audit_fee_max = "0.10", demand_from;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
   bool verify_before_stream = false;
@@ -44,6 +45,13 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   if (demand_from) out.demand_from = *demand_from;
   CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
   CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
+  std::optional<protocol::Micros> fee;
+  CHECK_OK(price(options.audit_fee_max, "--audit-fee-max", fee));
+  if (fee) out.audit_fee_max = *fee;
+  if (options.audit == "hire") out.audit_by = services::AuditBy::hire;
+  if (out.audit_by == services::AuditBy::hire && options.verify_before_stream)
+    return fail(Errc::invalid,
+                "--verify-before-stream needs --audit local: hired auditors take hours");
   out.audit_kv_bytes = kv_memory_bytes(options.kv_memory_mib);
   if (options.audit_rate >= 0) out.audit_rate = options.audit_rate;
   if (options.verify_before_stream) out.delivery = services::Delivery::verify_before_stream;
@@ -107,9 +115,21 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--audit-rate", o->audit_rate,
                    "share of receipts replayed, 0 to 1 (default: by price, stake and history)")
       ->check(CLI::Range(0.0, 1.0));
-  verb->add_option("--settle-hold", g.settle_hold_s,
-                   "seconds before a receipt that was not replayed is paid (default 60): longer "
-                   "than a replay and its dispute take");
+  verb->add_option("--audit", o->audit,
+                   "who replays: local (this machine), or hire (auditors drawn on the ledger, who "
+                   "see prompt and answer; default local)")
+      ->check(CLI::IsMember({"local", "hire"}));
+  verb->add_option("--auditors", g.auditors, "hired for one audit, 1 to 4 (default 1)")
+      ->check(CLI::Range(1, 4));
+  verb->add_option("--audit-fee-max", o->audit_fee_max, "most that each is paid (default 0.10)");
+  verb->add_option("--spot-check", g.spot_check,
+                   "share of hired auditors' passes that is checked, 0 to 1 (default 0.05); each "
+                   "costs a bond if the auditor can answer")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option(
+      "--settle-hold", g.settle_hold_s,
+      "seconds before a receipt that was not audited is paid: longer than an audit and "
+      "its dispute take (default 60; with --audit hire four moves of the ledger)");
   verb->add_option("--demand-from", o->demand_from,
                    "least amount claimed for an answer that never came at which it is demanded on "
                    "the ledger, under bond (default 0: always)");

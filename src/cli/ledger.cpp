@@ -1,4 +1,4 @@
-// assay ledger verify | show | account | lease | log
+// assay ledger verify | show | account | lease | audit | auditors | log
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -143,6 +143,52 @@ Result<int> run_lease(const Context& context, const Options& options) {
   return kOk;
 }
 
+Result<int> run_audit(const Context& context, const Options& options) {
+  settle::RemoteLedger remote(options.market);
+  auto id = array_from_hex<32>(options.id);
+  if (!id)
+    return fail(Errc::invalid, "'{}' is not an audit id: {}", options.id, id.error().message);
+  TRY(const auto v, remote.audit(*id));
+  if (context.json()) {
+    context.print(market::to_json(v));
+    return kOk;
+  }
+  fmt::print("audit       {}  {}\nbuyer       {}\nlease       {}\nreceipt     {}{}\n", options.id,
+             market::to_string(v.state), v.buyer.to_string(), to_hex(v.lease), to_hex(v.subject),
+             v.subject_canary      ? ", a canary"
+             : v.subject_convicted ? ", convicted"
+                                   : "");
+  if (v.commit_due > 0)
+    fmt::print("deadlines   commit {}  reveal {}  check {}\n", v.commit_due, v.reveal_due,
+               v.check_due);
+  for (const auto& a : v.drawn)
+    fmt::print("auditor     {}  fee {}  {}{}{}\n", a.account.to_string(), format_money(a.fee),
+               a.nonce_hash == Hash{} ? "not committed, " : "",
+               market::to_string(static_cast<protocol::AuditVerdict>(a.verdict)),
+               a.convicted ? ", convicted" : "");
+  for (const auto& c : v.checks)
+    fmt::print("check       {} has until {}\n", c.auditor.to_string(), c.due);
+  return kOk;
+}
+
+Result<int> run_auditors(const Context& context, const Options& options) {
+  settle::RemoteLedger remote(options.market);
+  auto execution = array_from_hex<32>(options.id);
+  if (!execution)
+    return fail(Errc::invalid, "'{}' is not an execution's hash: {}", options.id,
+                execution.error().message);
+  TRY(const auto auditors, remote.auditors(*execution));
+  if (context.json()) {
+    context.print(market::to_json(auditors));
+    return kOk;
+  }
+  if (auditors.empty()) fmt::print("nobody audits this execution here\n");
+  for (const auto& a : auditors)
+    fmt::print("{}  fee {}  stake {}  drawn {}  missed {}  {}\n", a.account.to_string(),
+               format_money(a.fee), format_money(a.weight), a.drawn, a.missed, a.endpoint);
+  return kOk;
+}
+
 Result<int> run_log(const Context&, const Options& options) {
   settle::RemoteLedger remote(options.market);
   TRY(const std::string log, remote.log(options.from));
@@ -185,6 +231,18 @@ void add_ledger_reading(CLI::App& ledger, Context& context) {
         remote("lease", "one lease: escrow, payments, claim, disputes",
                "assay ledger lease 0x12… --market http://127.0.0.1:8790", run_lease);
     verb->add_option("ID", o->id, "digest of the lease")->required();
+  }
+  {
+    const auto [verb, o] =
+        remote("audit", "one audit by hired auditors: who is drawn and what they said",
+               "assay ledger audit 0x12… --market http://127.0.0.1:8790", run_audit);
+    verb->add_option("ID", o->id, "digest of the audit request")->required();
+  }
+  {
+    const auto [verb, o] =
+        remote("auditors", "who offers to audit an execution",
+               "assay ledger auditors 0x12… --market http://127.0.0.1:8790", run_auditors);
+    verb->add_option("EXECUTION", o->id, "hash of the execution id (`assay model id`)")->required();
   }
   {
     const auto [verb, o] = remote("log", "the signed operations, one JSON document a line",

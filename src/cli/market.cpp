@@ -76,6 +76,9 @@ void add_market(CLI::App& app, Context& context) {
   auto* key = add_key_options(verb, o->key, "the host's key, default DIR/host.key.json");
   verb->add_flag("--insecure-dev-key", o->dev_key, "host key without a secret passphrase")
       ->excludes(key);
+  verb->add_option("--beacon-ms", m.beacon_ms,
+                   "between beacon rounds, which draw auditors, ms (default 10000)")
+      ->check(CLI::PositiveNumber);
   const std::string fresh = "rules of a new ledger (an existing one keeps its own)";
   verb->add_option("--exposure-factor", p.exposure_factor,
                    "unpaid escrow per provider <= factor x stake (default 3)")

@@ -78,6 +78,7 @@ json::object document(const ModelFile& m, const verify::ModelIdentity& id) {
           {"program_hash", to_hex(id.program_hash)},
           {"file_sha256", to_hex(id.file_sha256)},
           {"canon", id.canon},
+          {"execution", to_hex(protocol::struct_hash(verify::execution_id(id)))},
           {"architecture", m.model->hyper().architecture},
           {"parameters", parameters(*m.model)},
           {"hyper", hyper_json(*m.model)},
@@ -92,6 +93,7 @@ void print_id(const verify::ModelIdentity& id) {
   fmt::print("program hash  {}\n", to_hex(id.program_hash));
   fmt::print("file SHA-256  {}\n", to_hex(id.file_sha256));
   fmt::print("canon         {}\n", id.canon);
+  fmt::print("execution     {}\n", to_hex(protocol::struct_hash(verify::execution_id(id))));
 }
 
 void print_details(const ModelFile& m) {

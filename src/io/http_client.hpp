@@ -31,6 +31,9 @@ struct HttpReply {
   std::string body;  // empty for a 2xx stream, whose bytes went to the callback
 };
 
+// What a reply that is not 2xx says: the peer's own words, cut to one line.
+Error refusal(std::string_view peer_word, const HttpReply& reply);
+
 class HttpClient {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;

@@ -22,6 +22,7 @@ Result<State> genesis(const LedgerInfo& info, const Referee& referee) {
   state.info = info;
   state.referee = &referee;
   state.totals.state = genesis_hash(info);
+  state.beacon.value = info.beacon;
   return state;
 }
 
@@ -60,11 +61,21 @@ void revert(State& state, Undo undo) {
   restore(state.games, undo.games);
   restore(state.demands, undo.demands);
   restore(state.claims, undo.claims);
-  for (const auto& [live, was] : undo.live_leases)
-    if (was)
-      state.live_leases.insert(live);
-    else
-      state.live_leases.erase(live);
+  restore(state.auditors, undo.auditors);
+  restore(state.audits, undo.audits);
+  restore(state.passes, undo.passes);
+  restore(state.checks, undo.checks);
+  const auto restore_set = [](auto& set, const auto& saved) {
+    for (const auto& [key, was] : saved)
+      if (was)
+        set.insert(key);
+      else
+        set.erase(key);
+  };
+  restore_set(state.live_leases, undo.live_leases);
+  restore_set(state.waiting_audits, undo.waiting_audits);
+  restore_set(state.live_audits, undo.live_audits);
+  if (undo.beacon) state.beacon = *undo.beacon;
   state.applied.erase(undo.id);
   state.totals = undo.totals;
 }
@@ -88,11 +99,13 @@ AccountView account_view(const State& state, const Address& address) {
   v.exposure_limit = exposure_limit(state.info.parameters, a.stake);
   v.convictions = a.convictions;
   v.slashed = a.slashed;
-  const auto add_open = [&](const Hash& id, const Hash& lease) {
-    if (state.leases.at(lease).view.terms.provider == address) v.open_disputes.push_back(id);
-  };
-  for (const auto& [id, game] : state.games) add_open(id, game.dispute.message.lease);
-  for (const auto& [id, evidence] : state.demands) add_open(id, evidence.request.message.lease);
+  for (const auto& [id, game] : state.games)
+    if (state.disputes.at(id).defender == address) v.open_disputes.push_back(id);
+  for (const auto& [id, evidence] : state.demands)
+    if (state.disputes.at(id).defender == address) v.open_disputes.push_back(id);
+  for (auto live = state.live_audits.lower_bound({address, 0, Hash{}});
+       live != state.live_audits.end() && live->auditor == address; ++live)
+    if (liable(state, live->audit, address, state.totals.time)) v.audits.push_back(live->audit);
   return v;
 }
 
@@ -119,6 +132,27 @@ Result<FileDispute> game_view(const State& state, const Hash& id) {
   return it->second;
 }
 
+Result<AuditView> audit_view(const State& state, const Hash& id) {
+  const auto it = state.audits.find(id);
+  if (it == state.audits.end())
+    return fail(Errc::not_found, "no audit {} on this ledger", to_hex(id));
+  auto v = it->second.view;
+  const auto& lease = state.leases.at(v.lease);
+  v.subject_convicted = lease.convicted.contains(v.subject);
+  v.subject_canary = lease.canaries.contains(v.subject);
+  for (auto& a : v.drawn)
+    a.endpoint = state.auditors.at({lease.view.terms.execution, a.account}).endpoint;
+  return v;
+}
+
+std::vector<AuditorView> auditors_view(const State& state, const Hash& execution) {
+  std::vector<AuditorView> out;
+  for (auto it = state.auditors.lower_bound({execution, Address{}});
+       it != state.auditors.end() && it->first.first == execution; ++it)
+    if (it->second.active) out.push_back(it->second);
+  return out;
+}
+
 Totals recount(const State& state) {
   Totals t;
   t.operations = state.totals.operations;
@@ -135,6 +169,10 @@ Totals recount(const State& state) {
   for (const auto& [id, l] : state.leases) t.escrow += l.view.escrow;
   for (const auto& [id, d] : state.disputes)
     if (d.state == DisputeState::open) t.bonds += d.bond;
+  for (const auto& [id, a] : state.audits) {
+    t.audit_fees += a.view.held;
+    for (const auto& c : a.view.checks) t.bonds += c.bond;
+  }
   return t;
 }
 
@@ -143,6 +181,9 @@ Hash snapshot_hash(const State& state) {
   for (const auto& [address, a] : state.accounts) hasher.account(address, a);
   for (const auto& [id, l] : state.leases) hasher.lease(l);
   for (const auto& [id, d] : state.disputes) hasher.dispute(d);
+  for (const auto& [key, a] : state.auditors) hasher.auditor(a);
+  for (const auto& [id, a] : state.audits) hasher.audit(a.view);
+  hasher.beacon(state.beacon);
   return hasher.finish();
 }
 

@@ -3,7 +3,7 @@
 // text: spec/ledger.md.
 //
 // Invariants, in every reachable state:
-//   available + stake + unbonding + escrow + bonds + burned == deposited − withdrawn
+//   available + stake + unbonding + escrow + bonds + audit_fees + burned == deposited − withdrawn
 //   no amount is negative
 //   an operation that is refused changes nothing; one that was applied is never applied again
 //   exposure of a provider == escrow of the open leases that name it
@@ -32,6 +32,7 @@ struct Account {
   std::uint32_t convictions = 0;
   Micros slashed = 0;
   std::vector<Commitment> commitments;  // oldest first
+  std::vector<Hash> auditing;           // executions it is registered to audit, ascending
 };
 
 struct LeaseRecord {
@@ -39,6 +40,36 @@ struct LeaseRecord {
   Micros made_whole = 0;     // paid money that slashes gave back to the buyer
   std::set<Hash> convicted;  // subjects that need no second conviction
   std::set<Hash> demanded;   // subjects whose answer was demanded: once is enough for ever
+  // Subjects known to be false and since when: convicted, or shown to be canaries.
+  std::map<Hash, std::uint64_t> wrong;
+  std::set<Hash> canaries;  // a conviction of these slashes no provider
+  std::set<Hash> audits;    // every audit about this lease
+};
+
+struct AuditRecord {
+  AuditView view;
+  Evidence evidence;  // not hashed: the operation that brought it is
+};
+
+// The last published value of the beacon's chain.
+struct BeaconState {
+  std::uint64_t round = 0;
+  Hash value{};
+};
+
+// An auditor that may still be convicted for an audit: it holds its unbonding back. Oldest first.
+struct LiveAudit {
+  Address auditor{};
+  std::uint64_t drawn = 0;
+  Hash audit{};
+  auto operator<=>(const LiveAudit&) const = default;
+};
+
+// Execution, account.
+using AuditorKey = std::pair<Hash, Address>;
+struct PassPlace {
+  Hash audit{};
+  Address auditor{};
 };
 
 struct HashOfHash {
@@ -67,6 +98,13 @@ struct State {
   std::map<Hash, Evidence> demands;
   std::map<Hash, Hash> claims;  // pending claim → lease
   std::set<LiveLease> live_leases;
+  BeaconState beacon;
+  std::map<AuditorKey, AuditorView> auditors;
+  std::map<Hash, AuditRecord> audits;
+  std::set<Hash> waiting_audits;     // for the next beacon
+  std::map<Hash, PassPlace> passes;  // RevealAudit that passed → whose
+  std::map<Hash, Hash> checks;       // open check → audit
+  std::set<LiveAudit> live_audits;
   std::unordered_map<Hash, std::uint64_t, HashOfHash> applied;  // operation id → place in the log
 };
 
@@ -84,6 +122,13 @@ struct Undo {
   std::map<Hash, std::optional<Evidence>> demands;
   std::map<Hash, std::optional<Hash>> claims;
   std::map<LiveLease, bool> live_leases;
+  std::optional<BeaconState> beacon;
+  std::map<AuditorKey, std::optional<AuditorView>> auditors;
+  std::map<Hash, std::optional<AuditRecord>> audits;
+  std::map<Hash, bool> waiting_audits;
+  std::map<Hash, std::optional<PassPlace>> passes;
+  std::map<Hash, std::optional<Hash>> checks;
+  std::map<LiveAudit, bool> live_audits;
 };
 
 // Applies one operation at `time` (Unix seconds, never before the last operation's). `undo`, where
@@ -97,6 +142,11 @@ AccountView account_view(const State& state, const Address& address);
 Result<LeaseView> lease_view(const State& state, const Hash& id);
 Result<DisputeView> dispute_view(const State& state, const Hash& id);
 Result<FileDispute> game_view(const State& state, const Hash& id);
+Result<AuditView> audit_view(const State& state, const Hash& id);
+std::vector<AuditorView> auditors_view(const State& state, const Hash& execution);
+
+// Whether an auditor drawn for this audit can still be convicted for it.
+bool liable(const State& state, const Hash& audit, const Address& auditor, std::uint64_t time);
 
 // Most unpaid escrow this stake carries.
 Micros exposure_limit(const Parameters& parameters, Micros stake);

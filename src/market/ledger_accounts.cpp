@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "market/ledger_step.hpp"
 #include "market/money.hpp"
 
@@ -58,6 +60,12 @@ Status on(Step& step, const Signed<protocol::Unbond>& op) {
     return fail(Errc::refused,
                 "exposure {} would exceed the limit {} of the remaining stake: close leases first",
                 format_money(a.exposure), format_money(limit));
+  for (const auto& execution : a.auditing) {
+    const auto& registered = step.state().auditors.at({execution, m.account});
+    if (a.stake - m.amount < registered.weight)
+      return fail(Errc::refused, "an auditor is registered here with stake {}: end that first",
+                  format_money(registered.weight));
+  }
   // Slashing and releasing walk this list.
   constexpr std::size_t kEntriesMax = 64;
   if (a.unbonding.size() >= kEntriesMax)
@@ -85,6 +93,17 @@ Status on(Step& step, const Signed<protocol::Release>& op) {
     }
     past.push_back(*it);
   }
+  // The same of audits it was drawn for.
+  std::vector<LiveAudit> over;
+  const auto& audits = step.state().live_audits;
+  for (auto it = audits.lower_bound({m.account, 0, Hash{}});
+       it != audits.end() && it->auditor == m.account; ++it) {
+    if (liable(step.state(), it->audit, m.account, step.time())) {
+      oldest_live = std::min(oldest_live, it->drawn);
+      break;
+    }
+    over.push_back(*it);
+  }
   std::vector<std::size_t> ready;
   for (std::size_t i = 0; i < a.unbonding.size(); ++i)
     if (a.unbonding[i].due <= step.time() && a.unbonding[i].requested < oldest_live)
@@ -93,10 +112,12 @@ Status on(Step& step, const Signed<protocol::Release>& op) {
     const auto& first = a.unbonding.front();
     if (first.due > step.time())
       return fail(Errc::refused, "unbonding is due at {}, it is {}", first.due, step.time());
-    return fail(Errc::refused, "a lease opened at {} can still be disputed: close it and wait",
+    return fail(Errc::refused,
+                "a lease opened or an audit drawn at {} can still be disputed: close it and wait",
                 oldest_live);
   }
   for (const auto& lease : past) step.remove_live(lease);
+  for (const auto& audit : over) step.set_live(audit, false);
   for (auto i = ready.rbegin(); i != ready.rend(); ++i) step.release(m.account, *i);
   return {};
 }

@@ -109,8 +109,8 @@ Status on(Step& step, const ContestClaim& op) {
   view.claim->contest = step.id();
   // The provider gets a whole window to answer, whenever the question came.
   view.claim->due = step.time() + view.terms.window;
-  auto& d = add_dispute(step, DisputeAbout::claim, m.lease, m.subject, m.challenger, m.bond,
-                        view.claim->total);
+  auto& d = add_dispute(step, DisputeAbout::claim, m.lease, m.subject, m.challenger,
+                        v.terms.provider, Hash{}, m.bond, view.claim->total);
   d.turn = Turn::provider;
   d.due = view.claim->due;
   return {};

@@ -78,8 +78,8 @@ Status on(Step& step, const DemandDelivery& op) {
   CHECK_OK(check_bond(step, m.buyer, m.bond));
   CHECK_OK(check_open_demands(step, *lease));
 
-  auto& d = add_dispute(step, DisputeAbout::delivery, m.lease, m.subject, m.buyer, m.bond,
-                        statement_amount(statement));
+  auto& d = add_dispute(step, DisputeAbout::delivery, m.lease, m.subject, m.buyer,
+                        v.terms.provider, Hash{}, m.bond, statement_amount(statement));
   d.turn = Turn::provider;
   d.due = step.time() + step.parameters().move_s;
   step.lease(m.lease).demanded.insert(m.subject);

@@ -22,28 +22,51 @@ bool live(const Step& step, const Commitment& c) {
   return step.time() <= c.made + step.parameters().window_max_s;
 }
 
-// An earlier operation committed to this one.
 Status check_committed(const Step& step, const Address& challenger, const Hash& hash) {
-  for (const auto& c : step.read(challenger).commitments)
-    if (c.hash == hash && live(step, c)) return {};
-  return fail(Errc::refused,
-              "commit first: no live commitment of {} to this message (commit_dispute with {})",
-              challenger.to_string(), to_hex(hash));
+  const auto made = committed_at(step, challenger, hash);
+  return made ? Status() : std::unexpected(made.error());
 }
 
-void consume_commitment(Step& step, const Address& challenger, const Hash& hash) {
-  std::erase_if(step.account(challenger).commitments,
-                [&](const auto& c) { return c.hash == hash; });
-}
-
-Status check_open_disputes(const Step& step, const LeaseRecord& lease, const Address& challenger) {
-  const auto open = std::ranges::count_if(lease.view.open_disputes, [&](const Hash& id) {
+Status check_open_disputes(const Step& step, std::span<const Hash> all, const Address& challenger) {
+  const auto open = std::ranges::count_if(all, [&](const Hash& id) {
     const auto& d = step.state().disputes.at(id);
     return d.challenger == challenger && d.about != DisputeAbout::delivery;
   });
   if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
   return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
               challenger.to_string(), open);
+}
+
+// What a dispute is about: a statement of the lease's provider, or an auditor's pass of one.
+struct About {
+  Hash statement{};  // digest of the statement beside the dispute
+  Address defender{};
+  Hash audit{};  // zero: about the provider
+  std::span<const Hash> open_disputes{};
+};
+
+Result<About> about_pass(const Step& step, const PassPlace& pass, const LeaseRecord& lease) {
+  TRY(const auto place, find_drawn(step, pass.audit, pass.auditor));
+  const auto& audit = place.record->view;
+  if (audit.lease != lease.view.id)
+    return fail(Errc::mismatch, "the audit is about another lease than the dispute");
+  if (place.auditor->convicted)
+    return fail(Errc::conflict, "the auditor was convicted for this audit already");
+  if (!lease.wrong.contains(audit.subject))
+    return fail(Errc::refused,
+                "nobody has shown the receipt to be false: dispute it with its provider first");
+  const auto until = pass_disputable_until(lease, audit.subject);
+  if (step.time() > until)
+    return fail(Errc::refused, "the pass could be disputed until {}, it is {}", until, step.time());
+  return About{audit.subject, pass.auditor, pass.audit, audit.open_disputes};
+}
+
+Result<About> about_of(const Step& step, const LeaseRecord& lease, const Hash& subject) {
+  const auto& passes = step.state().passes;
+  if (const auto pass = passes.find(subject); pass != passes.end())
+    return about_pass(step, pass->second, lease);
+  CHECK_OK(check_disputable(step, lease, subject));
+  return About{subject, lease.view.terms.provider, Hash{}, lease.view.open_disputes};
 }
 
 // What the referee says of everything that lies beside the dispute. Over at once, or a game.
@@ -55,11 +78,7 @@ Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const F
     status.reason = *fault;
     return status;
   }
-  if (op.program.size() > kProgramBytesMax)
-    return fail(Errc::invalid, "a program of {} bytes, at most {}", op.program.size(),
-                kProgramBytesMax);
-  if (crypto::sha256(op.program) != op.execution.program_hash)
-    return fail(Errc::mismatch, "the program is not the one the execution id names");
+  CHECK_OK(check_program(terms, op.execution, op.program));
   const auto about = case_of(step, terms, step.id(), op);
   if (op.finish) {
     if (!op.transcript.empty())
@@ -79,12 +98,27 @@ Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const F
 }
 
 DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, const Hash& subject,
-                         const Address& challenger, Micros bond, Micros amount) {
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount) {
   consume_commitment(step, challenger, commitment);
-  return add_dispute(step, DisputeAbout::statement, lease, subject, challenger, bond, amount);
+  return add_dispute(step, DisputeAbout::statement, lease, subject, challenger, defender, audit,
+                     bond, amount);
 }
 
 }  // namespace
+
+Result<std::uint64_t> committed_at(const Step& step, const Address& challenger, const Hash& hash) {
+  for (const auto& c : step.read(challenger).commitments)
+    if (c.hash == hash && live(step, c)) return c.made;
+  return fail(Errc::refused,
+              "commit first: no live commitment of {} to this message (commit_dispute with {})",
+              challenger.to_string(), to_hex(hash));
+}
+
+void consume_commitment(Step& step, const Address& challenger, const Hash& hash) {
+  std::erase_if(step.account(challenger).commitments,
+                [&](const auto& c) { return c.hash == hash; });
+}
 
 Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject) {
   const auto& v = lease.view;
@@ -96,6 +130,18 @@ Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& 
   return {};
 }
 
+Status check_program(const protocol::Lease& terms, const protocol::ExecutionId& execution,
+                     ByteView program) {
+  if (struct_hash(execution) != terms.execution)
+    return fail(Errc::mismatch, "the execution id is not the lease's");
+  if (program.size() > kProgramBytesMax)
+    return fail(Errc::invalid, "a program of {} bytes, at most {}", program.size(),
+                kProgramBytesMax);
+  if (crypto::sha256(program) != execution.program_hash)
+    return fail(Errc::mismatch, "the program is not the one the execution id names");
+  return {};
+}
+
 Status check_bond(const Step& step, const Address& from, Micros bond) {
   if (bond < step.parameters().dispute_bond)
     return fail(Errc::refused, "bond {} is under the least {}", format_money(bond),
@@ -104,9 +150,11 @@ Status check_bond(const Step& step, const Address& from, Micros bond) {
 }
 
 DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, const Hash& subject,
-                         const Address& challenger, Micros bond, Micros amount) {
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount) {
   step.lock_bond(challenger, bond);
-  auto& open = step.lease(lease).view.open_disputes;
+  auto& open =
+      audit == Hash{} ? step.lease(lease).view.open_disputes : step.audit(audit).view.open_disputes;
   open.push_back(step.id());
   std::ranges::sort(open);
   auto& d = step.dispute(step.id());
@@ -114,6 +162,8 @@ DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, cons
   d.lease = lease;
   d.subject = subject;
   d.challenger = challenger;
+  d.defender = defender;
+  d.audit = audit;
   d.bond = bond;
   d.about = about;
   d.amount = amount;
@@ -146,20 +196,20 @@ Status on(Step& step, const FileDispute& op) {
   TRY(const LeaseRecord* lease, step.read_lease(m.lease));
   const auto& terms = lease->view.terms;
   const auto& statement = op.evidence.statement;
-  if (m.subject != statement_id(step.domain(), statement))
+  TRY(const auto about, about_of(step, *lease, m.subject));
+  if (about.statement != statement_id(step.domain(), statement))
     return fail(Errc::mismatch, "the dispute is about another receipt than the one beside it");
-  CHECK_OK(check_disputable(step, *lease, m.subject));
   if (struct_hash(op.execution) != terms.execution)
     return fail(Errc::mismatch, "the execution id is not the lease's");
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.evidence.request, statement));
   CHECK_OK(check_bond(step, m.challenger, m.bond));
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
-  CHECK_OK(check_open_disputes(step, *lease, m.challenger));
+  CHECK_OK(check_open_disputes(step, about.open_disputes, m.challenger));
   TRY(const auto status, judge(step, terms, op));
 
-  auto& d = new_dispute(step, commitment, m.lease, m.subject, m.challenger, m.bond,
-                        statement_amount(statement));
+  auto& d = new_dispute(step, commitment, m.lease, m.subject, m.challenger, about.defender,
+                        about.audit, m.bond, statement_amount(statement));
   continue_game(step, d, status);
   step.game(d.id) = op;
   if (status.turn == Turn::over) decide(step, d.id, status.outcome, status.reason);
@@ -183,9 +233,11 @@ Status on(Step& step, const ReportEquivocation& op) {
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
 
-  auto& d = new_dispute(step, commitment, m.lease, m.first, m.challenger, 0,
+  auto& d = new_dispute(step, commitment, m.lease, m.first, m.challenger, terms.provider, Hash{}, 0,
                         std::max(statement_amount(op.first), statement_amount(op.second)));
-  step.lease(m.lease).convicted.insert(m.second);
+  auto& written = step.lease(m.lease);
+  written.convicted.insert(m.second);
+  written.wrong.emplace(m.second, step.time());
   decide(step, d.id, Outcome::provider_wrong, *reason);
   return {};
 }

@@ -11,31 +11,27 @@ using protocol::Outcome;
 
 namespace {
 
-__extension__ using Wide = __int128;
-
 // Stake, escrow and claim after a statement of `amount` was found wrong. The receipt's money comes
 // back out of the slash as far as it had been paid; what nobody may have is burned.
 void convict(Step& step, DisputeView& d) {
   auto& lease = step.lease(d.lease);
   const auto& terms = lease.view.terms;
-  const auto& p = step.parameters();
-
-  const auto& provider = step.read(terms.provider);
-  Micros pool = provider.stake;
-  for (const auto& u : provider.unbonding) pool += u.amount;
-  const auto burned_least =
-      static_cast<Micros>((static_cast<Wide>(pool) * p.burned_bps + 9999) / 10000);
-  const Micros rest = pool - burned_least;
-  d.made_whole = std::min({rest, d.amount, lease.view.paid - lease.made_whole});
-  d.reward = std::min(rest - d.made_whole, p.reward_max);
-  d.burned = pool - d.made_whole - d.reward;
-  d.slashed = pool;
   d.escrow_refunded = lease.view.escrow;
 
-  step.slash(terms.provider, d.burned, terms.buyer, d.made_whole, d.challenger, d.reward);
-  ++step.account(terms.provider).convictions;
-  lease.made_whole += d.made_whole;
+  // A canary was false on purpose, and its buyer knew.
+  if (!lease.canaries.contains(d.subject)) {
+    const Micros owed = std::min(d.amount, lease.view.paid - lease.made_whole);
+    const auto shares = shares_of(step, terms.provider, owed);
+    d.made_whole = shares.made_whole;
+    d.reward = shares.reward;
+    d.burned = shares.burned;
+    d.slashed = shares.pool;
+    step.slash(terms.provider, d.burned, terms.buyer, d.made_whole, d.challenger, d.reward);
+    ++step.account(terms.provider).convictions;
+    lease.made_whole += d.made_whole;
+  }
   lease.convicted.insert(d.subject);
+  lease.wrong.emplace(d.subject, step.time());
   if (lease.view.state == LeaseState::open)
     end_lease(step, d.lease, LeaseState::convicted, "the lease ended with a conviction");
   lease.view.state = LeaseState::convicted;
@@ -44,7 +40,7 @@ void convict(Step& step, DisputeView& d) {
 struct Open {
   const DisputeView* view;
   const LeaseRecord* lease;
-  bool convicted;  // meanwhile, by another dispute
+  bool convicted;  // meanwhile, by another dispute or check
 };
 
 // About a statement or a delivery: what ends by a deadline of its own.
@@ -56,8 +52,14 @@ Result<Open> open_dispute(const Step& step, const Hash& id) {
     return fail(Errc::refused, "a contest has no moves: open the claim, or finalize it");
   if (it->second.state != DisputeState::open)
     return fail(Errc::conflict, "the dispute is decided already");
-  TRY(const LeaseRecord* lease, step.read_lease(it->second.lease));
-  return Open{&it->second, lease, lease->convicted.contains(it->second.subject)};
+  const auto& d = it->second;
+  TRY(const LeaseRecord* lease, step.read_lease(d.lease));
+  bool convicted = lease->convicted.contains(d.subject);
+  if (d.audit != Hash{}) {
+    TRY(const auto place, find_drawn(step, d.audit, d.defender));
+    convicted = place.auditor->convicted;
+  }
+  return Open{&d, lease, convicted};
 }
 
 std::string_view missed(const DisputeView& d) {
@@ -70,9 +72,13 @@ std::string_view missed(const DisputeView& d) {
 
 DisputeCase case_of(const Step& step, const protocol::Lease& terms, const Hash& id,
                     const FileDispute& filed) {
+  const auto& m = filed.dispute.message;
+  const auto pass = step.state().passes.find(m.subject);
   return {.domain = step.domain(),
           .dispute = id,
-          .challenger = filed.dispute.message.challenger,
+          .subject = m.subject,
+          .challenger = m.challenger,
+          .defender = pass == step.state().passes.end() ? terms.provider : pass->second.auditor,
           .lease = terms,
           .request = filed.evidence.request.message,
           .statement = filed.evidence.statement,
@@ -87,10 +93,24 @@ void continue_game(Step& step, DisputeView& d, const GameStatus& status) {
   d.due = step.time() + step.parameters().move_s;
 }
 
+namespace {
+
+// Bond and conviction of an auditor.
+void decide_pass(Step& step, DisputeView& d, Outcome outcome) {
+  std::erase(step.audit(d.audit).view.open_disputes, d.id);
+  step.return_bond(outcome == Outcome::provider_right ? d.defender : d.challenger, d.bond);
+  if (outcome != Outcome::provider_wrong) return;
+  const auto shares = convict_auditor(step, d.audit, d.defender, d.challenger);
+  d.slashed = shares.pool;
+  d.burned = shares.burned;
+  d.made_whole = shares.made_whole;
+  d.reward = shares.reward;
+}
+
+}  // namespace
+
 void decide(Step& step, const Hash& id, Outcome outcome, std::string reason) {
   auto& d = step.dispute(id);
-  auto& lease = step.lease(d.lease).view;
-  std::erase(lease.open_disputes, id);
   if (d.about == DisputeAbout::delivery)
     step.remove_demand(id);
   else
@@ -100,6 +120,12 @@ void decide(Step& step, const Hash& id, Outcome outcome, std::string reason) {
   d.due = 0;
   d.outcome = outcome;
   d.reason = std::move(reason);
+  if (d.audit != Hash{}) {
+    decide_pass(step, d, outcome);
+    return;
+  }
+  auto& lease = step.lease(d.lease).view;
+  std::erase(lease.open_disputes, id);
   step.return_bond(outcome == Outcome::provider_right ? lease.terms.payout : d.challenger, d.bond);
   if (outcome == Outcome::provider_wrong) convict(step, d);
   if (outcome == Outcome::invalid_model && lease.state == LeaseState::open) {
@@ -129,7 +155,7 @@ Status on(Step& step, const DisputeMove& op) {
     return fail(Errc::mismatch, "the move was signed for another payload than the one beside it");
   const auto& terms = open.lease->view.terms;
   CHECK_OK(check_signature(step.domain(), op.move,
-                           d.turn == Turn::provider ? terms.provider : d.challenger));
+                           d.turn == Turn::provider ? d.defender : d.challenger));
   const FileDispute& filed = step.state().games.at(m.dispute);
   auto moves = filed.transcript;
   moves.push_back({op.payload, op.move.signature});
@@ -151,6 +177,7 @@ Status on(Step& step, const DisputeMove& op) {
 Status on(Step& step, const Signed<protocol::Timeout>& op) {
   const auto& m = op.message;
   CHECK_OK(check_signature(step.domain(), op, m.account));
+  if (step.state().checks.contains(m.dispute)) return expire_check(step, m.dispute);
   TRY(const Open open, open_dispute(step, m.dispute));
   if (open.convicted) {
     // Another challenger was quicker: the bond comes back, the provider is not convicted twice.

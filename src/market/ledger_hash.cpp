@@ -42,7 +42,8 @@ Hash genesis_hash(const LedgerInfo& info) {
       .money(p.stake_min)
       .money(p.dispute_bond)
       .money(p.reward_max)
-      .u32(p.burned_bps);
+      .u32(p.burned_bps)
+      .hash(info.beacon);
   return crypto::sha256(bytes);
 }
 
@@ -60,6 +61,7 @@ StateHasher::StateHasher(const Totals& t, const Hash& operation) {
       .money(t.unbonding)
       .money(t.escrow)
       .money(t.bonds)
+      .money(t.audit_fees)
       .money(t.burned);
 }
 
@@ -76,6 +78,7 @@ void StateHasher::account(const Address& address, const Account& a) {
   for (const auto& u : a.unbonding) e.money(u.amount).u64(u.requested).u64(u.due);
   e.u32(static_cast<std::uint32_t>(a.commitments.size()));
   for (const auto& c : a.commitments) e.hash(c.hash).u64(c.made);
+  e.hashes(a.auditing);
 }
 
 void StateHasher::lease(const LeaseRecord& l) {
@@ -100,6 +103,9 @@ void StateHasher::lease(const LeaseRecord& l) {
         .hash(v.claim->contest)
         .u8(v.claim->opened);
   e.hashes(v.open_disputes).hashes(l.convicted).hashes(l.demanded);
+  e.u32(static_cast<std::uint32_t>(l.wrong.size()));
+  for (const auto& [subject, since] : l.wrong) e.hash(subject).u64(since);
+  e.hashes(l.canaries).hashes(l.audits);
 }
 
 void StateHasher::dispute(const DisputeView& d) {
@@ -109,6 +115,8 @@ void StateHasher::dispute(const DisputeView& d) {
       .hash(d.lease)
       .hash(d.subject)
       .address(d.challenger)
+      .address(d.defender)
+      .hash(d.audit)
       .money(d.bond)
       .byte(static_cast<std::uint8_t>(d.about))
       .money(d.amount)
@@ -124,6 +132,58 @@ void StateHasher::dispute(const DisputeView& d) {
       .money(d.made_whole)
       .money(d.reward)
       .money(d.escrow_refunded);
+}
+
+void StateHasher::auditor(const AuditorView& a) {
+  Encoder{bytes_}
+      .tag("audr")
+      .hash(a.execution)
+      .address(a.account)
+      .u8(a.active)
+      .hash(crypto::sha256(view(a.endpoint)))
+      .money(a.fee)
+      .money(a.weight)
+      .u64(a.since)
+      .u32(a.drawn)
+      .u32(a.revealed)
+      .u32(a.missed);
+}
+
+void StateHasher::audit(const AuditView& a) {
+  Encoder e{bytes_};
+  e.tag("audt")
+      .hash(a.id)
+      .address(a.buyer)
+      .hash(a.lease)
+      .hash(a.subject)
+      .u32(a.auditors)
+      .money(a.fee_max)
+      .money(a.held)
+      .u64(a.requested)
+      .u64(a.round)
+      .hash(a.beacon)
+      .u32(static_cast<std::uint32_t>(a.state))
+      .u64(a.commit_due)
+      .u64(a.reveal_due)
+      .u64(a.check_due)
+      .u32(static_cast<std::uint32_t>(a.drawn.size()));
+  for (const auto& d : a.drawn)
+    e.address(d.account)
+        .money(d.fee)
+        .u8(d.fee_held)
+        .hash(d.nonce_hash)
+        .hash(d.root_hash)
+        .u32(d.verdict)
+        .hash(d.pass)
+        .u8(d.convicted);
+  e.u32(static_cast<std::uint32_t>(a.checks.size()));
+  for (const auto& c : a.checks)
+    e.hash(c.id).address(c.challenger).address(c.auditor).money(c.bond).u64(c.due);
+  e.hashes(a.open_disputes);
+}
+
+void StateHasher::beacon(const BeaconState& b) {
+  Encoder{bytes_}.tag("beac").u64(b.round).hash(b.value);
 }
 
 Hash StateHasher::finish() const { return crypto::sha256(bytes_); }

@@ -25,6 +25,15 @@ auto& touch(Map& map, Saved& saved, const typename Map::key_type& key) {
   return it == map.end() ? map[key] : it->second;
 }
 
+template <class Set, class Saved, class Key>
+void set_member(Set& set, Saved& saved, const Key& key, bool member) {
+  saved.emplace(key, set.contains(key));
+  if (member)
+    set.insert(key);
+  else
+    set.erase(key);
+}
+
 }  // namespace
 
 Step::Step(State& state, const Hash& id, std::uint64_t time) : time_(time), state_(state) {
@@ -84,6 +93,38 @@ void Step::add_live(const LiveLease& live) {
 void Step::remove_live(const LiveLease& live) {
   undo_.live_leases.emplace(live, true);
   state_.live_leases.erase(live);
+}
+
+AuditorView& Step::auditor(const AuditorKey& key) {
+  return touch(state_.auditors, undo_.auditors, key);
+}
+
+AuditRecord& Step::audit(const Hash& id) { return touch(state_.audits, undo_.audits, id); }
+
+BeaconState& Step::beacon() {
+  if (!undo_.beacon) undo_.beacon = state_.beacon;
+  return state_.beacon;
+}
+
+void Step::set_waiting(const Hash& audit, bool waits) {
+  set_member(state_.waiting_audits, undo_.waiting_audits, audit, waits);
+}
+
+void Step::set_live(const LiveAudit& live, bool lives) {
+  set_member(state_.live_audits, undo_.live_audits, live, lives);
+}
+
+void Step::add_pass(const Hash& reveal, const PassPlace& place) {
+  touch(state_.passes, undo_.passes, reveal) = place;
+}
+
+void Step::add_check(const Hash& check, const Hash& audit) {
+  touch(state_.checks, undo_.checks, check) = audit;
+}
+
+void Step::remove_check(const Hash& check) {
+  touch(state_.checks, undo_.checks, check);
+  state_.checks.erase(check);
 }
 
 void Step::deposit(const Address& to, Micros amount) {
@@ -157,6 +198,22 @@ void Step::return_bond(const Address& to, Micros amount) {
   move(held, state_.totals.bonds, account(to).available, state_.totals.available, amount);
 }
 
+void Step::hold_fees(const Hash& id, Micros amount) {
+  auto& v = audit(id).view;
+  move(account(v.buyer).available, state_.totals.available, v.held, state_.totals.audit_fees,
+       amount);
+}
+
+void Step::pay_fees(const Hash& id, const Address& to, Micros amount) {
+  move(audit(id).view.held, state_.totals.audit_fees, account(to).available,
+       state_.totals.available, amount);
+}
+
+void Step::burn_fees(const Hash& id, Micros amount) {
+  Micros ashes = 0;
+  move(audit(id).view.held, state_.totals.audit_fees, ashes, state_.totals.burned, amount);
+}
+
 void Step::slash(const Address& who, Micros burned, const Address& buyer, Micros made_whole,
                  const Address& challenger, Micros reward) {
   auto& a = account(who);
@@ -168,6 +225,8 @@ void Step::slash(const Address& who, Micros burned, const Address& buyer, Micros
     state_.totals.unbonding -= u.amount;
   }
   a.unbonding.clear();
+  for (const auto& execution : a.auditing) auditor({execution, who}).active = false;
+  a.auditing.clear();
   a.slashed = add(a.slashed, pool).value_or(INT64_MAX);
   ASSAY_ASSERT(burned >= 0 && made_whole >= 0 && reward >= 0 &&
                burned + made_whole + reward == pool);
@@ -182,6 +241,9 @@ Hash Step::finish() const {
   for (const auto& [a, was] : undo_.accounts) hasher.account(a, state_.accounts.at(a));
   for (const auto& [l, was] : undo_.leases) hasher.lease(state_.leases.at(l));
   for (const auto& [d, was] : undo_.disputes) hasher.dispute(state_.disputes.at(d));
+  for (const auto& [key, was] : undo_.auditors) hasher.auditor(state_.auditors.at(key));
+  for (const auto& [a, was] : undo_.audits) hasher.audit(state_.audits.at(a).view);
+  if (undo_.beacon) hasher.beacon(state_.beacon);
   return hasher.finish();
 }
 

@@ -33,6 +33,15 @@ class Step {
   void remove_claim(const Hash& claim);
   void add_live(const LiveLease& live);
   void remove_live(const LiveLease& live);
+  AuditorView& auditor(const AuditorKey& key);
+  AuditRecord& audit(const Hash& id);
+  BeaconState& beacon();
+  // Indices, not hashed.
+  void set_waiting(const Hash& audit, bool waits);
+  void set_live(const LiveAudit& live, bool lives);
+  void add_pass(const Hash& reveal, const PassPlace& place);
+  void add_check(const Hash& check, const Hash& audit);
+  void remove_check(const Hash& check);
 
   // Money. The amounts were checked before: running short here is a programmer's error.
   void deposit(const Address& to, Micros amount);
@@ -46,7 +55,11 @@ class Step {
   void refund_escrow(const Hash& lease);               // all of it → buyer
   void lock_bond(const Address& from, Micros amount);
   void return_bond(const Address& to, Micros amount);
-  // Empties stake and unbonding of `who` into the three; together they are all of it.
+  void hold_fees(const Hash& audit, Micros amount);                    // buyer → audit
+  void pay_fees(const Hash& audit, const Address& to, Micros amount);  // audit → anyone
+  void burn_fees(const Hash& audit, Micros amount);
+  // Empties stake and unbonding of `who` into the three; together they are all of it. Whatever it
+  // was registered to audit ends.
   void slash(const Address& who, Micros burned, const Address& buyer, Micros made_whole,
              const Address& challenger, Micros reward);
 
@@ -71,8 +84,22 @@ Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& 
 // At least dispute_bond, and there to be held.
 Status check_bond(const Step& step, const Address& from, Micros bond);
 // The operation's id becomes an open dispute, its bond is held.
+// About an auditor's pass: `audit` is not zero, and the auditor the defender.
 DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, const Hash& subject,
-                         const Address& challenger, Micros bond, Micros amount);
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount);
+// When an earlier operation committed to this one.
+Result<std::uint64_t> committed_at(const Step& step, const Address& challenger, const Hash& hash);
+void consume_commitment(Step& step, const Address& challenger, const Hash& hash);
+// The operation's program and execution are those of the lease.
+Status check_program(const protocol::Lease& terms, const protocol::ExecutionId& execution,
+                     ByteView program);
+// What happens to stake and unbonding of a convicted account: `owed` goes to a buyer as far as the
+// burned share lets it, then the reward.
+struct Shares {
+  Micros pool = 0, burned = 0, made_whole = 0, reward = 0;
+};
+Shares shares_of(const Step& step, const Address& convicted, Micros owed);
 // The escrow ends: refund to the buyer, pending claim dropped (its contest's bond goes back).
 void end_lease(Step& step, const Hash& id, LeaseState state, std::string_view reason);
 void drop_claim(Step& step, const Hash& lease, protocol::Outcome contest, std::string_view reason);
@@ -99,7 +126,7 @@ DisputeCase case_of(const Step& step, const protocol::Lease& terms, const Hash& 
                     const FileDispute& filed);
 // An open game: whose turn it is now, and until when.
 void continue_game(Step& step, DisputeView& d, const GameStatus& status);
-// How a dispute about a statement ends: bond, conviction or the end of the lease.
+// How a dispute about a statement or a pass ends: bond, conviction or the end of the lease.
 void decide(Step& step, const Hash& dispute, protocol::Outcome outcome, std::string reason);
 
 // ledger_delivery.cpp
@@ -113,5 +140,37 @@ Status on(Step& step, const ReportEquivocation& op);
 // ledger_games.cpp
 Status on(Step& step, const DisputeMove& op);
 Status on(Step& step, const Signed<protocol::Timeout>& op);
+
+// ledger_auditors.cpp
+Status on(Step& step, const Signed<protocol::RegisterAuditor>& op);
+Status on(Step& step, const Signed<protocol::Beacon>& op);
+// ledger_audits.cpp
+Status on(Step& step, const RequestAudit& op);
+Status on(Step& step, const Signed<protocol::CommitAudit>& op);
+Status on(Step& step, const Signed<protocol::RevealAudit>& op);
+Status on(Step& step, const Signed<protocol::SettleAudit>& op);
+// ledger_checks.cpp
+Status on(Step& step, const CheckAudit& op);
+Status on(Step& step, const AnswerCheck& op);
+Status on(Step& step, const Signed<protocol::ReportKey>& op);
+Status on(Step& step, const ShowCanary& op);
+// No answer in time; `check` is open.
+Status expire_check(Step& step, const Hash& check);
+
+// ledger_liability.cpp
+struct DrawnPlace {
+  const AuditRecord* record;
+  const DrawnAuditor* auditor;
+};
+// not_found: no such audit, or this account was not drawn for it.
+Result<DrawnPlace> find_drawn(const Step& step, const Hash& audit, const Address& account);
+// Of a record that is being written; `account` was drawn for it.
+DrawnAuditor& drawn(AuditView& audit, const Address& account);
+// Slashes an auditor that is not convicted yet; its fee goes back to the buyer, the reward to the
+// challenger.
+Shares convict_auditor(Step& step, const Hash& audit, const Address& account,
+                       const Address& challenger);
+// Until when passes of a statement that is known to be false can be disputed.
+std::uint64_t pass_disputable_until(const LeaseRecord& lease, const Hash& subject);
 
 }  // namespace assay::market

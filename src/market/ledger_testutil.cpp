@@ -4,6 +4,7 @@
 
 #include "crypto/merkle_sum.hpp"
 #include "crypto/sha256.hpp"
+#include "protocol/audit_keys.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::market::test {
@@ -35,6 +36,41 @@ Hash first_state(const Hash& dispute, const Hash& statement) {
   return crypto::sha256(bytes);
 }
 
+void check_audits(const State& state) {
+  std::size_t waiting = 0, checks = 0, passes = 0;
+  for (const auto& [id, record] : state.audits) {
+    const auto& v = record.view;
+    waiting += v.state == AuditState::waiting;
+    checks += v.checks.size();
+    Micros held = v.state == AuditState::waiting ? v.fee_max * v.auditors : 0;
+    for (const auto& a : v.drawn) {
+      EXPECT_LE(a.fee, v.fee_max);
+      held += a.fee_held ? a.fee : 0;
+      EXPECT_FALSE(a.fee_held && (a.convicted || v.state == AuditState::settled));
+      passes += a.pass != Hash{};
+      // Whoever may still be convicted cannot take its stake away.
+      if (liable(state, id, a.account, state.totals.time)) {
+        const auto live = std::ranges::count_if(state.live_audits, [&](const LiveAudit& l) {
+          return l.audit == id && l.auditor == a.account;
+        });
+        EXPECT_EQ(live, 1);
+      }
+    }
+    EXPECT_EQ(v.held, held);
+    EXPECT_TRUE(state.leases.at(v.lease).audits.contains(id));
+  }
+  EXPECT_EQ(state.waiting_audits.size(), waiting);
+  EXPECT_EQ(state.checks.size(), checks);
+  EXPECT_EQ(state.passes.size(), passes);
+  for (const auto& [key, a] : state.auditors) {
+    const auto& account = state.accounts.at(a.account);
+    EXPECT_EQ(std::ranges::count(account.auditing, a.execution), a.active ? 1 : 0);
+    if (a.active) {
+      EXPECT_GE(account.stake, a.weight);
+    }
+  }
+}
+
 void check_invariants(const State& state) {
   const auto& t = state.totals;
   ASSERT_TRUE(t.conserved());
@@ -44,6 +80,8 @@ void check_invariants(const State& state) {
   EXPECT_EQ(counted.unbonding, t.unbonding);
   EXPECT_EQ(counted.escrow, t.escrow);
   EXPECT_EQ(counted.bonds, t.bonds);
+  EXPECT_EQ(counted.audit_fees, t.audit_fees);
+  check_audits(state);
   std::map<Address, Micros> exposure;
   for (const auto& [id, lease] : state.leases) {
     EXPECT_GE(lease.view.escrow, 0);
@@ -65,7 +103,8 @@ void check_invariants(const State& state) {
   for (const auto& [id, d] : state.disputes) {
     EXPECT_EQ(d.turn == Turn::over, d.state == DisputeState::decided);
     EXPECT_EQ(d.due == 0, d.state == DisputeState::decided);
-    const auto& listed = state.leases.at(d.lease).view.open_disputes;
+    const auto& listed = d.audit == Hash{} ? state.leases.at(d.lease).view.open_disputes
+                                           : state.audits.at(d.audit).view.open_disputes;
     EXPECT_EQ(std::ranges::count(listed, id), d.state == DisputeState::open ? 1 : 0);
     if (d.state != DisputeState::open || d.about == DisputeAbout::claim) continue;
     if (d.about == DisputeAbout::delivery) {
@@ -91,7 +130,7 @@ void check_invariants(const State& state) {
 Result<GameStatus> ToyReferee::replay(const DisputeCase& about,
                                       std::span<const SignedMove> moves) const {
   GameStatus s;
-  s.state = first_state(about.dispute, statement_id(about.domain, about.statement));
+  s.state = first_state(about.dispute, about.subject);
   for (const auto& move : moves) {
     if (s.turn == Turn::over)
       return fail(Errc::refused, "move {}: the game was over before", s.moves);
@@ -99,7 +138,7 @@ Result<GameStatus> ToyReferee::replay(const DisputeCase& about,
     const Signed<protocol::Move> message{
         {about.dispute, s.moves, s.state, crypto::sha256(move.payload)}, move.signature};
     CHECK_OK(protocol::check_signature(about.domain, message,
-                                       provider ? about.lease.provider : about.challenger));
+                                       provider ? about.defender : about.challenger));
     s.turn = provider ? Turn::challenger : Turn::provider;
     if (text(move.payload) != "continue") {
       const auto end = judge_finish(about, move.payload);
@@ -127,6 +166,29 @@ Result<GameStatus> ToyReferee::judge_finish(const DisputeCase&, ByteView proof) 
       return s;
     }
   return fail(Errc::mismatch, "the proof does not open");
+}
+
+Status ToyReferee::open_check(const DisputeCase&, ByteView proof) const {
+  if (text(proof) == "opens") return {};
+  return fail(Errc::mismatch, "the proof does not open");
+}
+
+Status ToyReferee::judge_check(ByteView proof, const KeyedCommit& commit, ByteView answer) const {
+  EXPECT_EQ(text(proof), "opens");
+  EXPECT_NE(commit.beacon, Hash{});
+  EXPECT_NE(commit.nonce_hash, Hash{});
+  if (text(answer) == "shows") return {};
+  return fail(Errc::mismatch, "the answer does not show it");
+}
+
+const std::vector<Hash>& beacon_values() {
+  static const auto values = [] {
+    std::vector<Hash> out(128);
+    out.back() = filled(0xbe);
+    for (std::size_t i = out.size(); --i > 0;) out[i - 1] = protocol::beacon_before(out[i]);
+    return out;
+  }();
+  return values;
 }
 
 Bytes program() {
@@ -158,6 +220,7 @@ World::World(Parameters parameters, std::uint8_t ledger) {
   info.domain.ledger = filled(ledger);
   info.host = party(1).address;
   info.parameters = parameters;
+  info.beacon = beacon_values()[0];
   state = *genesis(info, toy_referee());
 }
 

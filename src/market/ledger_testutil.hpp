@@ -24,7 +24,13 @@ class ToyReferee : public Referee {
   Result<GameStatus> replay(const DisputeCase& about,
                             std::span<const SignedMove> moves) const override;
   Result<GameStatus> judge_finish(const DisputeCase& about, ByteView proof) const override;
+  // Of a check "opens", of an answer "shows", and anything else does not.
+  Status open_check(const DisputeCase& about, ByteView proof) const override;
+  Status judge_check(ByteView proof, const KeyedCommit& commit, ByteView answer) const override;
 };
+
+// Values of the beacon of every ledger here: 0 is what it was made with.
+const std::vector<Hash>& beacon_values();
 
 // The bytes execution() names.
 Bytes program();

@@ -8,6 +8,7 @@
 
 #include "base/hex.hpp"
 #include "market/ledger_delivery_testutil.hpp"
+#include "market/audits_testutil.hpp"
 
 namespace assay::market::test {
 namespace {
@@ -16,7 +17,7 @@ using namespace protocol;
 
 class Recorder {
  public:
-  World w;
+  AuditWorld w;
   json::array steps;
 
   Hash run(const Operation& operation) {
@@ -178,6 +179,55 @@ std::string deliveries() {
   return r.text("answers demanded: delivered, left unreported, another one delivered, none");
 }
 
+// Registration, draw, verdicts, a leaked key, a canary whose pass is not defended, fees.
+std::string audits() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  for (std::uint8_t i = 0; i < 4; ++i) {
+    const auto a = w.auditor(i);
+    r.run(w.sign(Deposit{a.address, 9'000'000, w.nonce()}, w.host));
+    r.run(w.sign(protocol::Stake{a.address, (i + 1) * 2'000'000, w.nonce()}, a));
+    r.run(w.registration(a, kFee + i));
+  }
+  r.run(w.sign(Unbond{w.auditor(0).address, 1, 1}, w.auditor(0)));  // registered
+  ++w.time;
+  const auto lease = r.run(w.open_lease(5'000'000));
+  const auto leaf = w.leaf(lease, 1, 100'000), canary = w.leaf(lease, 2, 7);
+  const auto shown = w.canary(lease, canary, w.buyer, w.provider);
+  r.run(w.commitment(shown, w.buyer));
+  ++w.time;
+  const auto first = r.run(w.request_audit(lease, leaf, 3, kFee + 9, w.buyer));
+  const auto second = r.run(w.request_audit(lease, canary, 1, kFee + 9, w.buyer));
+  const auto nobody = r.run(w.request_audit(lease, leaf, 1, kFee - 1, w.buyer));
+  r.run(w.settlement(nobody, w.other));  // too early
+  r.run(w.beacon());
+  r.run(w.beacon());
+  EXPECT_EQ(w.audit_of(first).drawn.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) r.run(w.audit_commitment(first, w.drawn(first, i)));
+  r.run(w.audit_commitment(second, w.drawn(second)));
+  const auto report = w.report(first, w.drawn(first, 2), w.other);
+  r.run(w.commitment(report, w.other));
+  w.time += 20;
+  r.run(report);
+  r.run(w.verdict(first, w.drawn(first, 0), AuditVerdict::pass));
+  r.run(w.verdict(first, w.drawn(first, 1), AuditVerdict::unauditable));
+  r.run(w.verdict(first, w.drawn(first, 2), AuditVerdict::fail));  // convicted
+  const auto pass = r.run(w.verdict(second, w.drawn(second), AuditVerdict::pass));
+  w.time += 40;
+  r.run(w.settlement(first, w.other));
+  r.run(shown);
+  const auto dispute = w.pass_dispute(lease, canary, pass, w.buyer, 100'000);
+  r.run(w.commitment(dispute, w.buyer));
+  const auto id = r.run(dispute);
+  w.time += 20;
+  r.run(w.timeout(id, w.other));
+  r.run(w.settlement(second, w.other));
+  return r.text(
+      "auditors registered and drawn, three verdicts and a key given away, a canary that somebody "
+      "passed and did not defend");
+}
+
 // Whoever has only the file gets the same states.
 void replay(const std::string& text) {
   const auto document = *json::parse(text);
@@ -216,6 +266,7 @@ TEST(LedgerVectors, Payments) { check("payments", payments()); }
 TEST(LedgerVectors, Claims) { check("claims", claims()); }
 TEST(LedgerVectors, Disputes) { check("disputes", disputes()); }
 TEST(LedgerVectors, Deliveries) { check("deliveries", deliveries()); }
+TEST(LedgerVectors, Audits) { check("audits", audits()); }
 
 TEST(OperationJson, RefusesWhatIsNotExactlyOneForm) {
   World w;

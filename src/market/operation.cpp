@@ -30,7 +30,17 @@ constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = 
     "report_equivocation",
     "demand_delivery",
     "deliver",
-    "report_delivery"};
+    "report_delivery",
+    "register_auditor",
+    "request_audit",
+    "beacon",
+    "commit_audit",
+    "reveal_audit",
+    "check_audit",
+    "answer_check",
+    "report_key",
+    "show_canary",
+    "settle_audit"};
 
 // A statement says which of the two it is: {"kind": "receipt", "message": …, "signature": …}.
 struct StatementBox {
@@ -148,6 +158,28 @@ void members(V& v, ReportEquivocation& op) {
   statement(v, "first", op.first);
   statement(v, "second", op.second);
 }
+template <class V>
+void members(V& v, RequestAudit& op) {
+  own(v, op.request);
+  members(v, op.evidence);
+}
+template <class V>
+void members(V& v, CheckAudit& op) {
+  own(v, op.check);
+  v("execution", op.execution);
+  v("program", op.program);
+  v("proof", op.proof);
+}
+template <class V>
+void members(V& v, AnswerCheck& op) {
+  own(v, op.answer);
+  v("proof", op.proof);
+}
+template <class V>
+void members(V& v, ShowCanary& op) {
+  own(v, op.shown);
+  v("canary", op.canary);
+}
 
 template <class V>
 void members(V& v, DemandDelivery& op) {
@@ -199,6 +231,10 @@ struct Id {
   Hash operator()(const DemandDelivery& op) const { return (*this)(op.demand); }
   Hash operator()(const Deliver& op) const { return (*this)(op.delivery); }
   Hash operator()(const ReportDelivery& op) const { return (*this)(op.report); }
+  Hash operator()(const RequestAudit& op) const { return (*this)(op.request); }
+  Hash operator()(const CheckAudit& op) const { return (*this)(op.check); }
+  Hash operator()(const AnswerCheck& op) const { return (*this)(op.answer); }
+  Hash operator()(const ShowCanary& op) const { return (*this)(op.shown); }
 };
 
 }  // namespace

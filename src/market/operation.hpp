@@ -41,9 +41,11 @@ inline constexpr std::size_t kMovesMax = 64;           // of one dispute; games 
 inline constexpr std::size_t kPayloadMax = 16 * 1024;  // of one move, or a proof
 inline constexpr std::size_t kProgramBytesMax = 4 * 1024;
 
-// "This receipt is not what the execution gives." Committed to before (CommitDispute).
+// "This receipt is not what the execution gives." Committed to before (CommitDispute). Subject is
+// the digest of the statement, or of an auditor's RevealAudit that passed a statement convicted
+// since: then the auditor defends it, in the provider's place.
 struct FileDispute {
-  Signed<protocol::Dispute> dispute;  // subject: digest of the statement
+  Signed<protocol::Dispute> dispute;
   Evidence evidence;
   protocol::ExecutionId execution;     // its struct hash is in lease and request
   Bytes program;                       // hashes to execution.program_hash
@@ -102,6 +104,30 @@ struct ReportDelivery {
   Deliver delivered;  // as it lies in the log
 };
 
+// "Let auditors drawn by the beacon look at this statement."
+struct RequestAudit {
+  Signed<protocol::AuditRequest> request;
+  Evidence evidence;  // subject: digest of the statement
+};
+
+// Of a pass: the values at one place the provider committed to (verify/keyed.hpp has the bytes).
+struct CheckAudit {
+  Signed<protocol::AuditCheck> check;
+  protocol::ExecutionId execution;  // its struct hash is in lease and request
+  Bytes program;                    // hashes to execution.program_hash
+  Bytes proof;
+};
+
+struct AnswerCheck {
+  Signed<protocol::CheckAnswer> answer;
+  Bytes proof;
+};
+
+struct ShowCanary {
+  Signed<protocol::CanaryShown> shown;
+  Signed<protocol::Canary> canary;  // by the lease's provider
+};
+
 using Operation =
     std::variant<Signed<protocol::Deposit>, Signed<protocol::Withdraw>, Signed<protocol::Transfer>,
                  Signed<protocol::Stake>, Signed<protocol::Unbond>, Signed<protocol::Release>,
@@ -109,14 +135,18 @@ using Operation =
                  Signed<protocol::Claim>, ContestClaim, OpenClaim, Signed<protocol::Finalize>,
                  Signed<protocol::Close>, Signed<protocol::CommitDispute>, FileDispute, DisputeMove,
                  Signed<protocol::Timeout>, ReportEquivocation, DemandDelivery, Deliver,
-                 ReportDelivery>;
+                 ReportDelivery, Signed<protocol::RegisterAuditor>, RequestAudit,
+                 Signed<protocol::Beacon>, Signed<protocol::CommitAudit>,
+                 Signed<protocol::RevealAudit>, CheckAudit, AnswerCheck,
+                 Signed<protocol::ReportKey>, ShowCanary, Signed<protocol::SettleAudit>>;
 
 // "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation", "deliver", ….
 std::string_view kind_of(const Operation& operation);
 // Digest of the operation's own message under this ledger's domain.
 Hash operation_id(const Domain& domain, const Operation& operation);
-// What CommitDispute names of a dispute or report to come: sha256(id), and where a proof about the
-// finish decides at once sha256(id ‖ sha256(proof)): nobody can file another proof in its place.
+// What CommitDispute names of a dispute, report or canary to come: sha256(id), and where a proof
+// about the finish decides at once sha256(id ‖ sha256(proof)): nobody can file another proof in its
+// place.
 Hash commitment_of(const Domain& domain, const Operation& operation);
 
 json::object to_json(const Operation& operation);

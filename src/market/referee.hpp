@@ -12,7 +12,9 @@ namespace assay::market {
 struct DisputeCase {
   Domain domain;
   Hash dispute{};  // its id: digest of the challenger's message
+  Hash subject{};  // of that message: the statement's digest, or that of an auditor's pass of it
   Address challenger{};
+  Address defender{};  // plays the provider's part: the lease's provider, or that auditor
   protocol::Lease lease;
   protocol::Request request;
   Statement statement;
@@ -31,6 +33,13 @@ struct GameStatus {
   std::uint32_t moves = 0, rounds = 0;  // a round: the provider reveals, the challenger chooses
 };
 
+// What an auditor committed to (CommitAudit), and what its nonce is made from.
+struct KeyedCommit {
+  Hash beacon{}, audit{};
+  Address auditor{};
+  Hash nonce_hash{}, root_hash{};
+};
+
 struct Referee {
   virtual ~Referee() = default;
   // The game after these moves, the provider's first; each signature is checked. Errors name the
@@ -41,6 +50,12 @@ struct Referee {
   // The dispute without a game: how the answer ends, and what it answers, from the challenger's
   // openings alone (they may be empty). Always over. Errors: a proof that does not open.
   virtual Result<GameStatus> judge_finish(const DisputeCase& about, ByteView proof) const = 0;
+  // A check of a pass (spec/audits.md): the proof opens values that the statement's trace root
+  // commits to. Errors: invalid (malformed), mismatch (does not open).
+  virtual Status open_check(const DisputeCase& about, ByteView proof) const = 0;
+  // The answer shows the same values at the same place of the tree the auditor committed to.
+  // `proof` was opened before. Errors: invalid, mismatch.
+  virtual Status judge_check(ByteView proof, const KeyedCommit& commit, ByteView answer) const = 0;
 };
 
 }  // namespace assay::market

@@ -30,7 +30,7 @@ Status check(const Parameters& p) {
 
 bool Totals::conserved() const {
   Micros sum = 0;
-  for (const Micros pot : {available, stake, unbonding, escrow, bonds, burned}) {
+  for (const Micros pot : {available, stake, unbonding, escrow, bonds, audit_fees, burned}) {
     if (pot < 0) return false;
     const auto next = add(sum, pot);
     if (!next) return false;
@@ -85,6 +85,32 @@ std::string_view to_string(DisputeAbout about) {
       return "claim";
     case DisputeAbout::delivery:
       return "delivery";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AuditState state) {
+  switch (state) {
+    case AuditState::waiting:
+      return "waiting";
+    case AuditState::drawn:
+      return "drawn";
+    case AuditState::settled:
+      return "settled";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(protocol::AuditVerdict verdict) {
+  switch (verdict) {
+    case protocol::AuditVerdict::none:
+      return "none";
+    case protocol::AuditVerdict::pass:
+      return "pass";
+    case protocol::AuditVerdict::fail:
+      return "fail";
+    case protocol::AuditVerdict::unauditable:
+      return "unauditable";
   }
   return "unknown";
 }

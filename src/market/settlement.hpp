@@ -34,8 +34,9 @@ Status check(const Parameters& parameters);
 
 struct LedgerInfo {
   Domain domain;
-  Address host{};  // signs deposits
+  Address host{};  // signs deposits and beacons
   Parameters parameters;
+  Hash beacon{};  // value 0 of the beacon's chain; zero: this ledger draws no auditors
 };
 
 struct Unbonding {
@@ -53,8 +54,10 @@ struct AccountView {
   Micros exposure_limit = 0;  // factor × stake; 0 when stake is under stake_min
   std::uint32_t convictions = 0;
   Micros slashed = 0;  // over its life
-  // About statements this account signed as a provider: disputes, and demands for answers.
+  // About statements it signed as a provider (disputes, and demands for answers), or passed as an
+  // auditor: it has to defend.
   std::vector<Hash> open_disputes;
+  std::vector<Hash> audits;  // for which it is drawn and can still be convicted
 };
 
 enum class LeaseState : std::uint32_t { open = 0, closed = 1, convicted = 2 };
@@ -93,6 +96,8 @@ struct DisputeView {
   Hash id{};
   Hash lease{}, subject{};
   Address challenger{};
+  Address defender{};  // the lease's provider, or the auditor that passed the statement
+  Hash audit{};        // whose pass it is about; zero: about the provider
   Micros bond = 0;
   DisputeAbout about = DisputeAbout::statement;
   Micros amount = 0;  // of the statement, or the claim
@@ -113,13 +118,72 @@ struct DisputeView {
   Micros escrow_refunded = 0;
 };
 
+// One account's offer to audit one execution.
+struct AuditorView {
+  Address account{};
+  Hash execution{};
+  bool active = false;
+  std::string endpoint;
+  Micros fee = 0;
+  // Stake at registration, which unbonding does not go below while active; counts in the draw.
+  Micros weight = 0;
+  std::uint64_t since = 0;                            // drawn only for leases opened later
+  std::uint32_t drawn = 0, revealed = 0, missed = 0;  // audits, over its life
+  bool operator==(const AuditorView&) const = default;
+};
+
+// waiting: for its beacon round. settled: fees are paid; passes can still be convicted.
+enum class AuditState : std::uint32_t { waiting = 0, drawn = 1, settled = 2 };
+
+struct DrawnAuditor {
+  Address account{};
+  std::string endpoint;  // of its registration, when asked
+  Micros fee = 0;
+  bool fee_held = false;           // neither paid nor returned yet
+  Hash nonce_hash{}, root_hash{};  // zero: not committed
+  std::uint32_t verdict = 0;       // AuditVerdict
+  Hash pass{};                     // digest of the RevealAudit that passed: subject of a dispute
+  bool convicted = false;
+  bool operator==(const DrawnAuditor&) const = default;
+};
+
+struct OpenCheck {
+  Hash id{};  // digest of the AuditCheck
+  Address challenger{}, auditor{};
+  Micros bond = 0;
+  std::uint64_t due = 0;
+  Bytes proof;  // what the auditor has to answer
+  bool operator==(const OpenCheck&) const = default;
+};
+
+struct AuditView {
+  Hash id{};
+  Address buyer{};
+  Hash lease{}, subject{};
+  std::uint32_t auditors = 0;  // asked for
+  Micros fee_max = 0, held = 0;
+  std::uint64_t requested = 0;
+  std::uint64_t round = 0;  // that draws
+  Hash beacon{};            // its value; zero while waiting
+  AuditState state = AuditState::waiting;
+  // Commits come before commit_due, verdicts from then on before reveal_due, checks from then on
+  // before check_due. While waiting only check_due is set: from then on everything is returned.
+  std::uint64_t commit_due = 0, reveal_due = 0, check_due = 0;
+  std::vector<DrawnAuditor> drawn;  // in order of the draw
+  std::vector<OpenCheck> checks;
+  std::vector<Hash> open_disputes;  // about passes
+  // Of the subject, when asked.
+  bool subject_convicted = false, subject_canary = false;
+};
+
 struct Totals {
   Micros deposited = 0, withdrawn = 0;
   Micros available = 0, stake = 0, unbonding = 0, escrow = 0, bonds = 0, burned = 0;
+  Micros audit_fees = 0;  // held for audits
   std::uint64_t operations = 0;
   std::uint64_t time = 0;  // of the last operation
   Hash state{};            // state hash after it
-  // available + stake + unbonding + escrow + bonds + burned == deposited − withdrawn
+  // available + stake + unbonding + escrow + bonds + audit_fees + burned == deposited − withdrawn
   bool conserved() const;
 };
 
@@ -143,6 +207,9 @@ struct Settlement {
   virtual Result<FileDispute> game(const Hash& dispute) = 0;
   // An operation the ledger applied, as it lies in its log.
   virtual Result<Operation> operation(const Hash& id) = 0;
+  virtual Result<AuditView> audit(const Hash& id) = 0;
+  // Active ones, in order of their addresses.
+  virtual Result<std::vector<AuditorView>> auditors(const Hash& execution) = 0;
 };
 
 json::object to_json(const Parameters& v);
@@ -151,6 +218,8 @@ json::object to_json(const AccountView& v);
 json::object to_json(const LeaseView& v);
 json::object to_json(const DisputeView& v);
 json::object to_json(const Totals& v);
+json::object to_json(const AuditView& v);
+json::object to_json(const std::vector<AuditorView>& v);  // {"auditors": […]}
 json::object to_json(const Applied& v);
 Result<Parameters> parameters_from_json(const json::object& o);
 Result<LedgerInfo> ledger_info_from_json(const json::object& o);
@@ -158,6 +227,8 @@ Result<AccountView> account_view_from_json(const json::object& o);
 Result<LeaseView> lease_view_from_json(const json::object& o);
 Result<DisputeView> dispute_view_from_json(const json::object& o);
 Result<Totals> totals_from_json(const json::object& o);
+Result<AuditView> audit_view_from_json(const json::object& o);
+Result<std::vector<AuditorView>> auditors_from_json(const json::object& o);
 Result<Applied> applied_from_json(const json::object& o);
 
 // "open" / "closed" / "convicted"; "provider_right" / "provider_wrong" / "not_judged" /
@@ -166,5 +237,8 @@ std::string_view to_string(LeaseState state);
 std::string_view to_string(protocol::Outcome outcome);
 std::string_view to_string(Turn turn);
 std::string_view to_string(DisputeAbout about);  // "statement" / "claim" / "delivery"
+// "waiting" / "drawn" / "settled"; "none" / "pass" / "fail" / "unauditable".
+std::string_view to_string(AuditState state);
+std::string_view to_string(protocol::AuditVerdict verdict);
 
 }  // namespace assay::market

@@ -1,4 +1,5 @@
 // JSON of the views in settlement.hpp: one list of members each, for both directions.
+#include "base/hex.hpp"
 #include "market/settlement.hpp"
 
 namespace assay::market {
@@ -53,6 +54,7 @@ void members(V& v, T& s)
   v("convictions", s.convictions);
   v("slashed", s.slashed);
   v("open_disputes", s.open_disputes);
+  v("audits", s.audits);
 }
 template <class V, class T>
 void members(V& v, T& s)
@@ -65,6 +67,7 @@ void members(V& v, T& s)
   v("unbonding", s.unbonding);
   v("escrow", s.escrow);
   v("bonds", s.bonds);
+  v("audit_fees", s.audit_fees);
   v("burned", s.burned);
   v("operations", s.operations);
   v("time", s.time);
@@ -104,6 +107,8 @@ void members(V& v, T& s, std::string& about, std::string& state, std::string& ou
   v("lease", s.lease);
   v("subject", s.subject);
   v("challenger", s.challenger);
+  v("defender", s.defender);
+  v("audit", s.audit);
   v("bond", s.bond);
   v("about", about);
   v("amount", s.amount);
@@ -176,6 +181,7 @@ json::object to_json(const LedgerInfo& v) {
   out["domain"] = v.domain.to_json();
   protocol::FieldWriter{out}("host", v.host);
   out["parameters"] = to_json(v.parameters);
+  protocol::FieldWriter{out}("beacon", v.beacon);
   return out;
 }
 
@@ -188,6 +194,8 @@ Result<LedgerInfo> ledger_info_from_json(const json::object& o) {
   TRY(const json::object* parameters, json::get_object(o, "parameters"));
   TRY(info.parameters, parameters_from_json(*parameters));
   CHECK_OK(check(info.parameters));
+  TRY(const std::string beacon, json::get_string(o, "beacon"));
+  TRY(info.beacon, array_from_hex<32>(beacon));
   return info;
 }
 

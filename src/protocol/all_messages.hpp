@@ -1,6 +1,8 @@
 // Every signed message once, for whoever must treat all alike: tests, fuzzers, tools.
 #pragma once
+#include "protocol/audits.hpp"
 #include "protocol/demands.hpp"
+#include "protocol/handover.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/operations.hpp"
 
@@ -10,10 +12,11 @@ namespace assay::protocol {
 template <class F>
 void for_each_message(F&& f) {
   const auto call = [&]<class... M>() { (f.template operator()<M>(), ...); };
-  call.template
-  operator()<Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit, Withdraw,
-             Transfer, Stake, Unbond, Release, TopUp, Finalize, Close, CommitDispute, Dispute, Move,
-             Timeout, Answer, Equivocation, Demand, Delivery, DeliveryReport>();
+  call.template operator()<
+      Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit, Withdraw, Transfer,
+      Stake, Unbond, Release, TopUp, Finalize, Close, CommitDispute, Dispute, Move, Timeout, Answer,
+      Equivocation, Demand, Delivery, DeliveryReport, RegisterAuditor, AuditRequest, Beacon, CommitAudit, RevealAudit, AuditCheck,
+      CheckAnswer, ReportKey, Canary, CanaryShown, SettleAudit, Handover>();
 }
 
 }  // namespace assay::protocol

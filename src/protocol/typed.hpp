@@ -3,6 +3,7 @@
 #pragma once
 #include "base/json.hpp"
 #include "crypto/eip712.hpp"
+#include "protocol/audits.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/operations.hpp"
 

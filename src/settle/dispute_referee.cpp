@@ -2,6 +2,7 @@
 
 #include "crypto/sha256.hpp"
 #include "settle/dispute_game.hpp"
+#include "verify/keyed.hpp"
 #include "verify/referee/finish.hpp"
 #include "verify/referee/opening.hpp"
 
@@ -82,14 +83,12 @@ Outcome outcome_of(DisputeOutcome outcome) {
 Result<GameStatus> DisputeReferee::replay(const DisputeCase& about,
                                           std::span<const market::SignedMove> moves) const {
   TRY(auto subject, shared_subject(about));
-  TRY(Game game, Game::start(std::move(subject), about.dispute,
-                             market::statement_id(about.domain, about.statement)));
+  TRY(Game game, Game::start(std::move(subject), about.dispute, about.subject));
   for (const auto& move : moves) {
     const auto play = [&]() -> Status {
       if (game.outcome() != DisputeOutcome::open)
         return fail(Errc::refused, "the game was over before");
-      const auto& mover =
-          game.turn() == verify::Side::provider ? about.lease.provider : about.challenger;
+      const auto& mover = game.turn() == verify::Side::provider ? about.defender : about.challenger;
       const market::Signed<protocol::Move> signed_move{
           {about.dispute, game.moves(), game.state(), crypto::sha256(move.payload)},
           move.signature};
@@ -125,6 +124,18 @@ Result<GameStatus> DisputeReferee::judge_finish(const DisputeCase& about, ByteVi
                      : "the answer ends otherwise than its tokens say, or answers no request that "
                        "has an execution";
   return out;
+}
+
+Status DisputeReferee::open_check(const DisputeCase& about, ByteView proof) const {
+  TRY(const auto subject, shared_subject(about));
+  return verify::open_check(*subject, proof);
+}
+
+Status DisputeReferee::judge_check(ByteView proof, const market::KeyedCommit& commit,
+                                   ByteView answer) const {
+  return verify::judge_check(
+      proof, {commit.beacon, commit.audit, commit.auditor, commit.nonce_hash, commit.root_hash},
+      answer);
 }
 
 const market::Referee& dispute_referee() {

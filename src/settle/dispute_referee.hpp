@@ -11,6 +11,9 @@ class DisputeReferee : public market::Referee {
                                     std::span<const market::SignedMove> moves) const override;
   Result<market::GameStatus> judge_finish(const market::DisputeCase& about,
                                           ByteView proof) const override;
+  Status open_check(const market::DisputeCase& about, ByteView proof) const override;
+  Status judge_check(ByteView proof, const market::KeyedCommit& commit,
+                     ByteView answer) const override;
 };
 
 // The one every ledger is hosted and verified with.

@@ -84,6 +84,16 @@ Result<market::DisputeView> RemoteLedger::dispute(const Hash& id) {
   return market::dispute_view_from_json(o);
 }
 
+Result<market::AuditView> RemoteLedger::audit(const Hash& id) {
+  TRY(const auto o, get("/ledger/audits/" + to_hex(id)));
+  return market::audit_view_from_json(o);
+}
+
+Result<std::vector<market::AuditorView>> RemoteLedger::auditors(const Hash& execution) {
+  TRY(const auto o, get("/ledger/auditors/" + to_hex(execution)));
+  return market::auditors_from_json(o);
+}
+
 Result<market::Totals> RemoteLedger::totals() {
   TRY(const auto o, get("/ledger/totals"));
   return market::totals_from_json(o);

@@ -5,6 +5,8 @@
 //   GET  /ledger/leases/{id}          LeaseView
 //   GET  /ledger/disputes/{id}        DisputeView
 //   GET  /ledger/disputes/{id}/game   file_dispute operation with every move so far; while open
+//   GET  /ledger/audits/{id}          AuditView
+//   GET  /ledger/auditors/{execution} {"auditors": [AuditorView, …]}: active ones
 //   GET  /ledger/totals               Totals
 //   GET  /ledger/log?from=N           NDJSON, one row a line, complete as of the request
 //   GET  /ledger/operations/{id}      an operation that was applied
@@ -37,6 +39,8 @@ class RemoteLedger : public market::Settlement, public market::Board {
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
   Result<market::Operation> operation(const Hash& id) override;
+  Result<market::AuditView> audit(const Hash& id) override;
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override;
 
   Result<std::vector<market::Signed<market::Offer>>> offers() override;
   Status publish(const market::Signed<market::Offer>& offer) override;

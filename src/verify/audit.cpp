@@ -116,40 +116,31 @@ std::string describe_logprob(const Divergence& d, const Execution& execution, co
                      d.position, ours, theirs);
 }
 
-Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed,
-                          const protocol::Opening& opening,
-                          std::shared_ptr<const engine::Model> model, ThreadPool& pool,
-                          const AuditOptions& options, const Clock& clock) {
-  CHECK_OK(check_opening(request, claimed, opening));
-  CHECK_OK(check_identity(request, *model, pool, options));
-  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
-  const auto answer = std::span<const std::uint32_t>(opening.answer).first(claimed.count);
+Execution execution_of(const protocol::Request& request, const Claim& claimed,
+                       const protocol::Opening& opening) {
+  return {sampling_of(request), opening.salt_secret,
+          opening.prompt,       std::span(opening.answer).first(claimed.count),
+          request.continuation, claimed.fault(),
+          request.logprobs};
+}
+
+AuditReport compare(const protocol::Request& request, const Claim& claimed,
+                    const protocol::Opening& opening, std::uint32_t layers, Replay run) {
+  const Execution execution = execution_of(request, claimed, opening);
   const auto logprobs = claimed_logprobs(request, claimed, opening);
-
-  const std::int64_t started_ms = clock.now_ms();
-  const std::uint32_t layers = model->hyper().layers;
-  const Execution execution{sampling_of(request), opening.salt_secret, opening.prompt,  answer,
-                            request.continuation, claimed.fault(),     request.logprobs};
-  auto run = replay(execution, std::move(model), pool, options.isa, options.progress,
-                    options.kv_bytes_max, options.journal);
-  if (!run && run.error().code == Errc::invalid)
-    return mismatch("no execution of this request exists: " + run.error().message);
-  if (!run) return std::unexpected(run.error());
-
   AuditReport report;
-  report.trace = std::make_shared<const TraceBuilder>(std::move(run->trace));
+  report.trace = std::make_shared<const TraceBuilder>(std::move(run.trace));
   report.positions = report.trace->positions();
   report.expected_trace_root = report.trace->root();
-  report.seconds = static_cast<double>(clock.now_ms() - started_ms) / 1000;
-  report.divergence = own_difference(execution, claimed, *run);
+  report.divergence = own_difference(execution, claimed, run);
   if (!report.divergence && report.expected_trace_root == claimed.trace_root) {
-    report.divergence = other_logprob(request, *run, logprobs);
+    report.divergence = other_logprob(request, run, logprobs);
     report.match = !report.divergence;
     report.reason = report.match ? fmt::format(
                                        "match: {} positions × {} layers re-executed, every "
                                        "bit equal",
                                        report.positions, layers)
-                                 : describe_logprob(*report.divergence, execution, *run, logprobs);
+                                 : describe_logprob(*report.divergence, execution, run, logprobs);
     return report;
   }
   // The provider's own roots may place the difference earlier than the first wrong token.
@@ -162,12 +153,33 @@ Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed
     }
     report.divergence = served;
   }
-  report.reason = report.divergence ? describe(*report.divergence, claimed, *run, layers)
+  report.reason = report.divergence ? describe(*report.divergence, claimed, run, layers)
                                     : "every token is the model's, but the trace root differs: the "
                                       "states behind the answer are not the model's";
   if (token && token->claimed_token && token->position > report.divergence->position)
     report.reason += fmt::format("; at position {} the model chooses token {}, the answer has {}",
                                  token->position, *token->expected_token, *token->claimed_token);
+  return report;
+}
+
+Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed,
+                          const protocol::Opening& opening,
+                          std::shared_ptr<const engine::Model> model, ThreadPool& pool,
+                          const AuditOptions& options, const Clock& clock) {
+  CHECK_OK(check_opening(request, claimed, opening));
+  CHECK_OK(check_identity(request, *model, pool, options));
+  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
+
+  const std::int64_t started_ms = clock.now_ms();
+  const std::uint32_t layers = model->hyper().layers;
+  auto run = replay(execution_of(request, claimed, opening), std::move(model), pool, options.isa,
+                    options.progress, options.kv_bytes_max, options.journal);
+  if (!run && run.error().code == Errc::invalid)
+    return mismatch("no execution of this request exists: " + run.error().message);
+  if (!run) return std::unexpected(run.error());
+  const double seconds = static_cast<double>(clock.now_ms() - started_ms) / 1000;
+  AuditReport report = compare(request, claimed, opening, layers, std::move(*run));
+  report.seconds = seconds;
   return report;
 }
 
@@ -197,6 +209,16 @@ std::optional<Divergence> first_difference(const TraceBuilder& ours,
   if (mine_leaf != leaves.end()) d.expected = *mine_leaf;
   if (other_leaf != opened->leaves.end()) d.claimed = *other_leaf;
   return d;
+}
+
+Result<AuditReport> judge_replay(const protocol::Request& request, const protocol::Receipt& receipt,
+                                 const protocol::Opening& opening, std::uint32_t layers,
+                                 std::optional<Replay> run) {
+  const Claim claimed = claim_of(receipt);
+  CHECK_OK(check_opening(request, claimed, opening));
+  if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
+  if (!run) return mismatch("no execution of this request exists: its tokens do not fit the model");
+  return compare(request, claimed, opening, layers, std::move(*run));
 }
 
 Result<AuditReport> replay_audit(const protocol::Request& request, const protocol::Receipt& receipt,

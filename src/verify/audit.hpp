@@ -61,6 +61,13 @@ Result<AuditReport> replay_audit(const protocol::Request& request,
                                  std::shared_ptr<const engine::Model> model, ThreadPool& pool,
                                  const AuditOptions& options, const Clock& clock);
 
+// The same verdict from a replay that was done already, with a model whose identity is the
+// request's and of this number of layers; nullopt: there is none, because the tokens or the
+// sampling do not fit the model. Errors: mismatch, the opening's fault.
+Result<AuditReport> judge_replay(const protocol::Request& request, const protocol::Receipt& receipt,
+                                 const protocol::Opening& opening, std::uint32_t layers,
+                                 std::optional<Replay> run);
+
 // Where the opening's provider leaves first differ from a trace of our own: by position from the
 // position roots, by layer where the leaves of that position were served. Nothing when the roots
 // were not served or are not the ones `signed_root` commits to.

@@ -93,52 +93,93 @@ std::vector<engine::Token> evaluated_tokens(const Execution& execution) {
   return tokens;
 }
 
+namespace {
+
+Status check_room(const Execution& execution, const engine::Hyper& hyper, engine::Isa isa,
+                  std::size_t kv_bytes_max) {
+  CHECK_OK(check_fits(execution, hyper));
+  return check_kv_memory(execution.positions(), hyper, isa, kv_bytes_max);
+}
+
+// The next tokens of an execution; what they gave is added to `out` and returned.
+Rerun run_step(engine::Session& session, const Execution& execution,
+               std::span<const engine::Token> tokens, engine::StateSink& sink, Rerun& out) {
+  auto outcome = session.run(tokens, static_cast<std::uint32_t>(execution.first_sampled()),
+                             execution.sampling, &sink, execution.logprobs);
+  Rerun step{std::move(outcome.sampled), {}, outcome.fault};
+  for (std::size_t i = 0; i < outcome.logprobs.size(); ++i) {
+    const std::size_t at = out.sampled.size() + i;  // counted from first_sampled()
+    if (at >= execution.continuation && at - execution.continuation < execution.answer.size())
+      append_logprobs(outcome.logprobs[i], step.logprobs);
+  }
+  out.sampled.insert(out.sampled.end(), step.sampled.begin(), step.sampled.end());
+  out.logprobs.insert(out.logprobs.end(), step.logprobs.begin(), step.logprobs.end());
+  out.fault = step.fault;
+  return step;
+}
+
+// take(tokens of the next step): evaluates them.
+Status each_step(const engine::Session& session, std::span<const engine::Token> tokens,
+                 const ReplayProgress& progress, const Rerun& out,
+                 const std::function<Status(std::span<const engine::Token>)>& take) {
+  const std::size_t count = tokens.size();
+  for (std::size_t begin = session.position(); begin < count && !out.fault; begin += kStep) {
+    if (progress && !progress(static_cast<double>(begin) / static_cast<double>(count)))
+      return fail(Errc::cancelled, "cancelled");
+    CHECK_OK(take(tokens.subspan(begin, std::min(kStep, count - begin))));
+  }
+  if (progress) progress(1.0);
+  return {};
+}
+
+}  // namespace
+
 Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
                       ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
                       std::size_t kv_bytes_max, AuditJournal* journal) {
   const engine::Hyper& hyper = model->hyper();
-  CHECK_OK(check_fits(execution, hyper));
-  const std::size_t count = execution.positions();
-  CHECK_OK(check_kv_memory(count, hyper, isa, kv_bytes_max));
-
+  CHECK_OK(check_room(execution, hyper, isa, kv_bytes_max));
   const std::vector<engine::Token> tokens = evaluated_tokens(execution);
-  const auto first = static_cast<std::uint32_t>(execution.first_sampled());
 
-  Replay out{TraceBuilder(execution.salt_secret, hyper.layers), {}, {}, {}};
-  engine::Session session(std::move(model), pool, isa, static_cast<std::uint32_t>(count));
+  Replay out{{}, TraceBuilder(execution.salt_secret, hyper.layers)};
+  engine::Session session(std::move(model), pool, isa, static_cast<std::uint32_t>(tokens.size()));
   ReplayLog log(journal, execution, tokens, hyper);
   TRY(const std::vector<ReplayStep> before, log.open());
   for (const ReplayStep& step : before) {
     const std::uint32_t at = session.position();
-    if (step.leaves.size() > count - at) return log.not_ours();
+    if (step.leaves.size() > tokens.size() - at) return log.not_ours();
     for (std::uint32_t i = 0; i < step.leaves.size(); ++i)
       out.trace.restore(at + i, step.leaves[i]);
     session.restore(std::span(tokens).subspan(at, step.leaves.size()), step.k, step.v);
     out.sampled.insert(out.sampled.end(), step.sampled.begin(), step.sampled.end());
     out.logprobs.insert(out.logprobs.end(), step.logprobs.begin(), step.logprobs.end());
   }
-  for (std::size_t begin = session.position(); begin < count && !out.fault; begin += kStep) {
-    if (progress && !progress(static_cast<double>(begin) / static_cast<double>(count)))
-      return fail(Errc::cancelled, "cancelled");
-    const auto step =
-        std::span<const engine::Token>(tokens).subspan(begin, std::min(kStep, count - begin));
-    StepSink keeping(out.trace, hyper, begin, step.size());
-    auto outcome = session.run(step, first, execution.sampling,
-                               log.on() ? static_cast<engine::StateSink*>(&keeping) : &out.trace,
-                               execution.logprobs);
-    std::vector<std::uint32_t> numbers;
-    for (std::size_t i = 0; i < outcome.logprobs.size(); ++i) {
-      const std::size_t at = out.sampled.size() + i;  // counted from first_sampled()
-      if (at >= execution.continuation && at - execution.continuation < execution.answer.size())
-        append_logprobs(outcome.logprobs[i], numbers);
-    }
-    out.logprobs.insert(out.logprobs.end(), numbers.begin(), numbers.end());
-    out.sampled.insert(out.sampled.end(), outcome.sampled.begin(), outcome.sampled.end());
-    out.fault = outcome.fault;
-    if (log.on() && !out.fault)
-      CHECK_OK(log.append(keeping.step(std::move(outcome.sampled), std::move(numbers))));
-  }
-  if (progress) progress(1.0);
+  CHECK_OK(
+      each_step(session, tokens, progress, out, [&](std::span<const engine::Token> next) -> Status {
+        if (!log.on()) {
+          run_step(session, execution, next, out.trace, out);
+          return {};
+        }
+        StepSink keeping(out.trace, hyper, session.position(), next.size());
+        Rerun step = run_step(session, execution, next, keeping, out);
+        if (step.fault) return {};
+        return log.append(keeping.step(std::move(step.sampled), std::move(step.logprobs)));
+      }));
+  return out;
+}
+
+Result<Rerun> replay_into(const Execution& execution, std::shared_ptr<const engine::Model> model,
+                          ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
+                          std::size_t kv_bytes_max, engine::StateSink& sink) {
+  CHECK_OK(check_room(execution, model->hyper(), isa, kv_bytes_max));
+  const std::vector<engine::Token> tokens = evaluated_tokens(execution);
+  Rerun out;
+  engine::Session session(std::move(model), pool, isa, static_cast<std::uint32_t>(tokens.size()));
+  CHECK_OK(
+      each_step(session, tokens, progress, out, [&](std::span<const engine::Token> next) -> Status {
+        run_step(session, execution, next, sink, out);
+        return {};
+      }));
   return out;
 }
 

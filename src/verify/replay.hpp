@@ -29,12 +29,15 @@ engine::Sampling sampling_of(const protocol::Request& request);
 // Appends one token's numbers as protocol/tokens.hpp has them.
 void append_logprobs(const engine::HeadLogprobs& head, std::vector<std::uint32_t>& out);
 
-struct Replay {
-  TraceBuilder trace;
+// What a replay chooses and meets; nothing in it depends on a salt.
+struct Rerun {
   std::vector<engine::Token> sampled;  // at positions first_sampled() …; ends before a fault
   std::vector<std::uint32_t>
       logprobs;  // of the answer's tokens (protocol/tokens.hpp), if asked for
   std::optional<engine::NumericFault> fault;
+};
+struct Replay : Rerun {
+  TraceBuilder trace;
 };
 
 // The sampling names only tokens of the vocabulary, and no more alternatives than it has.
@@ -63,5 +66,10 @@ Status check_kv_memory(std::size_t positions, const engine::Hyper& hyper, engine
 Result<Replay> replay(const Execution& execution, std::shared_ptr<const engine::Model> model,
                       ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
                       std::size_t kv_bytes_max = kReplayKvBytes, AuditJournal* journal = nullptr);
+
+// The same into any sink; the execution's salt secret plays no part.
+Result<Rerun> replay_into(const Execution& execution, std::shared_ptr<const engine::Model> model,
+                          ThreadPool& pool, engine::Isa isa, const ReplayProgress& progress,
+                          std::size_t kv_bytes_max, engine::StateSink& sink);
 
 }  // namespace assay::verify

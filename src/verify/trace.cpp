@@ -13,14 +13,26 @@ static_assert(std::endian::native == std::endian::little && sizeof(float) == 4);
 
 constexpr std::size_t kChunkValues = 256;
 
+Hash keyed_leaf(const Hash& key, ByteView chunk) {
+  constexpr std::uint8_t kLeaf = 0;
+  crypto::Sha256 h;
+  h.update({&kLeaf, 1});
+  h.update(key);
+  h.update(chunk);
+  return h.finish();
+}
+
 template <class T>
-Hash root_of_chunks(std::span<const T> values) {
+Hash root_of_chunks(std::span<const T> values, const Hash* key) {
+  const auto leaf = [key](ByteView chunk) {
+    return key == nullptr ? crypto::leaf_hash(chunk) : keyed_leaf(*key, chunk);
+  };
   const ByteView bytes{reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
   constexpr std::size_t chunk_bytes = kChunkValues * sizeof(T);
-  if (bytes.size() <= chunk_bytes && !bytes.empty()) return crypto::leaf_hash(bytes);
+  if (bytes.size() <= chunk_bytes && !bytes.empty()) return leaf(bytes);
   crypto::MerkleBuilder tree;
   for (std::size_t i = 0; i < bytes.size(); i += chunk_bytes)
-    tree.append(crypto::leaf_hash(bytes.subspan(i, std::min(chunk_bytes, bytes.size() - i))));
+    tree.append(leaf(bytes.subspan(i, std::min(chunk_bytes, bytes.size() - i))));
   return tree.root();
 }
 
@@ -60,8 +72,14 @@ Hash finish_root(const Hash& tree, std::uint32_t positions, std::uint32_t layers
 
 }  // namespace
 
-Hash vector_root(std::span<const float> values) { return root_of_chunks(values); }
-Hash vector_root(std::span<const std::uint16_t> values) { return root_of_chunks(values); }
+Hash vector_root(std::span<const float> values) { return root_of_chunks(values, nullptr); }
+Hash vector_root(std::span<const std::uint16_t> values) { return root_of_chunks(values, nullptr); }
+Hash vector_root(std::span<const float> values, const Hash& key) {
+  return root_of_chunks(values, &key);
+}
+Hash vector_root(std::span<const std::uint16_t> values, const Hash& key) {
+  return root_of_chunks(values, &key);
+}
 
 Hash position_root(std::span<const Hash> leaves) { return crypto::merkle_root(leaves); }
 
@@ -80,6 +98,10 @@ Hash trace_root(std::span<const Hash> position_roots, std::uint32_t layers) {
                      static_cast<std::uint32_t>(position_roots.size()), layers);
 }
 
+Hash trace_root(const Hash& tree, std::uint32_t positions, std::uint32_t layers) {
+  return finish_root(tree, positions, layers);
+}
+
 std::optional<std::uint32_t> layers_behind(std::span<const Hash> position_roots,
                                            const Hash& signed_root) {
   constexpr std::uint32_t kLayersMax = 1024;
@@ -90,10 +112,11 @@ std::optional<std::uint32_t> layers_behind(std::span<const Hash> position_roots,
   return std::nullopt;
 }
 
-TraceBuilder::TraceBuilder(const Hash& salt_secret, std::uint32_t layers)
+TraceBuilder::TraceBuilder(const Hash& salt_secret, std::uint32_t layers, std::optional<Hash> key)
     : inner_(keyed_state(salt_secret, 0x36)),
       outer_(keyed_state(salt_secret, 0x5c)),
-      layers_(layers) {}
+      layers_(layers),
+      key_(key) {}
 
 Hash TraceBuilder::salt(std::uint32_t position, std::uint32_t layer) const {
   Preimage p;
@@ -133,7 +156,8 @@ void TraceBuilder::put(std::uint32_t position, std::uint32_t layer, const CellRo
 
 void TraceBuilder::cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
                         std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) {
-  const CellRoots roots{vector_root(x), vector_root(k), vector_root(v)};
+  const Hash* key = key_ ? &*key_ : nullptr;
+  const CellRoots roots{root_of_chunks(x, key), root_of_chunks(k, key), root_of_chunks(v, key)};
   put(position, layer, roots);
   positions_[position].last = roots;
 }
@@ -155,15 +179,23 @@ void TraceBuilder::recall(std::uint32_t position, std::uint32_t layer,
 
 void TraceBuilder::head(std::uint32_t position, std::span<const float> x,
                         std::span<const float> logits, engine::Token token) {
+  Position& into = at(position);
+  const Hash* key = key_ ? &*key_ : nullptr;
+  const Hash root =
+      into.logits.empty() ? root_of_chunks(logits, key) : crypto::merkle_root(into.logits);
+  recall_head(position, root_of_chunks(x, key), root, token);
+  into.logits = {};
+}
+
+void TraceBuilder::recall_head(std::uint32_t position, const Hash& x_root, const Hash& logits_root,
+                               engine::Token token) {
   ASSAY_ASSERT(!ended_);
   Position& into = at(position);
-  const Hash root = into.logits.empty() ? vector_root(logits) : crypto::merkle_root(into.logits);
   Preimage p;
   p.tag("head").le32(position).bytes(salt(position, layers_));
-  p.bytes(vector_root(x)).bytes(root).le32(token);
+  p.bytes(x_root).bytes(logits_root).le32(token);
   into.leaves[layers_] = crypto::leaf_hash(p.done());
   into.head = true;
-  into.logits = {};
 }
 
 void TraceBuilder::expect_logits(std::uint32_t position, std::size_t count) {
@@ -174,7 +206,7 @@ void TraceBuilder::expect_logits(std::uint32_t position, std::size_t count) {
 void TraceBuilder::logits(std::uint32_t position, std::size_t part, std::span<const float> values) {
   static_assert(engine::kLogitsPart % kChunkValues == 0 &&
                 std::has_single_bit(engine::kLogitsPart / kChunkValues));
-  positions_[position].logits[part] = vector_root(values);
+  positions_[position].logits[part] = root_of_chunks(values, key_ ? &*key_ : nullptr);
 }
 
 void TraceBuilder::fault(engine::NumericFault fault) {

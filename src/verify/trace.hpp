@@ -27,7 +27,8 @@ class TraceBuilder : public engine::StateSink {
  public:
   static constexpr std::size_t kMemoBytes = 3 * sizeof(Hash);
 
-  TraceBuilder(const Hash& salt_secret, std::uint32_t layers);
+  TraceBuilder(const Hash& salt_secret, std::uint32_t layers)
+      : TraceBuilder(salt_secret, layers, {}) {}
 
   void reserve(std::uint32_t positions) override;
   void cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
@@ -37,10 +38,14 @@ class TraceBuilder : public engine::StateSink {
   void expect_logits(std::uint32_t position, std::size_t count) override;
   void logits(std::uint32_t position, std::size_t part, std::span<const float> values) override;
   void fault(engine::NumericFault fault) override;
-  std::size_t memo_bytes() const override { return kMemoBytes; }
+  std::size_t memo_bytes() const override { return key_ ? 0 : kMemoBytes; }
   void keep(std::uint32_t position, std::uint32_t layer, std::span<std::uint8_t> memo) override;
   void recall(std::uint32_t position, std::uint32_t layer,
               std::span<const std::uint8_t> memo) override;
+
+  // A head by the roots of its states.
+  void recall_head(std::uint32_t position, const Hash& x_root, const Hash& logits_root,
+                   engine::Token token);
 
   // Takes a position's leaves as leaves() gave them: its cells, and perhaps a head.
   void restore(std::uint32_t position, std::span<const Hash> leaves);
@@ -54,6 +59,12 @@ class TraceBuilder : public engine::StateSink {
   // Of a complete position; empty for any other.
   std::vector<Hash> leaves(std::uint32_t position) const;
 
+ protected:
+  // Where there is a key, every chunk is hashed after it: leaf_hash(key ‖ chunk). What only the key
+  // gives serves no other request, so nothing is kept for a prefix cache.
+  TraceBuilder(const Hash& salt_secret, std::uint32_t layers, std::optional<Hash> key);
+  Hash salt(std::uint32_t position, std::uint32_t layer) const;
+
  private:
   using CellRoots = std::array<Hash, 3>;  // of x, k and v
   struct Position {
@@ -66,13 +77,13 @@ class TraceBuilder : public engine::StateSink {
   };
   Position& at(std::uint32_t position);
   void put(std::uint32_t position, std::uint32_t layer, const CellRoots& roots);
-  Hash salt(std::uint32_t position, std::uint32_t layer) const;
   bool complete(const Position& p) const { return p.fault || p.cells == layers_; }
   std::span<const Hash> leaves_of(const Position& p) const;
 
   // HMAC's two keyed states: a salt then costs two compressions instead of four.
   crypto::Sha256 inner_, outer_;
   std::uint32_t layers_;
+  std::optional<Hash> key_;
   std::vector<Position> positions_;
   bool ended_ = false;  // a fault has come
 
@@ -84,8 +95,13 @@ class TraceBuilder : public engine::StateSink {
 // Over ≤ 256-value chunks, little-endian.
 Hash vector_root(std::span<const float> values);
 Hash vector_root(std::span<const std::uint16_t> values);
+// The same of chunks hashed after a key (spec/audits.md).
+Hash vector_root(std::span<const float> values, const Hash& key);
+Hash vector_root(std::span<const std::uint16_t> values, const Hash& key);
 Hash position_root(std::span<const Hash> leaves);
 Hash trace_root(std::span<const Hash> position_roots, std::uint32_t layers);
+// From the root of the tree of positions.
+Hash trace_root(const Hash& tree, std::uint32_t positions, std::uint32_t layers);
 
 // How many layers the signed root says these positions have: a provider that ran another model may
 // have run one of another depth. Tried up to 1024; nullopt: the roots are not what was signed.

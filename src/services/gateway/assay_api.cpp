@@ -46,6 +46,13 @@ json::object record_object(Buyer& buyer, const RequestRecord& record) {
     divergence = std::move(where);
   }
   out["divergence"] = std::move(divergence);
+  json::array hired;
+  if (const auto hires = buyer.store->hires_of(record.id))
+    for (const HireRecord& hire : *hires)
+      hired.push_back(json::object{{"audit", to_hex(hire.audit)},
+                                   {"stage", to_string(hire.stage)},
+                                   {"auditors", hire.drawn}});
+  out["hired"] = std::move(hired);
   out["dispute"] = record.dispute.empty() ? json::value() : json::value(to_hex(record.dispute_id));
   return out;
 }

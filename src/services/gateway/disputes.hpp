@@ -2,10 +2,8 @@
 // far as it answers, filed with what was played, and gone on with on the ledger until it is
 // decided.
 #pragma once
-#include <map>
-
 #include "services/gateway/market_view.hpp"
-#include "verify/dispute/party.hpp"
+#include "settle/challenger.hpp"
 
 namespace assay::services {
 
@@ -21,21 +19,13 @@ class Disputes {
   Status follow(RequestRecord record);
 
  private:
-  Result<market::FileDispute> draft(const RequestRecord& record, const LeaseRecord& lease);
+  // Points into the record.
+  settle::DisputedCase case_of(const RequestRecord& record, const LeaseRecord& lease);
   Result<market::FileDispute> stored(const RequestRecord& record) const;
-  // The transcript of what the provider answers; what it does not answer is played on the ledger.
-  // true: nothing it opened differs from this side's replay. Errors are this side's own.
-  Result<bool> play(const RequestRecord& record, const LeaseRecord& lease,
-                    market::FileDispute& dispute);
-  Status move_on_ledger(const RequestRecord& record, const market::DisputeView& view);
-  Result<verify::Party*> party_for(const RequestRecord& record, const market::FileDispute& dispute);
 
   Buyer& buyer_;
   MarketView& market_;
-  ThreadPool pool_;
-  std::map<Hash, std::shared_ptr<const verify::ModelTrees>> trees_;  // by execution
-  Hash about_{};                                                     // the party's statement
-  std::unique_ptr<verify::Party> party_;
+  settle::Challenger challenger_;
 };
 
 }  // namespace assay::services

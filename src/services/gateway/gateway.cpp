@@ -94,6 +94,9 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   CHECK_OK(io::make_directories(options.data_directory, 0700));
   TRY(io::FileLock lock, io::FileLock::acquire(options.data_directory));
   TRY(const market::LedgerInfo ledger, settlement.info());
+  if (options.audit_by == AuditBy::hire && ledger.beacon == Hash{})
+    return fail(Errc::unsupported,
+                "this ledger draws no auditors: replay with --audit local instead");
   ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
   TRY(ModelCatalog models, ModelCatalog::load(options.models_directory, pool));
   const std::string database = options.data_directory + "/gateway.db";

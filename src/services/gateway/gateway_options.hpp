@@ -9,6 +9,12 @@
 
 namespace assay::services {
 
+// Who replays what is drawn for an audit.
+enum class AuditBy {
+  local,  // this gateway, with its own model file
+  hire,   // auditors drawn on the ledger: they see prompt and answer
+};
+
 struct GatewayOptions {
   std::string data_directory;    // state, receipts, openings; one gateway at a time
   std::string models_directory;  // GGUF files
@@ -20,17 +26,24 @@ struct GatewayOptions {
   Delivery delivery = Delivery::stream_then_verify;
   std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
   // A receipt that was not drawn is settled so many seconds after it came: longer than an audit and
-  // its dispute take, so that no lie is paid beside one that is found (docs/decisions/0009).
-  std::uint64_t settle_hold_s = 60;
+  // its dispute take, so that no lie is paid beside one that is found (docs/decisions/0009). None:
+  // 60, or four moves of the ledger where audits are hired.
+  std::optional<std::uint64_t> settle_hold_s;
 
   // A claimed answer that never came is demanded on the ledger from this amount on; under it the
   // claim is left alone. A demand costs the dispute bond if the provider delivers.
   protocol::Micros demand_from = 0;
 
+  AuditBy audit_by = AuditBy::local;
+  std::uint32_t auditors = 1;                // hired for one audit
+  protocol::Micros audit_fee_max = 100'000;  // for each; more is not offered
+  double spot_check =
+      0.05;  // share of passes that are checked; each costs a bond, lost if it stands
   std::uint64_t lease_s = 86'400;  // life of a lease
-  std::uint64_t window_s = 0;      // challenge window; 0: the ledger's minimum
-  std::uint64_t request_s = 900;   // a request's expiry after signing
-  unsigned attempts = 4;           // providers tried for one answer
+  // Challenge window; 0: the ledger's minimum, or four of its moves where audits are hired.
+  std::uint64_t window_s = 0;
+  std::uint64_t request_s = 900;  // a request's expiry after signing
+  unsigned attempts = 4;          // providers tried for one answer
   ProviderLimits limits;
   std::int64_t pick_up_ms = 3'000;  // how long an answer waits for the receipt of a stopped stream
   std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts

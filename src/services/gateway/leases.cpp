@@ -6,18 +6,16 @@
 #include "io/random.hpp"
 #include "market/money.hpp"
 #include "protocol/audit_draw.hpp"
+#include "settle/retry.hpp"
 
 namespace assay::services {
+
+using settle::worth_repeating;
+
 namespace {
 
 // Requests one lease can carry; its audit chain is hashed once through when it opens.
 constexpr std::uint64_t kChainLength = protocol::kLeaseRequestsMax;
-
-// The ledger, or the way to it, is at fault: the same operation may be accepted later.
-bool worth_repeating(const Error& error) {
-  return error.code == Errc::unavailable || error.code == Errc::io ||
-         error.code == Errc::cancelled || error.code == Errc::internal;
-}
 
 ApiError too_small(std::string code, std::string message, Micros needed, Micros have) {
   return {.status = 402,
@@ -108,7 +106,8 @@ ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros c
       .escrow = lease.escrow,
       .audit_chain = protocol::audit_link(lease.audit_seed, lease.chain_length, 0),
       .disclosure = static_cast<std::uint32_t>(protocol::Disclosure::referee),
-      .window = std::clamp(buyer_.options.window_s, rules.window_min_s, rules.window_max_s),
+      .window = std::clamp(std::max(buyer_.options.window_s, buyer_.audit_s()), rules.window_min_s,
+                           rules.window_max_s),
       .expires = buyer_.now() + std::min(buyer_.options.lease_s, rules.lease_max_s - 60),
       .nonce = io::random_u64(),
   });

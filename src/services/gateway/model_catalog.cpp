@@ -20,6 +20,7 @@ Result<std::shared_ptr<const LocalModel>> load_model(const std::string& path, Th
   TRY(const verify::ModelIdentity identity,
       verify::identify(*model, tokenizer, chat ? &*chat : nullptr, file.bytes(), pool));
   const protocol::ExecutionId execution = verify::execution_id(identity);
+  verify::Program program = verify::program_of(*model, tokenizer, chat ? &*chat : nullptr, pool);
   std::string title;
   if (auto name = model->gguf().string("general.name")) title = std::move(*name);
   std::error_code error;
@@ -40,6 +41,7 @@ Result<std::shared_ptr<const LocalModel>> load_model(const std::string& path, Th
       .identity = identity,
       .execution = execution,
       .execution_hash = protocol::struct_hash(execution),
+      .program = std::move(program),
   });
 }
 

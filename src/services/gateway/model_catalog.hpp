@@ -25,6 +25,7 @@ struct LocalModel {
   verify::ModelIdentity identity;
   protocol::ExecutionId execution;
   Hash execution_hash{};  // what leases, requests and offers name
+  verify::Program program;
 };
 
 class ModelCatalog {

@@ -31,22 +31,7 @@ io::HttpClientOptions states_options(const ProviderLimits& limits) {
   return options;
 }
 
-// The provider's own words, cut to one line.
-Error refusal(const io::HttpReply& reply) {
-  const Errc code = reply.status == 404                          ? Errc::not_found
-                    : reply.status == 409                        ? Errc::conflict
-                    : reply.status >= 500 || reply.status == 429 ? Errc::unavailable
-                                                                 : Errc::refused;
-  std::string words;
-  if (auto body = json::parse(reply.body, 64u << 10); body && body->is_object())
-    if (const auto* error = body->get_object().if_contains("error"); error && error->is_object())
-      if (auto message = json::get_string(error->get_object(), "message")) words = *message;
-  if (words.empty()) words = "no reason given";
-  if (words.size() > 300) words.resize(300);
-  for (char& c : words)
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-  return {code, fmt::format("the provider answered {}: {}", reply.status, words)};
-}
+Error refusal(const io::HttpReply& reply) { return io::refusal("provider", reply); }
 
 }  // namespace
 

@@ -2,6 +2,18 @@
 
 namespace assay::services {
 
+std::string_view to_string(HireStage stage) {
+  switch (stage) {
+    case HireStage::asked:
+      return "asked";
+    case HireStage::decided:
+      return "decided";
+    case HireStage::over:
+      return "over";
+  }
+  return "?";
+}
+
 std::string_view to_string(LeaseStage stage) {
   switch (stage) {
     case LeaseStage::opening:

@@ -71,6 +71,30 @@ struct RequestRecord {
   Hash dispute_id{};
 };
 
+// asked → decided → over. An audit nobody gave a verdict in is followed by another of the request.
+enum class HireStage {
+  asked,    // signed and written; the ledger may or may not have it: submit again
+  decided,  // what it means for the request is written there
+  over,     // its fees are settled on the ledger
+};
+
+// A spot check of one auditor's pass.
+struct HireCheck {
+  Address auditor{};
+  std::string operation;  // the CheckAudit, JSON; empty: none was drawn
+  Hash id{};
+};
+
+struct HireRecord {
+  Hash audit{};    // digest of the AuditRequest
+  Hash request{};  // whose receipt it is about
+  HireStage stage = HireStage::asked;
+  std::string operation;            // the RequestAudit, JSON
+  std::vector<HireCheck> checks{};  // one for every pass, once drawn
+  json::array drawn{};              // who was drawn and what they said, for people
+};
+
+std::string_view to_string(HireStage stage);
 std::string_view to_string(LeaseStage stage);
 std::string_view to_string(RequestStage stage);
 std::string_view to_string(AuditState audit);

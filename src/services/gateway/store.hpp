@@ -54,6 +54,13 @@ class Store {
   Result<std::vector<RequestRecord>> requests_in(RequestStage stage);
   Result<std::vector<RequestRecord>> recent_requests(std::uint32_t limit);  // newest first
 
+  // The newest first.
+  Result<std::vector<HireRecord>> hires_of(const Hash& request);
+  Result<std::vector<HireRecord>> hires_in(HireStage stage);
+  Status put_hire(const HireRecord& hire);  // added or replaced
+  // Both in one transaction, with update_request's condition.
+  Status conclude_hire(const HireRecord& hire, const RequestRecord& request, RequestStage from);
+
   // Signs one cumulative settlement over everything owed in the lease and marks it settled, in one
   // transaction. nullopt: nothing is owed.
   Result<std::optional<Signed<protocol::Settlement>>> take_settlement(
@@ -71,6 +78,9 @@ class Store {
   Result<std::vector<LeaseRecord>> read_leases(io::Statement& statement);
   Result<std::vector<RequestRecord>> read_requests(io::Statement& statement);
   Result<Micros> free_escrow_locked(const Hash& lease);
+  Status update_request_locked(const RequestRecord& request, RequestStage from);
+  Status put_hire_locked(const HireRecord& hire);
+  Result<std::vector<HireRecord>> read_hires(io::Statement& statement);
 
   std::unique_ptr<io::Database> db_;
   std::mutex mutex_;

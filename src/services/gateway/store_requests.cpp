@@ -52,6 +52,10 @@ Result<RequestRecord> Store::add_request(
 
 Status Store::update_request(const RequestRecord& record, RequestStage from) {
   const std::lock_guard lock(mutex_);
+  return update_request_locked(record, from);
+}
+
+Status Store::update_request_locked(const RequestRecord& record, RequestStage from) {
   TRY(auto update,
       db_->prepare(fmt::format("UPDATE requests SET ({}) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
                                "WHERE id = ?1 AND stage = ?18",

@@ -1,5 +1,7 @@
 #include "services/gateway/store_rows.hpp"
 
+#include "base/hex.hpp"
+
 namespace assay::services::rows {
 namespace {
 
@@ -16,6 +18,7 @@ constexpr auto kRequestStages = {RequestStage::signed_off, RequestStage::receipt
                                  RequestStage::mismatch,   RequestStage::disputed,
                                  RequestStage::refunded,   RequestStage::withheld,
                                  RequestStage::expired,    RequestStage::demanded};
+constexpr auto kHireStages = {HireStage::asked, HireStage::decided, HireStage::over};
 constexpr auto kAuditStates = {AuditState::none, AuditState::pending, AuditState::match,
                                AuditState::mismatch, AuditState::not_drawn};
 
@@ -39,6 +42,10 @@ CREATE TABLE IF NOT EXISTS requests(
   statement TEXT NOT NULL, statement_id BLOB NOT NULL, amount INTEGER NOT NULL,
   audit TEXT NOT NULL, reason TEXT NOT NULL, position INTEGER, layer INTEGER,
   dispute TEXT NOT NULL, dispute_id BLOB NOT NULL, UNIQUE(lease, sequence)) STRICT;
+CREATE TABLE IF NOT EXISTS hires(
+  audit BLOB PRIMARY KEY, request BLOB NOT NULL REFERENCES requests(id), stage TEXT NOT NULL,
+  operation TEXT NOT NULL, checks TEXT NOT NULL, drawn TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS hires_request ON hires(request);
 CREATE INDEX IF NOT EXISTS requests_stage ON requests(stage);
 CREATE INDEX IF NOT EXISTS requests_statement ON requests(statement_id);
 )";
@@ -114,6 +121,39 @@ void bind_request(io::Statement& statement, const RequestRecord& record) {
   optional(15, record.layer);
   statement.bind(16, record.dispute);
   statement.bind(17, ByteView(record.dispute_id));
+}
+
+Result<HireRecord> read_hire(const io::Statement& row) {
+  HireRecord out;
+  TRY(out.audit, row.column_hash(0));
+  TRY(out.request, row.column_hash(1));
+  TRY(out.stage, parse_stage(row.column_text(2), kHireStages));
+  out.operation = row.column_text(3);
+  TRY(const json::value checks, json::parse(row.column_text(4)));
+  TRY(const json::value drawn, json::parse(row.column_text(5)));
+  if (!checks.is_array() || !drawn.is_array())
+    return fail(Errc::mismatch, "gateway database: a hire without its lists");
+  for (const json::value& value : checks.get_array()) {
+    TRY(const json::object* object, json::as_object(value, "a stored check"));
+    TRY(const std::string auditor, json::get_string(*object, "auditor"));
+    HireCheck check;
+    TRY(check.auditor, Address::parse(auditor));
+    TRY(check.operation, json::get_string(*object, "operation"));
+    TRY(check.id, json::get_hash(*object, "id"));
+    out.checks.push_back(std::move(check));
+  }
+  out.drawn = drawn.get_array();
+  return out;
+}
+
+void bind_hire(io::Statement& statement, const HireRecord& hire) {
+  json::array checks;
+  for (const HireCheck& check : hire.checks)
+    checks.push_back(json::object{{"auditor", check.auditor.to_string()},
+                                  {"operation", check.operation},
+                                  {"id", to_hex(check.id)}});
+  statement.bind_all(ByteView(hire.audit), ByteView(hire.request), to_string(hire.stage),
+                     hire.operation, json::dump(checks), json::dump(hire.drawn));
 }
 
 }  // namespace assay::services::rows

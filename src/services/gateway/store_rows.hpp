@@ -14,6 +14,11 @@ inline constexpr std::string_view kRequestColumns =
     "id, lease, model, stage, request, created_s, always_audit, statement_kind, statement, "
     "statement_id, amount, audit, reason, position, layer, dispute, dispute_id";
 
+inline constexpr std::string_view kHireColumns = "audit, request, stage, operation, checks, drawn";
+
+Result<HireRecord> read_hire(const io::Statement& row);
+// Binds the columns of kHireColumns from parameter 1 on.
+void bind_hire(io::Statement& statement, const HireRecord& hire);
 Result<LeaseRecord> read_lease(const io::Statement& row);
 Result<RequestRecord> read_request(const io::Statement& row);
 // Binds the columns of kRequestColumns from parameter 1 on.

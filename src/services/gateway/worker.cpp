@@ -14,6 +14,12 @@ constexpr std::int64_t kClaimsEveryMs = 5'000;  // far below any challenge windo
 // How long a provider that died may come back with its receipt before its last progress counts.
 constexpr std::int64_t kProgressGraceS = 60;
 
+// Moves, deliveries and reports have a deadline each.
+std::int64_t wait_max_ms(const Buyer& buyer) {
+  const auto move_ms = static_cast<std::int64_t>(buyer.ledger.parameters.move_s) * 1000;
+  return std::max(buyer.options.retry_ms, std::min(kWaitMaxMs, move_ms / 4));
+}
+
 }  // namespace
 
 Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
@@ -22,7 +28,9 @@ Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
       intake_(intake),
       auditor_(buyer, market),
       disputes_(buyer, market),
-      demands_(buyer, market, intake) {}
+      demands_(buyer, market, intake),
+      hires_(buyer, market),
+      backoff_(buyer.options.retry_ms, wait_max_ms(buyer)) {}
 
 Worker::~Worker() { stop(); }
 
@@ -64,18 +72,13 @@ void Worker::run() {
 }
 
 void Worker::attempt(const Hash& id, const std::function<Status()>& step, RequestStage stage) {
-  const std::int64_t now_ms = io::steady_ms();
-  Retry& retry = retries_[{id, stage}];
-  if (now_ms < retry.due_ms || stopping()) return;
+  const std::pair key{id, stage};
+  if (!backoff_.due(key) || stopping()) return;
   if (const Status done = step(); !done) {
     io::log_debug("later: {}", done.error().message);
-    // Moves, deliveries and reports have a deadline each.
-    const auto move_ms = static_cast<std::int64_t>(buyer_.ledger.parameters.move_s) * 1000;
-    const std::int64_t most = std::max(buyer_.options.retry_ms, std::min(kWaitMaxMs, move_ms / 4));
-    retry.wait_ms = std::clamp(retry.wait_ms * 2, buyer_.options.retry_ms, most);
-    retry.due_ms = now_ms + retry.wait_ms;
+    backoff_.failed(key);
   } else {
-    retries_.erase({id, stage});
+    backoff_.succeeded(key);
   }
 }
 
@@ -142,6 +145,8 @@ void Worker::watch_claims() {
   if (!leases) return;
   for (const LeaseRecord& lease : *leases)
     if (lease.stage != LeaseStage::opening) attempt(lease.id, [&] { return watch_claim(lease); });
+  if (const Status settled = hires_.settle(); !settled)
+    io::log_debug("fees of audits: {}", settled.error().message);
 }
 
 Status Worker::watch_claim(const LeaseRecord& lease) {
@@ -176,6 +181,8 @@ Status Worker::watch_claim(const LeaseRecord& lease) {
 
 Status Worker::after_receipt(RequestRecord record) {
   if (record.audit == AuditState::pending) {
+    TRY(const bool hired, hires_.wanted(record));
+    if (hired) return hires_.step(record);
     CHECK_OK(auditor_.audit(record.id));
     return {};
   }
@@ -200,13 +207,16 @@ Status Worker::release(RequestRecord record) {
   const std::uint64_t now = buyer_.now();
   const auto [held, fresh] = held_.try_emplace(record.id, Hold{now, provider.convictions});
   const Hold hold = held->second;
+  constexpr std::uint64_t kHoldS = 60;
+  const std::uint64_t until =
+      hold.since + buyer_.options.settle_hold_s.value_or(std::max(kHoldS, buyer_.audit_s()));
   if (provider.convictions > hold.convictions) {
     // Convicted meanwhile: whatever else it was not asked about is looked at now.
     record.audit = AuditState::pending;
-  } else if (now < hold.since + buyer_.options.settle_hold_s || !provider.open_disputes.empty() ||
+  } else if (now < until || !provider.open_disputes.empty() ||
              suspected(lease.lease.message.provider)) {
     return fail(Errc::unavailable, "held until {}, and until no dispute about its provider is open",
-                hold.since + buyer_.options.settle_hold_s);
+                until);
   } else {
     record.stage = RequestStage::audited;
   }

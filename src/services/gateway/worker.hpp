@@ -6,9 +6,11 @@
 #include <map>
 #include <thread>
 
+#include "io/backoff.hpp"
 #include "services/gateway/auditor.hpp"
 #include "services/gateway/demands.hpp"
 #include "services/gateway/disputes.hpp"
+#include "services/gateway/hires.hpp"
 #include "services/gateway/intake.hpp"
 #include "services/gateway/leases.hpp"
 
@@ -43,7 +45,7 @@ class Worker {
   // This buyer's own replay differs from something it signed, and that is not decided yet.
   bool suspected(const Address& provider);
   // A claim above what this buyer holds receipts for is contested; one left unopened is voided,
-  // the receipts of one that was opened are looked into.
+  // the receipts of one that was opened are looked into. Fees of audits that are over are settled.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);
 
@@ -53,13 +55,11 @@ class Worker {
   Auditor auditor_;
   Disputes disputes_;
   Demands demands_;
+  Hires hires_;
 
-  struct Retry {
-    std::int64_t due_ms = 0, wait_ms = 0;  // steady clock
-  };
   // By what is tried and, of a request, its stage: what failed at one says nothing about the next.
   // Worker thread only.
-  std::map<std::pair<Hash, RequestStage>, Retry> retries_;
+  io::BackoffOf<std::pair<Hash, RequestStage>> backoff_;
   // Receipts that were not drawn: since when they are held, and what their provider was convicted
   // of by then. A restart holds them anew.
   struct Hold {

@@ -88,8 +88,12 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
   fresh.domain.ledger = io::random_hash();
   fresh.host = crypto::address_of(host_key);
   fresh.parameters = options.parameters;
+  TRY(auto chain, settle::BeaconChain::open(options.data_dir + "/beacon.seed"));
+  fresh.beacon = chain.value(0);
   TRY(service->ledger_,
       settle::EmbeddedLedger::open(options.data_dir + "/ledger.db", fresh, clock));
+  service->beacon_ = std::make_unique<BeaconPublisher>(*service->ledger_, std::move(chain),
+                                                       host_key, options.beacon_ms);
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
@@ -101,6 +105,7 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
 MarketService::~MarketService() { stop(); }
 
 void MarketService::stop() {
+  beacon_.reset();
   if (server_) server_->stop();
   server_.reset();
 }
@@ -149,6 +154,16 @@ io::HttpHandler MarketService::routes() {
         id ? ledger.game(*id) : Result<market::FileDispute>(std::unexpected(id.error()));
     answer(response,
            filed ? Result<Operation>(*filed) : Result<Operation>(std::unexpected(filed.error())));
+  });
+  router.get("/ledger/audits/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response,
+           id ? ledger.audit(*id) : Result<market::AuditView>(std::unexpected(id.error())));
+  });
+  router.get("/ledger/auditors/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response, id ? ledger.auditors(*id)
+                        : Result<std::vector<market::AuditorView>>(std::unexpected(id.error())));
   });
   router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
     send_log(ledger, request, response);

@@ -1,10 +1,11 @@
 // The host of an embedded ledger and a board of offers, over HTTP: see settle/remote.hpp for the
-// endpoints. Data directory: ledger.db (and its WAL), lock.
+// endpoints. Data directory: ledger.db (and its WAL), beacon.seed, lock.
 #pragma once
 #include <atomic>
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "services/market/beacon_publisher.hpp"
 #include "settle/embedded/embedded_ledger.hpp"
 
 namespace assay::services {
@@ -14,6 +15,8 @@ struct MarketOptions {
   std::uint16_t port = 0;         // 0: any free one
   std::string data_dir;           // made when missing; one process at a time
   market::Parameters parameters;  // of a new ledger; an old one keeps its own
+  // Between beacon rounds, of which one comes when audits wait.
+  std::uint64_t beacon_ms = 10'000;
 };
 
 class MarketService {
@@ -28,7 +31,7 @@ class MarketService {
 
   std::string url() const;
   settle::EmbeddedLedger& ledger() { return *ledger_; }
-  // Ends requests first, then the writer.
+  // Ends the beacon and requests first, then the writer.
   void stop();
 
  private:
@@ -38,6 +41,7 @@ class MarketService {
 
   io::FileLock lock_;
   std::unique_ptr<settle::EmbeddedLedger> ledger_;
+  std::unique_ptr<BeaconPublisher> beacon_;
   std::unique_ptr<io::HttpServer> server_;
   std::atomic<std::int64_t> pruned_at_{0};
   const Clock* clock_ = nullptr;

@@ -2,6 +2,7 @@
 #include "services/market/market_service.hpp"
 
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "io/http_client.hpp"
 #include "settle/deal_testutil.hpp"
@@ -25,6 +26,7 @@ struct MarketServiceTest : testing::Test {
     service.reset();
     MarketOptions options;
     options.data_dir = folder.file("data");
+    options.beacon_ms = 20;
     auto started = MarketService::start(options, settle::deal_key(Deal::kHost), clock);
     ASSERT_TRUE(started) << started.error().message;
     service = std::move(*started);
@@ -125,6 +127,54 @@ TEST_F(MarketServiceTest, AProviderThatDoesNotMoveIsConvictedAtTheDeadline) {
   deal.must(deal.sign(timeout, Deal::kBuyer));
   EXPECT_EQ(remote->dispute(deal.id_of(t.dispute))->outcome, Outcome::provider_wrong);
   expect_log_is_good();
+}
+
+// The host publishes a round when somebody waits for one, after a restart too.
+TEST_F(MarketServiceTest, TheBeaconDrawsWhoeverIsRegistered) {
+  constexpr std::uint8_t kAuditor = 6;
+  Deal deal(*remote, now());
+  const auto auditor = Deal::address(kAuditor);
+  deal.must(deal.sign(Deposit{auditor, 3'000'000, 1}, Deal::kHost));
+  deal.must(deal.sign(protocol::Stake{auditor, 2'000'000, 1}, kAuditor));
+  const auto execution = struct_hash(deal.execution);
+  deal.must(deal.sign(RegisterAuditor{.account = auditor,
+                                      .execution = execution,
+                                      .active = true,
+                                      .endpoint = "http://127.0.0.1:9",
+                                      .fee = 7},
+                      kAuditor));
+  ASSERT_EQ(remote->auditors(execution)->size(), 1u);
+  EXPECT_EQ(remote->auditors(execution)->at(0).account, auditor);
+  EXPECT_TRUE(remote->auditors(Hash{})->empty());
+  EXPECT_EQ(remote->audit(Hash{}).error().code, Errc::not_found);
+  clock.ms += 1'000;
+  const auto lease = open_lease(deal);
+  const auto t = deal.trade(lease, 1, deal.honest);
+  for (std::uint64_t round = 1; round <= 2; ++round) {
+    if (round == 2) start();
+    const auto asked = remote->submit(market::RequestAudit{
+        deal.sign(AuditRequest{.buyer = Deal::address(Deal::kBuyer),
+                               .lease = lease,
+                               .subject = t.dispute.dispute.message.subject,
+                               .auditors = 1,
+                               .fee_max = 9,
+                               .nonce = Hash{static_cast<std::uint8_t>(round)}},
+                  Deal::kBuyer),
+        t.dispute.evidence});
+    ASSERT_TRUE(asked) << asked.error().message;
+    for (int i = 0; i < 500 && remote->audit(asked->id)->state == market::AuditState::waiting; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto audit = *remote->audit(asked->id);
+    ASSERT_EQ(audit.state, market::AuditState::drawn);
+    EXPECT_EQ(audit.round, round);
+    EXPECT_EQ(audit.drawn.at(0).account, auditor);
+  }
+  EXPECT_EQ(remote->account(auditor)->audits.size(), 2u);
+  expect_log_is_good();
+  // Nobody waits: no round is used up.
+  const auto operations = remote->totals()->operations;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(remote->totals()->operations, operations);
 }
 
 }  // namespace

@@ -81,20 +81,24 @@ Status DisputeDesk::answer_on_ledger(const Hash& dispute) {
 }
 
 Result<verify::PlayedMove> DisputeDesk::next_move(const market::FileDispute& dispute) {
-  TRY(verify::Transcript transcript,
-      settle::transcript_of(core_.ledger.domain, core_.address, dispute));
-  const verify::Game& game = transcript.game();
-  if (game.outcome() != verify::DisputeOutcome::open || game.turn() != verify::Side::provider)
-    return fail(Errc::refused, "it is not the provider's turn in this dispute");
-  TRY(verify::Party * party, party_for(dispute));
-  TRY(Bytes payload, party->respond(game));
-  return settle::sign_next(core_.ledger.domain, transcript, std::move(payload), core_.key);
+  const auto model = [&]() -> Result<settle::DisputedModel> {
+    const ServedModel* served = core_.serving(dispute.evidence.request.message.execution);
+    if (served == nullptr)
+      return fail(Errc::not_found,
+                  "the disputed model is not served here any more: serve it again to answer");
+    return settle::DisputedModel{
+        .model = served->model, .execution = dispute.execution, .program = {}};
+  };
+  const auto opening = [&]() -> Result<protocol::Opening> {
+    TRY(const settle::DisputedModel served, model());
+    return opening_of(dispute, served.model);
+  };
+  return parties_.respond(core_.ledger.domain, core_.key, dispute,
+                          {.model = model, .opening = opening});
 }
 
-Result<verify::Party*> DisputeDesk::party_for(const market::FileDispute& dispute) {
-  const Hash& statement = dispute.dispute.message.subject;
-  if (party_ && about_ == statement) return party_.get();
-  party_.reset();
+Result<protocol::Opening> DisputeDesk::opening_of(const market::FileDispute& dispute,
+                                                  std::shared_ptr<const engine::Model> model) {
   const Hash& id = market::statement_request(dispute.evidence.statement);
   TRY(const auto stored, core_.store->request(id));
   if (!stored) return fail(Errc::not_found, "there is no request {} here", to_hex(id));
@@ -103,24 +107,14 @@ Result<verify::Party*> DisputeDesk::party_for(const market::FileDispute& dispute
   opening.salt_secret = stored->salt_secret;
   opening.prompt = stored->prompt;
   opening.stop_ids = stored->stop_ids;
-  TRY(auto trees, trees_of(stored->request.message.execution));
   const std::uint32_t count = market::statement_count(dispute.evidence.statement);
   if (stored->outcome && stored->outcome->answer.size() >= count) {
     opening.answer = stored->outcome->answer;
     opening.logprobs = stored->outcome->logprobs;
   } else {
-    CHECK_OK(answer_again(*stored, trees->shared_model(), count, opening));
+    CHECK_OK(answer_again(*stored, std::move(model), count, opening));
   }
-  TRY(verify::Subject subject,
-      settle::subject_of(dispute.execution, dispute.program, stored->request.message,
-                         dispute.evidence.statement));
-  // What was served must be defensible: no bound but the one it was served under.
-  TRY(party_,
-      verify::Party::prepare(
-          std::move(subject), std::move(trees), std::move(opening), pool_, core_.options.isa,
-          [this](double) { return !stopping_; }, std::numeric_limits<std::size_t>::max()));
-  about_ = statement;
-  return party_.get();
+  return opening;
 }
 
 Status DisputeDesk::answer_again(const StoredRequest& stored,
@@ -128,7 +122,7 @@ Status DisputeDesk::answer_again(const StoredRequest& stored,
                                  protocol::Opening& opening) {
   const protocol::Request& request = stored.request.message;
   const engine::Sampling sampling = verify::sampling_of(request);
-  engine::Session session(std::move(model), pool_, core_.options.isa,
+  engine::Session session(std::move(model), parties_.pool(), core_.options.isa,
                           static_cast<std::uint32_t>(stored.prompt.size()) + count);
   auto outcome = session.run(stored.prompt, static_cast<std::uint32_t>(stored.prompt.size()) - 1,
                              sampling, nullptr, request.logprobs);
@@ -141,18 +135,6 @@ Status DisputeDesk::answer_again(const StoredRequest& stored,
       outcome = session.run({&next, 1}, session.position(), sampling, nullptr, request.logprobs);
   }
   return {};
-}
-
-Result<std::shared_ptr<const verify::ModelTrees>> DisputeDesk::trees_of(const Hash& execution) {
-  auto& trees = trees_[execution];
-  if (!trees) {
-    const ServedModel* served = core_.serving(execution);
-    if (served == nullptr)
-      return fail(Errc::not_found,
-                  "the disputed model is not served here any more: serve it again to answer");
-    trees = std::make_shared<const verify::ModelTrees>(served->model, pool_);
-  }
-  return trees;
 }
 
 }  // namespace assay::services

@@ -5,19 +5,21 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
-#include <map>
+#include <limits>
 #include <mutex>
 #include <thread>
 
 #include "services/provider/provider_core.hpp"
-#include "settle/dispute_game.hpp"
-#include "verify/dispute/party.hpp"
+#include "settle/parties.hpp"
 
 namespace assay::services {
 
 class DisputeDesk {
  public:
-  explicit DisputeDesk(ProviderCore& core) : core_(core), pool_(1) {}
+  explicit DisputeDesk(ProviderCore& core)
+      : core_(core),
+        parties_(1, core.options.isa, std::numeric_limits<std::size_t>::max(),
+                 [this](double) { return !stopping_; }) {}
   ~DisputeDesk() { stop(); }
   DisputeDesk(const DisputeDesk&) = delete;
   DisputeDesk& operator=(const DisputeDesk&) = delete;
@@ -35,21 +37,19 @@ class DisputeDesk {
 
  private:
   Result<verify::PlayedMove> next_move(const market::FileDispute& dispute);
-  Result<verify::Party*> party_for(const market::FileDispute& dispute);
+  Result<protocol::Opening> opening_of(const market::FileDispute& dispute,
+                                       std::shared_ptr<const engine::Model> model);
   Status answer_on_ledger(const Hash& dispute);
   Status deliver(const Hash& demand);  // deliver.cpp
   // The first `count` tokens of an answer whose end never reached the disk, or that ended sooner:
   // what a progress message before a crash was about. The same bits again.
   Status answer_again(const StoredRequest& stored, std::shared_ptr<const engine::Model> model,
                       std::uint32_t count, protocol::Opening& opening);
-  Result<std::shared_ptr<const verify::ModelTrees>> trees_of(const Hash& execution);
 
   ProviderCore& core_;
-  std::mutex mutex_;  // one move at a time: everything below
-  ThreadPool pool_;
-  std::map<Hash, std::shared_ptr<const verify::ModelTrees>> trees_;  // by execution
-  Hash about_{};                                                     // the party's statement
-  std::unique_ptr<verify::Party> party_;
+  std::mutex mutex_;  // one move at a time: parties_
+  // What was served must be defensible: no bound but the one it was served under.
+  settle::Parties parties_;
 
   std::mutex stop_mutex_;
   std::condition_variable wake_;

@@ -101,6 +101,21 @@ Result<Operation> EmbeddedLedger::operation(const Hash& id) {
   return read_operation(*database, id);
 }
 
+Result<market::AuditView> EmbeddedLedger::audit(const Hash& id) {
+  const std::shared_lock lock(guard_);
+  return market::audit_view(state_, id);
+}
+
+Result<std::vector<market::AuditorView>> EmbeddedLedger::auditors(const Hash& execution) {
+  const std::shared_lock lock(guard_);
+  return market::auditors_view(state_, execution);
+}
+
+EmbeddedLedger::BeaconNeed EmbeddedLedger::beacon_need() const {
+  const std::shared_lock lock(guard_);
+  return {state_.beacon.round, !state_.waiting_audits.empty()};
+}
+
 Result<Applied> EmbeddedLedger::submit(const Operation& operation) {
   Result<Applied> applied = fail(Errc::internal, "not applied");
   market::Undo undo;

@@ -35,6 +35,15 @@ class EmbeddedLedger : public market::Settlement, public market::Board {
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
   Result<market::Operation> operation(const Hash& id) override;
+  Result<market::AuditView> audit(const Hash& id) override;
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override;
+
+  // For the host's beacon: the last round, and whether audits wait for the next.
+  struct BeaconNeed {
+    std::uint64_t round = 0;
+    bool wanted = false;
+  };
+  BeaconNeed beacon_need() const;
 
   // The board of offers, in the same file.
   Result<std::vector<market::Signed<market::Offer>>> offers() override;

@@ -1,0 +1,12 @@
+// --stake of those who serve.
+#pragma once
+#include "settle/remote.hpp"
+
+namespace assay::cli {
+
+// Brings the stake up to what was asked for (empty: what is there must do); never takes any back.
+// Errors: refused, with what is missing.
+Status raise_stake(settle::RemoteLedger& ledger, const crypto::SecretKey& key,
+                   const std::string& wanted_text);
+
+}  // namespace assay::cli

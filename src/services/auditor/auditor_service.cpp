@@ -1,0 +1,137 @@
+#include "services/auditor/auditor_service.hpp"
+
+#include <sys/stat.h>
+
+#include "base/hex.hpp"
+#include "engine/kernels/self_check.hpp"
+#include "io/http_router.hpp"
+#include "io/log.hpp"
+#include "io/random.hpp"
+
+namespace assay::services {
+namespace {
+
+Result<json::value> body_of(const io::HttpRequest& request) {
+  auto body = json::parse(request.body);
+  if (!body) return fail_in("the request body", body.error());
+  if (!body->is_object()) return fail(Errc::invalid, "the request body must be a JSON object");
+  return body;
+}
+
+void reply(io::HttpResponse& response, const Result<AuditRecord>& record) {
+  if (!record) {
+    response.send_error(record.error());
+    return;
+  }
+  response.send_json(
+      200, json::object{{"audit", to_hex(record->id)}, {"stage", to_string(record->stage)}});
+}
+
+}  // namespace
+
+AuditorService::AuditorService(io::FileLock lock, AuditorCore core)
+    : lock_(std::move(lock)), core_(std::move(core)), intake_(core_) {}
+
+Result<std::unique_ptr<AuditorService>> AuditorService::start(const AuditorOptions& options,
+                                                              std::vector<AuditedModel> models,
+                                                              const crypto::SecretKey& key,
+                                                              market::Settlement& settlement,
+                                                              const Clock& clock) {
+  if (models.empty()) return fail(Errc::invalid, "an auditor has at least one model");
+  if (std::string failures = engine::self_test_failures(); !failures.empty()) {
+    failures.pop_back();  // the last line's end
+    io::log_warn("slower than it could be: {}", failures);
+  }
+  CHECK_OK(io::make_directories(options.data_dir, 0700));
+  TRY(auto lock, io::FileLock::acquire(options.data_dir));
+  TRY(const auto info, settlement.info());
+  if (info.beacon == Hash{})
+    return fail(Errc::unsupported, "this ledger has no beacon: it draws no auditors");
+  const auto address = crypto::address_of(key);
+  const std::string database = options.data_dir + "/auditor.db";
+  TRY(auto store, AuditStore::open(database, info.domain, address));
+  ::chmod(database.c_str(), 0600);
+  AuditorCore core{options, std::move(models), key,   address,
+                   info,    settlement,        clock, std::move(store)};
+  std::unique_ptr<AuditorService> service(new AuditorService(std::move(lock), std::move(core)));
+  service->desk_ = std::make_unique<AuditDesk>(service->core_);
+  io::HttpServerOptions http;
+  http.address = options.address;
+  http.port = options.port;
+  http.max_body_bytes = std::size_t{16} << 20;
+  TRY(service->server_, io::HttpServer::start(http, service->routes()));
+  service->endpoint_ =
+      options.public_endpoint.empty() ? service->server_->url() : options.public_endpoint;
+  CHECK_OK(service->register_all(true));
+  service->desk_->start();
+  return service;
+}
+
+AuditorService::~AuditorService() { stop(); }
+
+void AuditorService::stop() {
+  if (server_) server_->stop();
+  if (desk_) desk_->stop();
+}
+
+std::string AuditorService::url() const { return server_->url(); }
+std::uint16_t AuditorService::port() const { return server_->port(); }
+
+Status AuditorService::retire() { return register_all(false); }
+
+// Nothing is sent where nothing changes: a registration's age decides what it can be drawn for.
+Status AuditorService::register_all(bool active) {
+  for (const AuditedModel& model : core_.models) {
+    const Hash execution = protocol::struct_hash(model.execution);
+    TRY(const auto registered, core_.settlement.auditors(execution));
+    const auto mine = std::ranges::find(registered, core_.address, &market::AuditorView::account);
+    const bool listed = mine != registered.end() && mine->active;
+    const bool same = listed == active &&
+                      (!listed || (mine->endpoint == endpoint_ && mine->fee == core_.options.fee));
+    if (same) continue;
+    CHECK_OK(
+        core_.settlement.submit(core_.sign(protocol::RegisterAuditor{.account = core_.address,
+                                                                     .execution = execution,
+                                                                     .active = active,
+                                                                     .endpoint = endpoint_,
+                                                                     .fee = core_.options.fee,
+                                                                     .nonce = io::random_u64()})));
+  }
+  return {};
+}
+
+io::HttpHandler AuditorService::routes() {
+  io::Router router;
+  router.post("/v1/audit", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    const auto taken = [&]() -> Result<AuditRecord> {
+      TRY(const json::value body, body_of(request));
+      TRY(const protocol::AuditCall call, protocol::audit_call_from_json(body.get_object()));
+      return intake_.take(call);
+    };
+    reply(response, taken());
+    desk_->wake();
+  });
+  router.post("/v1/secret", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    const auto taken = [&]() -> Result<AuditRecord> {
+      TRY(const json::value body, body_of(request));
+      TRY(const auto secret, protocol::audit_secret_from_json(body.get_object()));
+      return intake_.take_secret(secret);
+    };
+    reply(response, taken());
+    desk_->wake();
+  });
+  router.get("/v1/audit/{audit}", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    const auto id = array_from_hex<32>(request.param("audit"));
+    if (!id) {
+      response.send_error(id.error());
+      return;
+    }
+    reply(response, intake_.known(*id));
+  });
+  router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
+    response.send_json(200, json::object{{"status", "ok"}});
+  });
+  return router.handler();
+}
+
+}  // namespace assay::services

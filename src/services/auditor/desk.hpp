@@ -1,0 +1,76 @@
+// The two halves of an auditor's work, each a thread over the database and the ledger; a restart is
+// just the next round, so recovery and normal work are the same code.
+//
+//   duties   what needs no computing and must not wait for any: commitments, verdicts and
+//            settlements go on the ledger in their time
+//   jobs     what costs a prefill: keyed roots, verdicts, answers to checks, moves of disputes;
+//            whatever is due first goes first
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "io/backoff.hpp"
+#include "services/auditor/examiner.hpp"
+#include "settle/challenger.hpp"
+
+namespace assay::services {
+
+class AuditDesk {
+ public:
+  explicit AuditDesk(AuditorCore& core);
+  ~AuditDesk() { stop(); }
+  AuditDesk(const AuditDesk&) = delete;
+  AuditDesk& operator=(const AuditDesk&) = delete;
+
+  void start();
+  void stop();  // cancels a computation, which begins again at the next start. Idempotent
+  void wake();
+
+  // One round of either half, in the caller's thread; the first error, after all was tried.
+  Status do_duties();
+  Status do_job();  // at most one, the most urgent that is not backing off
+
+ private:
+  struct Job {
+    std::uint64_t due = 0;
+    Hash id{};  // for backing off
+    std::function<Status()> run;
+  };
+
+  void loop(const std::function<Status()>& round, std::string_view what);
+  Status duty(const AuditRecord& record, const market::AuditView& view,
+              const market::AccountView& self, bool disputing);
+  Status commit(const AuditRecord& record, const market::AuditView& view);
+  Status reveal(const AuditRecord& record);
+  Status note_disputes(const AuditRecord& record, const market::AuditView& view);
+
+  Result<std::vector<Job>> collect();
+  void add_jobs(const AuditRecord& record, const market::AuditView& view, std::vector<Job>& jobs);
+  Status compute(const AuditRecord& record, const market::AuditView& view);
+  Status judge(const AuditRecord& record);
+  Status answer(const AuditRecord& record, const market::AuditView& view,
+                const market::OpenCheck& check);
+  Status defend(const market::DisputeView& view);
+  Status dispute(AuditorsDispute dispute);
+  settle::DisputedCase case_of(const AuditRecord& record, const AuditorsDispute& dispute,
+                               const protocol::Lease& lease);
+  settle::DisputedSources sources_of(const AuditRecord& record);
+  Hash nonce_of(const AuditRecord& record, const market::AuditView& view) const;
+
+  AuditorCore& core_;
+  Examiner examiner_;
+  settle::Challenger challenger_;
+  settle::Parties defences_;
+  io::Backoff duty_backoff_, job_backoff_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,180 @@
+#include "base/hex.hpp"
+#include "io/log.hpp"
+#include "io/random.hpp"
+#include "protocol/audit_keys.hpp"
+#include "services/auditor/desk.hpp"
+
+namespace assay::services {
+
+using protocol::AuditVerdict;
+
+Status AuditDesk::do_job() {
+  TRY(std::vector<Job> jobs, collect());
+  std::ranges::stable_sort(jobs, {}, &Job::due);
+  for (const Job& job : jobs) {
+    if (stopping_) return {};
+    if (!job_backoff_.due(job.id)) continue;
+    Status done = job.run();
+    if (done)
+      job_backoff_.succeeded(job.id);
+    else
+      job_backoff_.failed(job.id);
+    return done;
+  }
+  return {};
+}
+
+Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
+  std::vector<Job> jobs;
+  TRY(const auto records, core_.store->live());
+  TRY(const auto disputes, core_.store->disputes());
+  if (records.empty() && disputes.empty()) return jobs;
+  for (const AuditRecord& record : records)
+    if (const auto view = core_.settlement.audit(record.id)) add_jobs(record, *view, jobs);
+  TRY(const market::AccountView self, core_.settlement.account(core_.address));
+  for (const Hash& id : self.open_disputes) {
+    TRY(const market::DisputeView view, core_.settlement.dispute(id));
+    // A challenger that stops moving must not hold this auditor's stake.
+    if (view.turn == market::Turn::provider || core_.now() >= view.due)
+      jobs.push_back({view.due, id, [this, view] { return defend(view); }});
+  }
+  for (const AuditorsDispute& dispute : disputes) {
+    std::uint64_t due = core_.now() + core_.ledger.parameters.move_s;
+    if (dispute.stage == DisputeStage::filed) {
+      TRY(const market::DisputeView view, core_.settlement.dispute(dispute.id));
+      const bool decided = view.state == market::DisputeState::decided;
+      if (!decided && view.turn == market::Turn::provider && core_.now() < view.due) continue;
+      due = decided ? 0 : view.due;
+    }
+    jobs.push_back({due, dispute.subject, [this, dispute] { return this->dispute(dispute); }});
+  }
+  return jobs;
+}
+
+void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& view,
+                         std::vector<Job>& jobs) {
+  if (view.state == market::AuditState::waiting) return;
+  if (record.stage == AuditStage::handed && core_.now() < view.commit_due)
+    jobs.push_back(
+        {view.commit_due, record.id, [this, record, view] { return compute(record, view); }});
+  if (record.stage == AuditStage::committed && record.salt_secret)
+    jobs.push_back({view.reveal_due, record.id, [this, record] { return judge(record); }});
+  for (const market::OpenCheck& check : view.checks)
+    if (check.auditor == core_.address)
+      jobs.push_back({check.due, check.id,
+                      [this, record, view, check] { return answer(record, view, check); }});
+}
+
+Status AuditDesk::compute(const AuditRecord& record, const market::AuditView& view) {
+  AuditRecord keyed = record;
+  keyed.key = io::random_hash();
+  TRY(keyed.keyed_root, examiner_.keyed_root(record, nonce_of(keyed, view)));
+  // On disk before it is on the ledger: an auditor that lost its key could not answer a check.
+  CHECK_OK(core_.store->commit(record.id, keyed.key, keyed.keyed_root));
+  wake();
+  return {};
+}
+
+Status AuditDesk::judge(const AuditRecord& record) {
+  const auto report = examiner_.judge(record);
+  if (!report && report.error().code != Errc::mismatch) return std::unexpected(report.error());
+  AuditVerdict verdict = AuditVerdict::unauditable;
+  if (report) verdict = report->match ? AuditVerdict::pass : AuditVerdict::fail;
+  const Hash reveal_id =
+      core_.id(protocol::RevealAudit{.account = core_.address,
+                                     .audit = record.id,
+                                     .verdict = static_cast<std::uint32_t>(verdict)});
+  CHECK_OK(core_.store->judge(record.id, verdict, reveal_id,
+                              report ? report->reason : report.error().message));
+  wake();
+  return {};
+}
+
+Status AuditDesk::answer(const AuditRecord& record, const market::AuditView& view,
+                         const market::OpenCheck& check) {
+  TRY(Bytes proof, examiner_.answer(record, nonce_of(record, view), check.proof));
+  CHECK_OK(core_.settlement.submit(market::AnswerCheck{
+      .answer = core_.sign(protocol::CheckAnswer{.account = core_.address, .check = check.id}),
+      .proof = std::move(proof)}));
+  io::log_info("audit {}: a check is answered", to_hex(record.id));
+  return {};
+}
+
+settle::DisputedSources AuditDesk::sources_of(const AuditRecord& record) {
+  const Hash execution = record.request().execution;
+  const auto model = [this, execution]() -> Result<settle::DisputedModel> {
+    TRY(const AuditedModel* audited, core_.model_of(execution));
+    return settle::DisputedModel{
+        .model = audited->model, .execution = audited->execution, .program = audited->program};
+  };
+  const auto opening = [record]() -> Result<protocol::Opening> {
+    if (!record.salt_secret)
+      return fail(Errc::not_found, "the salt secret of audit {} never came", to_hex(record.id));
+    return Examiner::opening_of(record);
+  };
+  return {.model = model, .opening = opening};
+}
+
+Status AuditDesk::defend(const market::DisputeView& view) {
+  if (view.turn != market::Turn::provider) {
+    CHECK_OK(core_.settlement.submit(
+        core_.sign(protocol::Timeout{.account = core_.address, .dispute = view.id})));
+    return {};
+  }
+  TRY(const auto record, core_.store->by_reveal(view.subject));
+  if (!record || record->stage == AuditStage::done)
+    return fail(Errc::not_found, "nothing is known here about the pass that is disputed");
+  TRY(const market::FileDispute game, core_.settlement.game(view.id));
+  TRY(const verify::PlayedMove move,
+      defences_.respond(core_.ledger.domain, core_.key, game, sources_of(*record)));
+  CHECK_OK(core_.settlement.submit(settle::as_operation(move)));
+  io::log_info("dispute {}: move {} defends a pass", to_hex(view.id), move.move.message.number);
+  return {};
+}
+
+settle::DisputedCase AuditDesk::case_of(const AuditRecord& record, const AuditorsDispute& dispute,
+                                        const protocol::Lease& lease) {
+  return {.subject = dispute.subject,
+          .defender = dispute.defender,
+          .lease = lease,
+          .sources = sources_of(record)};
+}
+
+Status AuditDesk::dispute(AuditorsDispute dispute) {
+  TRY(const auto record, core_.store->audit(dispute.audit));
+  if (!record || record->stage == AuditStage::done) {
+    dispute.stage = DisputeStage::over;
+    return core_.store->update_dispute(dispute);
+  }
+  TRY(const market::LeaseView lease, core_.settlement.lease(record->request().lease));
+  const settle::DisputedCase about = case_of(*record, dispute, lease.terms);
+  if (dispute.stage == DisputeStage::filed) {
+    TRY(const market::DisputeView view, core_.settlement.dispute(dispute.id));
+    if (view.state != market::DisputeState::decided) return challenger_.move(view, about);
+    io::log_info("dispute {} decided: {}: {}", to_hex(dispute.id), market::to_string(view.outcome),
+                 view.reason);
+    dispute.stage = DisputeStage::over;
+    return core_.store->update_dispute(dispute);
+  }
+  const auto keep = [&](const market::FileDispute& filed) {
+    dispute.operation = json::dump(market::to_json(market::Operation(filed)));
+    dispute.id = core_.id(filed.dispute.message);
+    return core_.store->update_dispute(dispute);
+  };
+  if (dispute.operation.empty()) {
+    TRY(const market::FileDispute fresh, challenger_.draft(record->evidence(), about));
+    CHECK_OK(keep(fresh));
+  }
+  TRY(const json::value text, json::parse(dispute.operation));
+  TRY(const json::object* object, json::as_object(text, "a stored dispute"));
+  TRY(market::Operation operation, market::operation_from_json(*object));
+  auto* stored = std::get_if<market::FileDispute>(&operation);
+  if (stored == nullptr) return fail(Errc::mismatch, "a stored dispute is another operation");
+  // Nobody is asked off the ledger: a provider answers its own buyer only.
+  TRY(const auto filed, challenger_.file(std::move(*stored), about, keep, {}));
+  dispute.stage =
+      filed == settle::Challenger::Filed::filed ? DisputeStage::filed : DisputeStage::over;
+  return core_.store->update_dispute(dispute);
+}
+
+}  // namespace assay::services
