@@ -292,7 +292,7 @@ void Forward::emit_cell(std::size_t r) {
             {&held_.v[r * kv], kv});
   const std::size_t size = sink.memo_bytes();
   Page& page = *slices_[s].sequence->pages()[position / kPagePositions];
-  if (page.memo.size() < size * kPagePositions * hyper_.layers) return;
+  if (size == 0 || page.memo.size() < size * kPagePositions * hyper_.layers) return;
   const std::size_t at = (position % kPagePositions * hyper_.layers + held_.layer) * size;
   sink.keep(position, held_.layer, std::span{page.memo}.subspan(at, size));
 }
