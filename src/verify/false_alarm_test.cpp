@@ -322,6 +322,8 @@ TEST(NoFalseAlarm, EveryMachineBatchAndAuditGivesTheSameBits) {
   for (std::uint32_t mix = first; mix < first + (requests + kMix - 1) / kMix; ++mix) {
     check_mix(*worlds[kCycle[mix % std::size(kCycle)]], mix, tally);
     if (HasFailure()) break;  // the rest would drown it
+    if (tally.of["requests"] % 1000 == 0)
+      std::cout << tally.of["requests"] << " requests, no false alarm\n" << std::flush;
   }
   for (const auto& [what, n] : tally.of) std::cout << n << ' ' << what << '\n';
   if (requests < 200) return;
