@@ -14,6 +14,7 @@ WRITE = "--write" in sys.argv
 sys.argv = [a for a in sys.argv if a != "--write"]
 
 from harness import ROOT, Runner, expect  # noqa: E402
+from protocol_check import same_as_the_vectors  # noqa: E402
 from world import World  # noqa: E402
 
 # Attacks on what is computed need engines; they share a market whose buyer audits everything. Attacks on what is
@@ -40,8 +41,10 @@ def table(rows):
 def main():
     t = Runner()
     names = [n for n in SERVED + SIGNED if t.options.only in n]
-    missing = {p.stem for p in HERE.glob("*.py") if "def attack(" in p.read_text()} ^ set(SERVED + SIGNED)
+    missing = {p.stem for p in HERE.glob("*.py") if p.read_text().rstrip().endswith("alone.run(attack)")} ^ set(SERVED + SIGNED)
     worlds, found, failed = [], {}, sorted(missing)
+    same_as_the_vectors()
+    print("ok same_as_the_vectors")
     for name in failed:
         print(f"FAIL {name}: not in the list of {pathlib.Path(__file__).name}, or without a file")
 
@@ -52,7 +55,7 @@ def main():
             print(f"ok {name} ({time.monotonic() - start:.1f} s)", flush=True)
         except Exception as error:  # a failing attack must not hide the others
             traceback.print_exc()
-            print(f"FAIL {name}: {(str(error).splitlines() or [type(error).__name__])[0]}", flush=True)
+            print(f"FAIL {name}: {(str(error).splitlines() or [type(error).__name__])[0][:300]}", flush=True)
             failed.append(name)
 
     try:

@@ -15,18 +15,18 @@ def attack(world):
 
     # Truthful but short: what was delivered is right and is paid, the next provider goes on, and for a while the one
     # who stops comes last although it is the cheaper.
-    short = world.provider("cancel-early", [*COMPUTE, "cancel-early"], "--price-in", 10, "--price-out", 40)
+    short = world.provider("cancel-early", [*COMPUTE, "cancel-early"], prices=(10, 40))
     honest = world.provider("cancel-honest", ["provider", "--model", MODEL])
     both = {"regions": ["cancel-early", "cancel-honest"]}
     reply = world.ask("", provider=both)
     providers = [a["provider"] for a in [*reply["assay"].get("earlier", []), reply["assay"]]]
     expect_equal(providers, [short.address, honest.address], f"who answered: {reply}")
+    again = world.ask("", provider=both)
+    expect_equal(again["assay"]["provider"], honest.address, f"who is asked next: {again}")
     row = world.row(short.address, ("settled", "refunded"))
     expect_equal((row["stage"], row["audit"]), ("settled", "match"), str(row))
     paid = world.charged(row["lease"])[0]
     expect_equal(paid, round(float(row["amount"]) * 10**6), "paid for what was delivered, and no more")
-    again = world.ask("", provider=both)
-    expect_equal(again["assay"]["provider"], honest.address, f"who is asked next: {again}")
     for provider in (short, honest):
         provider.kill()
     return [Row("early stop, signed as complete", "receipt check, proof about the finish", "caught", "stake 1.00, unpaid"),

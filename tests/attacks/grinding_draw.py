@@ -2,7 +2,7 @@
 import alone
 import json
 from harness import MODEL, expect, expect_equal, http, wait_for
-from protocol import audit_draw, audit_link, raw, sha
+from protocol import audit_draw, audit_layers, audit_link, raw, sha
 from world import Row
 
 RATE, ASKED, GRINDS, REQUESTS = 0.3, 16, 64, 4000
@@ -28,6 +28,7 @@ def attack(world):
     gateway = world.service("gateway", "--market", world.market.url, "--models", world.models, "--key", who.key, "--data",
                             world.folder / "drawing", "--settle-hold", 1, "--audit-rate", RATE)
     provider = world.provider("drawn", ["provider", "--model", MODEL])
+    world.seen(gateway.url, provider.address)
     for i in range(ASKED):
         status, reply = http("POST", gateway.url + "/v1/completions", {
             "model": MODEL.stem, "prompt": [1, 300 + i], "max_tokens": 2, "provider": {"regions": ["drawn"]}})
@@ -55,6 +56,11 @@ def attack(world):
     run = world.t.cli("audit", files[0], "--opening", files[1], "--model", MODEL, "--layers", 1, "--link",
                       "0x" + "11" * 32, code=1)
     expect("audit chain" in run.stderr, run.stderr)
+    for count in (1, 2, 3):  # the layers that a real audit draws are those of the rule the rates are measured with
+        audit = world.audit(files, "--layers", count)
+        expect_equal((audit["drawn"], audit["drawn_by"]), (audit_layers(link, raw(row["receipt"]), 4, count), "lease"),
+                     f"the draw of {count} layers")
+        expect(audit["match"], str(audit))
     provider.kill()
     gateway.kill()
     return [Row("grinding the audit draw (64 receipts a request)", "hash chain in the lease",

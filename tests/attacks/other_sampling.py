@@ -4,8 +4,9 @@ from world import COMPUTE, cheat_by_engine
 
 
 def attack(world):
-    return (cheat_by_engine(world, "seed", [*COMPUTE, "seed"], "another seed", by="head checks, dispute")
-            + cheat_by_engine(world, "greedy", [*COMPUTE, "greedy"], "another temperature", by="head checks, dispute"))
+    wild = {"question": "Tell me a story about a fox.", "temperature": 1.5, "by": "head checks, dispute"}
+    return (cheat_by_engine(world, "seed", [*COMPUTE, "seed"], "another seed", **wild)
+            + cheat_by_engine(world, "greedy", [*COMPUTE, "greedy"], "another temperature", **wild))
 
 
 if __name__ == "__main__":

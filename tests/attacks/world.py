@@ -20,7 +20,7 @@ QUESTION = "What is 27 + 48?"
 
 
 class World:
-    window_s, move_s = 6, 4
+    window_s, move_s = 8, 6
     known_execution = None
 
     def __init__(self, t, models=None, window_s=None, move_s=None):
@@ -54,6 +54,7 @@ class World:
         name = str(arguments[0]) + str(len(self.services))
         service = Service(self.t, *arguments, log=self.folder / f"{name}.log", env=ENV, timeout=120)
         self.services.append(service)
+        expect("ready" in service.ready, f"{arguments}: {service.ready}")
         return service
 
     def signer(self, name, fund=None):
@@ -78,14 +79,22 @@ class World:
         self.ledger.submit("stake", who.sign("Stake", account=who.address, amount=str(stake), nonce="1"))
         return who
 
-    def provider(self, name, verb, *arguments, market=None, stake="1.00"):
+    def provider(self, name, verb, *arguments, market=None, stake="1.00", prices=(100, 400)):
         """A provider's process, reached by its region; verb: ["provider"] or ["attack", …]."""
         who = self.signer(name, fund=stake)
-        service = self.service(*verb, "--price-in", 100, "--price-out", 400, "--market", market or self.market.url,
+        service = self.service(*verb, "--price-in", prices[0], "--price-out", prices[1], "--market", market or self.market.url,
                                "--key", self.key(name), "--data", self.folder / name, "--region", name, "--stake", stake,
                                "--threads", 1, "--kv-memory", 64, *arguments)
         service.address = who.address
+        self.seen(self.buyer().url, who.address)
         return service
+
+    def seen(self, gateway, address):
+        """A gateway looks at the board every second: waits until it knows this provider's offer."""
+        def known():
+            found = http("GET", f"{gateway}/assay/screen?model={MODEL.stem}")[1]
+            return address in json.dumps(found)
+        wait_for(f"the gateway to see {address}", known, 20)
 
     def buyer(self, *arguments):
         if self.gateway is None:
@@ -95,7 +104,7 @@ class World:
                                         *(arguments or ("--audit-rate", 1)))
             self.gateway.address = who.address
             models = http("GET", self.gateway.url + "/v1/models")[1]["data"]
-            self.gateway.executions = {m["id"]: m["execution"] for m in models}
+            self.gateway.executions = {m["id"]: m["assay"]["execution"] for m in models}
         return self.gateway
 
     @property
@@ -111,7 +120,8 @@ class World:
         for service in reversed(self.services):
             if service.process.poll() is None:
                 service.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if "ASSAY_KEEP" not in os.environ:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     # buying
 

@@ -17,7 +17,7 @@ def attack(world):
     path = world.folder / "templated.gguf"
     gguf.write(path, meta, [(n, *v) for n, v in source.tensors.items()])
     provider = world.provider("templated", ["provider", "--model", path, "--name", MODEL.stem])
-    reply = world.ask("templated", status=404)
+    reply = world.ask("templated", status=503)
     reasons = [r for o in reply["error"]["refused"] for r in o["reasons"] if o["provider"] == provider.address]
     expect(any(r["code"] == "execution" for r in reasons), f"why it does not fit: {reasons}")
     provider.kill()
