@@ -30,6 +30,28 @@ struct Avx512VnniProduct : Avx512Lanes {
 
 }  // namespace
 
+namespace lanes {
+// w + 128 is unsigned; what that adds, 128 times the activations, is the same for every row.
+template <>
+struct RowBlock<Avx512VnniProduct> {
+  __m256i w;
+  [[gnu::always_inline]] static RowBlock of(__m256i w) {
+    return {_mm256_xor_si256(w, _mm256_set1_epi8(-128))};
+  }
+  [[gnu::always_inline]] static __m256i start(__m256i x) {
+    const __m256i zero = _mm256_setzero_si256();
+    return _mm256_sub_epi32(zero, _mm256_dpbusd_epi32(zero, _mm256_set1_epi8(-128), x));
+  }
+  [[gnu::always_inline]] __m256i times(__m256i x, __m256i start) const {
+    return _mm256_dpbusd_epi32(start, w, x);
+  }
+  [[gnu::always_inline]] static __m256i add_scaled(__m256i sum, __m256i w, __m256i x,
+                                                   __m256i scale) {
+    return _mm256_dpwssd_epi32(sum, _mm256_maddubs_epi16(w, x), scale);
+  }
+};
+}  // namespace lanes
+
 void avx512vnni_product(const Matrix& w, std::uint32_t begin, std::uint32_t end,
                         const Activations& a, std::uint32_t tokens, float* y, std::size_t y_stride,
                         std::byte* scratch) {

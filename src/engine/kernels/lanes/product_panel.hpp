@@ -77,9 +77,11 @@ struct UnitRows {
   std::size_t ahead;  // from any byte of a segment to that of the next one to be unpacked
 };
 
-// The address may lie outside of the matrix.
+// Into the second cache: what asks for the first waits in one of its few fill buffers, and the
+// memory is then half idle. The address may lie outside of the matrix.
 [[gnu::always_inline]] inline void prefetch(const std::uint8_t* p, std::size_t ahead) {
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead));
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead), 0,
+                     2);
 }
 
 template <class S>
