@@ -147,8 +147,8 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
   // Nobody here left: a provider that bills prompts and ends their answers early comes last, too.
   const bool cut_short =
       attempt.end == Attempt::End::receipt && attempt.finish == protocol::Finish::cancelled;
-  if (!contradicted && (cut_short || attempt.end == Attempt::End::died ||
-                        attempt.end == Attempt::End::refused))
+  if (!contradicted &&
+      (cut_short || attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
     market_.failed(attempt.provider);
   return attempt;
 }

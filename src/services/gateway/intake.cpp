@@ -31,8 +31,8 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
   CHECK_OK(protocol::check_receipt(buyer_.ledger.domain, lease.lease.message, request,
                                    opening.salt_secret, opening.answer, logprobs, receipt));
   // Signed, and wrong about how the answer ends: no execution is needed to prove it.
-  if (const auto fits = protocol::check_finish(request, opening.stop_ids, opening.answer,
-                                               receipt.message.finish);
+  if (const auto fits =
+          protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish);
       !fits)
     return convicting(std::move(record), opening, receipt, fits.error().message);
   const Hash id = buyer_.id(receipt.message);
