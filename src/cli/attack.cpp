@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/hex.hpp"
+#include "cli/attack_delivery.hpp"
 #include "cli/cheats.hpp"
 #include "cli/cli.hpp"
 #include "cli/provider_verb.hpp"
@@ -165,6 +166,7 @@ void add_attack(CLI::App& app, Context& context) {
   add_model_swap(*attack, context);
   add_compute(*attack, context);
   add_sign(*attack, context);
+  add_attack_delivery(*attack, context);
 }
 
 }  // namespace assay::cli

@@ -58,6 +58,7 @@ void revert(State& state, Undo undo) {
   restore(state.leases, undo.leases);
   restore(state.disputes, undo.disputes);
   restore(state.games, undo.games);
+  restore(state.demands, undo.demands);
   restore(state.claims, undo.claims);
   for (const auto& [live, was] : undo.live_leases)
     if (was)
@@ -87,9 +88,11 @@ AccountView account_view(const State& state, const Address& address) {
   v.exposure_limit = exposure_limit(state.info.parameters, a.stake);
   v.convictions = a.convictions;
   v.slashed = a.slashed;
-  for (const auto& [id, game] : state.games)
-    if (state.leases.at(game.dispute.message.lease).view.terms.provider == address)
-      v.open_disputes.push_back(id);
+  const auto add_open = [&](const Hash& id, const Hash& lease) {
+    if (state.leases.at(lease).view.terms.provider == address) v.open_disputes.push_back(id);
+  };
+  for (const auto& [id, game] : state.games) add_open(id, game.dispute.message.lease);
+  for (const auto& [id, evidence] : state.demands) add_open(id, evidence.request.message.lease);
   return v;
 }
 

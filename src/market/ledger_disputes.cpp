@@ -36,19 +36,10 @@ void consume_commitment(Step& step, const Address& challenger, const Hash& hash)
                 [&](const auto& c) { return c.hash == hash; });
 }
 
-Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject) {
-  const auto& v = lease.view;
-  if (v.state != LeaseState::open && step.time() > v.closed + v.terms.window)
-    return fail(Errc::refused, "the lease could be disputed until {}, it is {}",
-                v.closed + v.terms.window, step.time());
-  if (lease.convicted.contains(subject))
-    return fail(Errc::conflict, "this receipt was convicted already");
-  return {};
-}
-
 Status check_open_disputes(const Step& step, const LeaseRecord& lease, const Address& challenger) {
   const auto open = std::ranges::count_if(lease.view.open_disputes, [&](const Hash& id) {
-    return step.state().disputes.at(id).challenger == challenger;
+    const auto& d = step.state().disputes.at(id);
+    return d.challenger == challenger && d.about != DisputeAbout::delivery;
   });
   if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
   return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
@@ -90,6 +81,30 @@ Result<GameStatus> judge(const Step& step, const protocol::Lease& terms, const F
 DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, const Hash& subject,
                          const Address& challenger, Micros bond, Micros amount) {
   consume_commitment(step, challenger, commitment);
+  return add_dispute(step, DisputeAbout::statement, lease, subject, challenger, bond, amount);
+}
+
+}  // namespace
+
+Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject) {
+  const auto& v = lease.view;
+  if (v.state != LeaseState::open && step.time() > v.closed + v.terms.window)
+    return fail(Errc::refused, "the lease could be disputed until {}, it is {}",
+                v.closed + v.terms.window, step.time());
+  if (lease.convicted.contains(subject))
+    return fail(Errc::conflict, "this receipt was convicted already");
+  return {};
+}
+
+Status check_bond(const Step& step, const Address& from, Micros bond) {
+  if (bond < step.parameters().dispute_bond)
+    return fail(Errc::refused, "bond {} is under the least {}", format_money(bond),
+                format_money(step.parameters().dispute_bond));
+  return check_available(step, from, bond);
+}
+
+DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, const Hash& subject,
+                         const Address& challenger, Micros bond, Micros amount) {
   step.lock_bond(challenger, bond);
   auto& open = step.lease(lease).view.open_disputes;
   open.push_back(step.id());
@@ -100,12 +115,11 @@ DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, 
   d.subject = subject;
   d.challenger = challenger;
   d.bond = bond;
+  d.about = about;
   d.amount = amount;
   d.filed = step.time();
   return d;
 }
-
-}  // namespace
 
 Status on(Step& step, const Signed<protocol::CommitDispute>& op) {
   const auto& m = op.message;
@@ -138,10 +152,7 @@ Status on(Step& step, const FileDispute& op) {
   if (struct_hash(op.execution) != terms.execution)
     return fail(Errc::mismatch, "the execution id is not the lease's");
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.evidence.request, statement));
-  if (m.bond < step.parameters().dispute_bond)
-    return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
-                format_money(step.parameters().dispute_bond));
-  CHECK_OK(check_available(step, m.challenger, m.bond));
+  CHECK_OK(check_bond(step, m.challenger, m.bond));
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
   CHECK_OK(check_open_disputes(step, *lease, m.challenger));

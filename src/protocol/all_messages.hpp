@@ -1,5 +1,6 @@
 // Every signed message once, for whoever must treat all alike: tests, fuzzers, tools.
 #pragma once
+#include "protocol/demands.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/operations.hpp"
 
@@ -9,9 +10,10 @@ namespace assay::protocol {
 template <class F>
 void for_each_message(F&& f) {
   const auto call = [&]<class... M>() { (f.template operator()<M>(), ...); };
-  call.template operator()<Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit,
-                           Withdraw, Transfer, Stake, Unbond, Release, TopUp, Finalize, Close,
-                           CommitDispute, Dispute, Move, Timeout, Answer, Equivocation>();
+  call.template
+  operator()<Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit, Withdraw,
+             Transfer, Stake, Unbond, Release, TopUp, Finalize, Close, CommitDispute, Dispute, Move,
+             Timeout, Answer, Equivocation, Demand, Delivery, DeliveryReport>();
 }
 
 }  // namespace assay::protocol

@@ -7,6 +7,7 @@
 //   GET  /ledger/disputes/{id}/game   file_dispute operation with every move so far; while open
 //   GET  /ledger/totals               Totals
 //   GET  /ledger/log?from=N           NDJSON, one row a line, complete as of the request
+//   GET  /ledger/operations/{id}      an operation that was applied
 //   POST /ledger/operations           operation → Applied
 //   GET  /board/offers                {"offers": [signed offer, …]}
 //   POST /board/offers                signed offer → {"published": true}
@@ -35,6 +36,7 @@ class RemoteLedger : public market::Settlement, public market::Board {
   Result<market::Totals> totals() override;
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
+  Result<market::Operation> operation(const Hash& id) override;
 
   Result<std::vector<market::Signed<market::Offer>>> offers() override;
   Status publish(const market::Signed<market::Offer>& offer) override;

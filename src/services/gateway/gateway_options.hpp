@@ -23,6 +23,10 @@ struct GatewayOptions {
   // its dispute take, so that no lie is paid beside one that is found (docs/decisions/0009).
   std::uint64_t settle_hold_s = 60;
 
+  // A claimed answer that never came is demanded on the ledger from this amount on; under it the
+  // claim is left alone. A demand costs the dispute bond if the provider delivers.
+  protocol::Micros demand_from = 0;
+
   std::uint64_t lease_s = 86'400;  // life of a lease
   std::uint64_t window_s = 0;      // challenge window; 0: the ledger's minimum
   std::uint64_t request_s = 900;   // a request's expiry after signing

@@ -98,7 +98,7 @@ Result<RequestRecord> Intake::file(RequestRecord record, const LeaseRecord& leas
   const RequestStage from = record.stage;
   record.stage = RequestStage::receipted;
   record.statement_id = id;
-  record.amount = amount;
+  if (from != RequestStage::demanded) record.amount = amount;  // else part of it may be paid
   record.audit = drawn ? AuditState::pending : AuditState::not_drawn;
   CHECK_OK(buyer_.store->update_request(record, from));
   market_.served(provider);

@@ -29,6 +29,7 @@ struct LossyLedger : market::Settlement {
     return applied;
   }
   Result<market::FileDispute> game(const Hash& dispute) override { return inner.game(dispute); }
+  Result<market::Operation> operation(const Hash& id) override { return inner.operation(id); }
   market::Settlement& inner;
   enum class Lose { nothing, request, reply };
   std::atomic<Lose> lose{Lose::request};

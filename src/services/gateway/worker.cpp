@@ -21,7 +21,8 @@ Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
       leases_(leases),
       intake_(intake),
       auditor_(buyer, market),
-      disputes_(buyer, market) {}
+      disputes_(buyer, market),
+      demands_(buyer, market, intake) {}
 
 Worker::~Worker() { stop(); }
 
@@ -62,16 +63,19 @@ void Worker::run() {
   }
 }
 
-void Worker::attempt(const Hash& id, const std::function<Status()>& step) {
+void Worker::attempt(const Hash& id, const std::function<Status()>& step, RequestStage stage) {
   const std::int64_t now_ms = io::steady_ms();
-  Retry& retry = retries_[id];
+  Retry& retry = retries_[{id, stage}];
   if (now_ms < retry.due_ms || stopping()) return;
   if (const Status done = step(); !done) {
     io::log_debug("later: {}", done.error().message);
-    retry.wait_ms = std::clamp(retry.wait_ms * 2, buyer_.options.retry_ms, kWaitMaxMs);
+    // Moves, deliveries and reports have a deadline each.
+    const auto move_ms = static_cast<std::int64_t>(buyer_.ledger.parameters.move_s) * 1000;
+    const std::int64_t most = std::max(buyer_.options.retry_ms, std::min(kWaitMaxMs, move_ms / 4));
+    retry.wait_ms = std::clamp(retry.wait_ms * 2, buyer_.options.retry_ms, most);
     retry.due_ms = now_ms + retry.wait_ms;
   } else {
-    retries_.erase(id);
+    retries_.erase({id, stage});
   }
 }
 
@@ -83,7 +87,7 @@ void Worker::each(RequestStage stage, const std::function<Status(RequestRecord)>
   }
   for (const RequestRecord& record : *records) {
     if (buyer_.active.contains(record.id)) continue;
-    attempt(record.id, [&] { return step(record); });
+    attempt(record.id, [&] { return step(record); }, stage);
   }
 }
 
@@ -93,6 +97,8 @@ void Worker::sweep() {
        [&](RequestRecord record) { return disputes_.file(std::move(record)); });
   each(RequestStage::disputed,
        [&](RequestRecord record) { return disputes_.follow(std::move(record)); });
+  each(RequestStage::demanded,
+       [&](RequestRecord record) { return demands_.follow(std::move(record)); });
   each(RequestStage::audited, [&](const RequestRecord& record) {
     return leases_.settle(record.lease);  // pays whatever else the lease owes, too
   });
@@ -140,8 +146,9 @@ void Worker::watch_claims() {
 
 Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
-  if (!view.claim || view.claim->opened) return {};
+  if (!view.claim) return {};
   const market::PendingClaim& claim = *view.claim;
+  if (claim.opened) return demands_.look_into(lease, claim);
   if (claim.contest != Hash{}) {
     // Not opened in time: the claim is void and the bond comes back.
     if (buyer_.now() < claim.due) return {};

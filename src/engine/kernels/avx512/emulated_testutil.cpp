@@ -15,6 +15,7 @@
 #define avx512_product emulated_avx512_product
 #define avx512vnni_product emulated_avx512vnni_product
 #define avx512_quantize_q8 emulated_avx512_quantize_q8
+#define avx512vnni_quantize_q8 emulated_avx512vnni_quantize_q8
 #define avx512_quantize_q8k emulated_avx512_quantize_q8k
 
 namespace assay::engine {

@@ -41,6 +41,11 @@ union Panel {
   PlainPanel plain;
 };
 
+struct ProductScratch {
+  Panel panel;
+  float totals[kProductTokens][kUnit];
+};
+
 // The K-quants as the kernels see them. `short_quads`: how many quads may be added in int16, where
 // each adds two products of a quant and an activation within ±127:
 //   Q4_K  8 · 2 · 15 · 127 = 30480     Q5_K  4 · 2 · 31 · 127 = 31496     Q6_K  2 · 2 · 63 · 127 =

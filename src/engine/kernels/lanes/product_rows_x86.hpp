@@ -21,7 +21,8 @@ template <class S>
 struct RowBlock {
   __m256i signed_w, magnitude;
   [[gnu::always_inline]] static RowBlock of(__m256i w) { return {w, _mm256_abs_epi8(w)}; }
-  // What each of a token's products begins with.
+  // A token's values as they multiply, and what each of its products begins with.
+  [[gnu::always_inline]] static __m256i token(const std::int8_t* q) { return load256<S>(q); }
   [[gnu::always_inline]] static __m256i start(__m256i) { return _mm256_setzero_si256(); }
   [[gnu::always_inline]] __m256i times(__m256i x, __m256i) const {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, signed_w)),
@@ -50,18 +51,19 @@ template <class S, int T, class Values>
     for (int t = 0; t < T; ++t) acc[t] = _mm256_setzero_ps();
     for (std::size_t b = begin; b < end; ++b) {
       const std::size_t offset = b * block_bytes;
-      __m256i m[T][8], start[T];
+      __m256i m[T][8], x[T], start[T];
 #pragma GCC unroll 4
-      for (int t = 0; t < T; ++t)
-        start[t] = RowBlock<S>::start(load256<S>(a.q8 + t * cols + b * kBlockColumns));
+      for (int t = 0; t < T; ++t) {
+        x[t] = RowBlock<S>::token(a.q8 + t * cols + b * kBlockColumns);
+        start[t] = RowBlock<S>::start(x[t]);
+      }
 #pragma GCC unroll 8
       for (std::uint32_t r = 0; r < 8; ++r) {
         const std::uint8_t* block = rows.row[r] + offset;
         prefetch(block, ahead);
         const auto w = RowBlock<S>::of(values(block));
 #pragma GCC unroll 4
-        for (int t = 0; t < T; ++t)
-          m[t][r] = w.times(load256<S>(a.q8 + t * cols + b * kBlockColumns), start[t]);
+        for (int t = 0; t < T; ++t) m[t][r] = w.times(x[t], start[t]);
       }
       const __m256 dw = halves_of_rows<S>(rows, 0, offset);
 #pragma GCC unroll 4
@@ -133,9 +135,9 @@ template <class S, class Values>
       const std::uint8_t* const row[8] = {
           block,  block + stride,  block + 2 * stride,  block + three,
           fourth, fourth + stride, fourth + 2 * stride, fourth + three};
-      const __m256i x = load256<S>(a.q8 + b * kBlockColumns), start = RowBlock<S>::start(x);
+      const __m256i x = RowBlock<S>::token(a.q8 + b * kBlockColumns), start = RowBlock<S>::start(x);
 #pragma GCC unroll 5
-      for (std::size_t line = 0; line < 5; ++line) prefetch(ahead, line * 64);
+      for (std::size_t line = 0; line < 5; ++line) __builtin_prefetch(ahead + 64 * line);
       __m256i m[8];
 #pragma GCC unroll 8
       for (int r = 0; r < 8; ++r) m[r] = RowBlock<S>::of(values(row[r])).times(x, start);
