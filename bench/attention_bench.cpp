@@ -8,7 +8,7 @@
 
 #include "canon/attention.hpp"
 #include "canon/fp16.hpp"
-#include "engine/kernels/fp_environment.hpp"
+#include "canon/fp_environment.hpp"
 #include "engine/kernels/kernels.hpp"
 
 using namespace assay;
@@ -103,7 +103,7 @@ void measure(Bench& bench, const Kernels& kernels) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const FpEnvironment environment;
+  const canon::FpEnvironment environment;
   Bench bench;
   for (const Isa isa : all_isas()) {
     if (argc > 1 ? isa_name(isa) != std::string_view(argv[1]) : isa == Isa::scalar) continue;

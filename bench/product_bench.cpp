@@ -1,6 +1,6 @@
 // Weight products of every table that runs here: GOP/s of a prefill and GB/s of weights in decode,
 // one thread by its CPU time, and the streaming-read bandwidth of the same run.
-//   assay_product_bench [isa] [MB of weights, default 1024]
+//   assay_product_bench [isa] [MB of weights, default 1024] [format]
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -78,12 +78,13 @@ double read_bandwidth(const Weights& weights) {
   return sum == 42 ? 0 : static_cast<double>(weights.size) / seconds * 1e-9;
 }
 
-void measure(const Kernels& kernels, const Weights& weights) {
+void measure(const Kernels& kernels, const Weights& weights, std::string_view format) {
   constexpr std::uint32_t kCols = 2048, kPrefillRows = 512, kTokens = 128;
   std::vector<std::byte> raw(product_scratch(kCols) + 64);
   auto* scratch = raw.data() + (64 - reinterpret_cast<std::uintptr_t>(raw.data()) % 64) % 64;
   const Tokens tokens(kTokens, kCols);
   for (const auto& f : canon::formats()) {
+    if (!format.empty() && format != f.name) continue;
     const std::size_t row_bytes = kCols / f.block_values * f.block_bytes;
     const auto rows = static_cast<std::uint32_t>(weights.size / row_bytes / kRowGroup * kRowGroup);
     std::vector<float> y(std::max<std::size_t>(std::size_t{16} * rows, kTokens * kPrefillRows));
@@ -117,6 +118,6 @@ int main(int argc, char** argv) {
   for (const Isa isa : all_isas())
     if (const Kernels* kernels = find_kernels(isa);
         kernels && isa != Isa::scalar && (only.empty() || only == isa_name(isa)))
-      measure(*kernels, weights);
+      measure(*kernels, weights, argc > 3 ? argv[3] : "");
   fmt::print("streaming read {:.1f} GB/s\n", read_bandwidth(weights));
 }

@@ -241,6 +241,8 @@ TEST(Mutations, EveryMistakeIsKilled) {
       {"-128 from the quantizer", {.wrong = Wrong::clamp_to_128}},
       {"division as product with a reciprocal", {.wrong = Wrong::reciprocal}},
       {"attention rescaled inside a segment", {.wrong = Wrong::online_softmax}},
+      {"attention rescaled every 64 positions", {.wrong = Wrong::page_softmax}},
+      {"attention never rescaled", {.wrong = Wrong::one_maximum}},
       {"msum before isum", {.wrong = Wrong::minimum_first}},
       {"f32(isum) truncated", {.wrong = Wrong::truncated_isum}},
       {"top-k cuts ties", {.wrong = Wrong::ties_cut}},

@@ -107,20 +107,28 @@ float superblock_row(const Rules& r, std::size_t block_bytes,
   return total + acc;
 }
 
-std::vector<float> attend_online(const Rules& r, const std::vector<float>& scores, const Term& v,
-                                 std::size_t width) {
-  float maximum = scores[0], sum = 0.0f;
-  std::vector<float> out(width, 0.0f);
-  for (std::size_t j = 0; j < scores.size(); ++j) {
-    const float grown = std::max(maximum, scores[j]), rescale = variant_exp(r, maximum - grown),
-                p = variant_exp(r, scores[j] - grown);
-    maximum = grown;
-    sum = sum * rescale + p;
-    for (std::size_t d = 0; d < width; ++d)
-      out[d] = std::fma(p, v(j * width + d), out[d] * rescale);
+// m, l and o of one segment, rescaled whenever the maximum of so many positions is a new one.
+struct Softmax {
+  float maximum, sum = 0.0f;
+  std::vector<float> out;
+};
+Softmax rescaled_within(const Rules& r, std::span<const float> scores, std::size_t block,
+                        const Term& v, std::size_t width) {
+  Softmax s{scores[0], 0.0f, std::vector<float>(width, 0.0f)};
+  for (std::size_t begin = 0; begin < scores.size(); begin += block) {
+    const auto part = scores.subspan(begin, std::min(block, scores.size() - begin));
+    const float grown = std::max(s.maximum, std::ranges::max(part)),
+                rescale = variant_exp(r, s.maximum - grown);
+    s.maximum = grown;
+    s.sum = s.sum * rescale;
+    for (float& o : s.out) o = o * rescale;
+    for (std::size_t j = begin; j < begin + part.size(); ++j) {
+      const float p = variant_exp(r, scores[j] - grown);
+      s.sum = s.sum + p;
+      for (std::size_t d = 0; d < width; ++d) s.out[d] = std::fma(p, v(j * width + d), s.out[d]);
+    }
   }
-  for (float& o : out) o = o / sum;
-  return out;
+  return s;
 }
 
 }  // namespace
@@ -228,12 +236,21 @@ std::vector<float> variant_attend(const Rules& r, std::span<const float> q,
     scores[j] = dots[j] * scale;
   }
   const auto value = [&](std::size_t i) { return from_fp16(v[i]); };
-  if (r.is(Wrong::online_softmax)) return attend_online(r, scores, value, width);
-
   std::vector<float> maximums, sums, values;  // values: [segment][width]
   for (std::size_t begin = 0; begin < n; begin += r.segment) {
     const std::size_t end = std::min(n, begin + r.segment);
-    const float m = *std::max_element(&scores[begin], &scores[begin] + (end - begin));
+    if (r.is(Wrong::online_softmax) || r.is(Wrong::page_softmax)) {
+      const auto s = rescaled_within(
+          r, std::span(scores).subspan(begin, end - begin), r.is(Wrong::page_softmax) ? 64 : 1,
+          [&](std::size_t i) { return value(begin * width + i); }, width);
+      maximums.push_back(s.maximum);
+      sums.push_back(s.sum);
+      values.insert(values.end(), s.out.begin(), s.out.end());
+      continue;
+    }
+    const float m = r.is(Wrong::one_maximum)
+                        ? std::ranges::max(scores)
+                        : *std::max_element(&scores[begin], &scores[begin] + (end - begin));
     std::vector<float> p(n);
     for (std::size_t j = begin; j < end; ++j)
       p[j] = variant_exp(r, product_then_sum(r, dots[j], scale, -m));

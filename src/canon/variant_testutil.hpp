@@ -20,6 +20,8 @@ enum class Wrong {
   clamp_to_128,      // the quantizer admits -128
   reciprocal,        // a / b as a · (1 / b)
   online_softmax,    // attention rescales whenever the maximum grows
+  page_softmax,      // after every 64 positions
+  one_maximum,       // never: every segment takes the maximum of all
   minimum_first,     // msum before isum
   truncated_isum,    // f32(isum) toward zero
   ties_cut,          // top-k keeps exactly k

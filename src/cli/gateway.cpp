@@ -20,7 +20,7 @@ struct Options {
   services::GatewayOptions gateway;
   KeyOptions key;
   std::string market, escrow = "1.00", max_price_in, max_price_out, audit = "local",
-                      audit_fee_max = "0.10";
+                      audit_fee_max = "0.10", demand_from;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
   bool verify_before_stream = false;
@@ -40,6 +40,9 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   CHECK_OK(price(options.escrow, "--escrow", escrow));
   if (escrow) out.escrow = *escrow;
   if (out.escrow <= 0) return fail(Errc::invalid, "--escrow must be more than nothing");
+  std::optional<protocol::Micros> demand_from;
+  CHECK_OK(price(options.demand_from, "--demand-from", demand_from));
+  if (demand_from) out.demand_from = *demand_from;
   CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
   CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
   std::optional<protocol::Micros> fee;
@@ -127,6 +130,9 @@ void add_gateway(CLI::App& app, Context& context) {
       "--settle-hold", g.settle_hold_s,
       "seconds before a receipt that was not audited is paid: longer than an audit and "
       "its dispute take (default 60; with --audit hire four moves of the ledger)");
+  verb->add_option("--demand-from", o->demand_from,
+                   "least amount claimed for an answer that never came at which it is demanded on "
+                   "the ledger, under bond (default 0: always)");
   verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
       ->check(CLI::Range(1, 256));
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");

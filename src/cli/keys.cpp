@@ -20,6 +20,7 @@ constexpr std::size_t kFileBytesMax = 64 << 10;
 struct Options {
   PassphraseOptions passphrase;
   std::string out, file, hex_file, keystore, directory;
+  unsigned cost = 17;
 };
 
 Result<crypto::SecretKey> random_key() {
@@ -41,7 +42,9 @@ Result<int> store(const Context& context, const Options& options, const crypto::
   io::random_bytes(random.salt);
   io::random_bytes(random.iv);
   io::random_bytes(random.uuid);
-  TRY(const std::string text, crypto::keystore_encrypt(key, passphrase, random));
+  crypto::ScryptCost cost;
+  cost.n = std::uint64_t{1} << options.cost;
+  TRY(const std::string text, crypto::keystore_encrypt(key, passphrase, random, cost));
   CHECK_OK(io::write_file_atomic(path, view(text), 0600));
   if (context.json())
     context.print(json::object{{"address", address.to_string()}, {"file", path}});
@@ -157,6 +160,9 @@ void add_keys(CLI::App& app, Context& context) {
     const auto [verb, options] =
         add("new", "a new random key", "assay keys new --out buyer.json", run_new);
     verb->add_option("--out", options->out, "file to write (default ./ADDRESS.json)");
+    verb->add_option("--cost", options->cost,
+                     "log2 of scrypt's n (default 17); less only for keys that guard nothing")
+        ->check(CLI::Range(1, 18));
     add_passphrase_options(verb, options->passphrase);
   }
   {

@@ -257,6 +257,7 @@ void add_ledger(CLI::App& app, Context& context) {
   ledger->require_subcommand(1);
   add_ledger_reading(*ledger, context);
   add_ledger_signing(*ledger, context);
+  add_ledger_demand(*ledger, context);
 }
 
 }  // namespace assay::cli

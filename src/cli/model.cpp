@@ -56,7 +56,7 @@ json::value optional_json(std::optional<engine::Token> token) {
   return token ? json::value(*token) : json::value(nullptr);
 }
 
-json::object document(const ModelFile& m, const verify::ModelIdentity& id) {
+json::object document(const ModelFile& m, const verify::ModelIdentity& id, ThreadPool& pool) {
   json::object shapes, types;
   for (const engine::Tensor* tensor : m.model->weights()) {
     json::array shape;
@@ -72,10 +72,13 @@ json::object document(const ModelFile& m, const verify::ModelIdentity& id) {
                                {"eos", optional_json(m.tokenizer.eos())},
                                {"stop", stops},
                                {"sha256", to_hex(crypto::sha256(m.tokenizer.canonical()))}};
+  const Bytes program = verify::program_bytes(
+      verify::program_of(*m.model, m.tokenizer, m.chat ? &*m.chat : nullptr, pool));
   return {{"file", m.path},
           {"file_bytes", m.file.bytes().size()},
           {"weights_root", to_hex(id.weights_root)},
           {"program_hash", to_hex(id.program_hash)},
+          {"program", to_hex(program)},
           {"file_sha256", to_hex(id.file_sha256)},
           {"canon", id.canon},
           {"execution", to_hex(protocol::struct_hash(verify::execution_id(id)))},
@@ -131,7 +134,7 @@ Result<int> run(const Context& context, const Options& options, bool details) {
   ThreadPool pool(thread_count(options.threads));
   TRY(const auto id, m.identity(pool));
   if (context.json()) {
-    context.print(document(m, id));
+    context.print(document(m, id, pool));
     return kOk;
   }
   print_id(id);

@@ -44,7 +44,7 @@ std::string hardware_text(const io::Hardware& hardware) {
 Result<services::ServedModel> served(const Offered& offered, const ProviderFlags& flags,
                                      ThreadPool& pool) {
   TRY(const auto id, offered.claims->identity(pool));
-  services::ServedModel out{offered.serves->model, {}};
+  services::ServedModel out{offered.serves->model, {}, offered.computer};
   protocol::OfferModel& m = out.advertised;
   m.name = flags.name.empty() ? stem(offered.claims->path) : flags.name;
   m.weights_root = id.weights_root;

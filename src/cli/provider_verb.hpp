@@ -23,10 +23,12 @@ struct ProviderFlags {
 };
 void add_provider_flags(CLI::App* verb, ProviderFlags& flags);
 
-// One model to offer: what computes, and the file the offer and every receipt are about.
+// One model to offer: what computes, the file the offer and every receipt are about, and how it is
+// computed (null: by the canonical engine).
 struct Offered {
   const ModelFile* serves;
   const ModelFile* claims;
+  std::shared_ptr<services::Computer> computer = nullptr;
 };
 // Serves until Ctrl-C. The first line on stdout says that it is ready and where.
 Result<int> run_provider(const Context& context, ProviderFlags flags,

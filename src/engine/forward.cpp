@@ -4,9 +4,9 @@
 
 #include "base/assert.hpp"
 #include "canon/attention.hpp"
+#include "canon/fp_environment.hpp"
 #include "canon/q8.hpp"
 #include "canon/q8k.hpp"
-#include "engine/kernels/fp_environment.hpp"
 #include "engine/kernels/scratch.hpp"
 
 namespace assay::engine {
@@ -17,7 +17,7 @@ constexpr std::size_t kWorthChunk = 1u << 15;
 // What a row of attention costs beside its positions, in multiply-adds.
 constexpr std::size_t kAttentionStart = 1u << 13;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
-constexpr std::size_t kChunks = 8;
+constexpr std::size_t kChunks = 32;
 
 }  // namespace
 
@@ -35,7 +35,7 @@ void Forward::parallel(std::size_t count, std::size_t cost_each, const Body& bod
                     chunks = std::clamp<std::size_t>(count * cost_each / kWorthChunk, 1, most);
   pool_.parallel_for(count, std::max<std::size_t>((count + chunks - 1) / chunks, 1),
                      [&](std::size_t begin, std::size_t end) {
-                       const FpEnvironment environment;
+                       const canon::FpEnvironment environment;
                        body(begin, end);
                      });
 }
@@ -103,7 +103,7 @@ bool Forward::quantize_for(std::initializer_list<const Matrix*> next, std::size_
 }
 
 void Forward::run(std::span<Slice> slices) {
-  const FpEnvironment environment;
+  const canon::FpEnvironment environment;
   slices_ = slices;
   rows_.clear();
   lanes_.clear();

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "canon/fp_environment.hpp"
 #include "canon/rope.hpp"
-#include "engine/kernels/fp_environment.hpp"
 
 namespace assay::engine {
 
@@ -18,7 +18,7 @@ RopeTable::RopeTable(std::uint32_t positions, std::uint32_t head_dim, float base
       blocks_((positions + kBlockPositions - 1) / kBlockPositions) {}
 
 void RopeTable::compute(std::uint32_t first, std::span<float> out) const {
-  const FpEnvironment environment;
+  const canon::FpEnvironment environment;
   canon::rope_rows(first, head_dim_, base_, factors_, linear_, out);
 }
 

@@ -59,6 +59,7 @@ void revert(State& state, Undo undo) {
   restore(state.leases, undo.leases);
   restore(state.disputes, undo.disputes);
   restore(state.games, undo.games);
+  restore(state.demands, undo.demands);
   restore(state.claims, undo.claims);
   restore(state.auditors, undo.auditors);
   restore(state.audits, undo.audits);
@@ -99,6 +100,8 @@ AccountView account_view(const State& state, const Address& address) {
   v.convictions = a.convictions;
   v.slashed = a.slashed;
   for (const auto& [id, game] : state.games)
+    if (state.disputes.at(id).defender == address) v.open_disputes.push_back(id);
+  for (const auto& [id, evidence] : state.demands)
     if (state.disputes.at(id).defender == address) v.open_disputes.push_back(id);
   for (auto live = state.live_audits.lower_bound({address, 0, Hash{}});
        live != state.live_audits.end() && live->auditor == address; ++live)

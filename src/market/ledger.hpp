@@ -39,6 +39,7 @@ struct LeaseRecord {
   LeaseView view;            // disputable_until is derived when asked
   Micros made_whole = 0;     // paid money that slashes gave back to the buyer
   std::set<Hash> convicted;  // subjects that need no second conviction
+  std::set<Hash> demanded;   // subjects whose answer was demanded: once is enough for ever
   // Subjects known to be false and since when: convicted, or shown to be canaries.
   std::map<Hash, std::uint64_t> wrong;
   std::set<Hash> canaries;  // a conviction of these slashes no provider
@@ -93,6 +94,8 @@ struct State {
   // Open disputes about statements, as filed, with every move since. Not hashed: the dispute's own
   // record holds the hash over its moves, the operations hold the rest.
   std::map<Hash, FileDispute> games;
+  // Open demands for an answer: what they are about. Not hashed either.
+  std::map<Hash, Evidence> demands;
   std::map<Hash, Hash> claims;  // pending claim → lease
   std::set<LiveLease> live_leases;
   BeaconState beacon;
@@ -116,6 +119,7 @@ struct Undo {
   std::map<Hash, std::optional<LeaseRecord>> leases;
   std::map<Hash, std::optional<DisputeView>> disputes;
   std::map<Hash, std::optional<FileDispute>> games;
+  std::map<Hash, std::optional<Evidence>> demands;
   std::map<Hash, std::optional<Hash>> claims;
   std::map<LiveLease, bool> live_leases;
   std::optional<BeaconState> beacon;

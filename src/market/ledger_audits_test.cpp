@@ -199,7 +199,7 @@ TEST_F(LedgerAudits, TheBeaconIsTheHostsChainInOrder) {
   refuse(w.sign(Beacon{2, beacon_values()[2]}, w.host), Errc::conflict, "1 is next");
   refuse(w.sign(Beacon{1, beacon_values()[2]}, w.host), Errc::mismatch, "does not lead");
   w.must(w.beacon());
-  refuse(w.sign(Beacon{1, beacon_values()[1]}, w.host), Errc::conflict, "2 is next");
+  refuse(w.sign(Beacon{1, beacon_values()[2]}, w.host), Errc::conflict, "2 is next");
   w.must(w.beacon());
   EXPECT_EQ(w.state.beacon.value, beacon_values()[2]);
 }

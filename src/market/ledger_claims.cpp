@@ -103,28 +103,14 @@ Status on(Step& step, const ContestClaim& op) {
   if (step.time() >= v.claim->due)
     return fail(Errc::refused, "the challenge window ended at {}, it is {}", v.claim->due,
                 step.time());
-  if (m.bond < step.parameters().dispute_bond)
-    return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
-                format_money(step.parameters().dispute_bond));
-  CHECK_OK(check_available(step, m.challenger, m.bond));
+  CHECK_OK(check_bond(step, m.challenger, m.bond));
 
   auto& view = step.lease(m.lease).view;
   view.claim->contest = step.id();
   // The provider gets a whole window to answer, whenever the question came.
   view.claim->due = step.time() + view.terms.window;
-  view.open_disputes.push_back(step.id());
-  std::ranges::sort(view.open_disputes);
-  step.lock_bond(m.challenger, m.bond);
-  auto& d = step.dispute(step.id());
-  d.id = step.id();
-  d.lease = m.lease;
-  d.subject = m.subject;
-  d.challenger = m.challenger;
-  d.defender = v.terms.provider;
-  d.bond = m.bond;
-  d.about_claim = true;
-  d.amount = view.claim->total;
-  d.filed = step.time();
+  auto& d = add_dispute(step, DisputeAbout::claim, m.lease, m.subject, m.challenger,
+                        v.terms.provider, Hash{}, m.bond, view.claim->total);
   d.turn = Turn::provider;
   d.due = view.claim->due;
   return {};
@@ -134,7 +120,7 @@ Status on(Step& step, const OpenClaim& op) {
   const auto& m = op.answer.message;
   CHECK_OK(check_signature(step.domain(), op.answer, m.account));
   const auto it = step.state().disputes.find(m.contest);
-  if (it == step.state().disputes.end() || !it->second.about_claim)
+  if (it == step.state().disputes.end() || it->second.about != DisputeAbout::claim)
     return fail(Errc::not_found, "no such contest of a claim");
   if (it->second.state != DisputeState::open)
     return fail(Errc::conflict, "the contest is decided already");
@@ -143,6 +129,8 @@ Status on(Step& step, const OpenClaim& op) {
 
   auto& v = step.lease(it->second.lease).view;
   v.claim->opened = true;
+  // What the buyer sees here for the first time it has a whole window to look into.
+  v.claim->due = step.time() + v.terms.window;
   std::erase(v.open_disputes, m.contest);
   auto& d = step.dispute(m.contest);
   d.state = DisputeState::decided;
@@ -150,6 +138,8 @@ Status on(Step& step, const OpenClaim& op) {
   d.due = 0;
   d.outcome = protocol::Outcome::provider_right;
   d.reason = "every receipt of the claim was shown";
+  d.moves = 1;
+  d.game = step.id();
   step.return_bond(v.terms.payout, d.bond);
   return {};
 }

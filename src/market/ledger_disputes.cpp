@@ -28,8 +28,10 @@ Status check_committed(const Step& step, const Address& challenger, const Hash& 
 }
 
 Status check_open_disputes(const Step& step, std::span<const Hash> all, const Address& challenger) {
-  const auto open = std::ranges::count_if(
-      all, [&](const Hash& id) { return step.state().disputes.at(id).challenger == challenger; });
+  const auto open = std::ranges::count_if(all, [&](const Hash& id) {
+    const auto& d = step.state().disputes.at(id);
+    return d.challenger == challenger && d.about != DisputeAbout::delivery;
+  });
   if (static_cast<std::size_t>(open) < kOpenDisputesMax) return {};
   return fail(Errc::refused, "{} has {} open disputes about this lease: end one first",
               challenger.to_string(), open);
@@ -99,22 +101,8 @@ DisputeView& new_dispute(Step& step, const Hash& commitment, const Hash& lease, 
                          const Address& challenger, const Address& defender, const Hash& audit,
                          Micros bond, Micros amount) {
   consume_commitment(step, challenger, commitment);
-  step.lock_bond(challenger, bond);
-  auto& open =
-      audit == Hash{} ? step.lease(lease).view.open_disputes : step.audit(audit).view.open_disputes;
-  open.push_back(step.id());
-  std::ranges::sort(open);
-  auto& d = step.dispute(step.id());
-  d.id = step.id();
-  d.lease = lease;
-  d.subject = subject;
-  d.challenger = challenger;
-  d.defender = defender;
-  d.audit = audit;
-  d.bond = bond;
-  d.amount = amount;
-  d.filed = step.time();
-  return d;
+  return add_dispute(step, DisputeAbout::statement, lease, subject, challenger, defender, audit,
+                     bond, amount);
 }
 
 }  // namespace
@@ -154,6 +142,35 @@ Status check_program(const protocol::Lease& terms, const protocol::ExecutionId& 
   return {};
 }
 
+Status check_bond(const Step& step, const Address& from, Micros bond) {
+  if (bond < step.parameters().dispute_bond)
+    return fail(Errc::refused, "bond {} is under the least {}", format_money(bond),
+                format_money(step.parameters().dispute_bond));
+  return check_available(step, from, bond);
+}
+
+DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, const Hash& subject,
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount) {
+  step.lock_bond(challenger, bond);
+  auto& open =
+      audit == Hash{} ? step.lease(lease).view.open_disputes : step.audit(audit).view.open_disputes;
+  open.push_back(step.id());
+  std::ranges::sort(open);
+  auto& d = step.dispute(step.id());
+  d.id = step.id();
+  d.lease = lease;
+  d.subject = subject;
+  d.challenger = challenger;
+  d.defender = defender;
+  d.audit = audit;
+  d.bond = bond;
+  d.about = about;
+  d.amount = amount;
+  d.filed = step.time();
+  return d;
+}
+
 Status on(Step& step, const Signed<protocol::CommitDispute>& op) {
   const auto& m = op.message;
   CHECK_OK(check_signature(step.domain(), op, m.account));
@@ -185,10 +202,7 @@ Status on(Step& step, const FileDispute& op) {
   if (struct_hash(op.execution) != terms.execution)
     return fail(Errc::mismatch, "the execution id is not the lease's");
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.evidence.request, statement));
-  if (m.bond < step.parameters().dispute_bond)
-    return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
-                format_money(step.parameters().dispute_bond));
-  CHECK_OK(check_available(step, m.challenger, m.bond));
+  CHECK_OK(check_bond(step, m.challenger, m.bond));
   const Hash commitment = commitment_of(step.domain(), op);
   CHECK_OK(check_committed(step, m.challenger, commitment));
   CHECK_OK(check_open_disputes(step, about.open_disputes, m.challenger));

@@ -39,16 +39,16 @@ void convict(Step& step, DisputeView& d) {
 
 struct Open {
   const DisputeView* view;
-  const FileDispute* filed;
   const LeaseRecord* lease;
   bool convicted;  // meanwhile, by another dispute or check
 };
 
-Result<Open> open_game(const Step& step, const Hash& id) {
+// About a statement or a delivery: what ends by a deadline of its own.
+Result<Open> open_dispute(const Step& step, const Hash& id) {
   const auto it = step.state().disputes.find(id);
   if (it == step.state().disputes.end())
     return fail(Errc::not_found, "no such dispute on this ledger");
-  if (it->second.about_claim)
+  if (it->second.about == DisputeAbout::claim)
     return fail(Errc::refused, "a contest has no moves: open the claim, or finalize it");
   if (it->second.state != DisputeState::open)
     return fail(Errc::conflict, "the dispute is decided already");
@@ -59,7 +59,13 @@ Result<Open> open_game(const Step& step, const Hash& id) {
     TRY(const auto place, find_drawn(step, d.audit, d.defender));
     convicted = place.auditor->convicted;
   }
-  return Open{&d, &step.state().games.at(id), lease, convicted};
+  return Open{&d, lease, convicted};
+}
+
+std::string_view missed(const DisputeView& d) {
+  if (d.about != DisputeAbout::delivery) return "made no move in time";
+  return d.turn == Turn::provider ? "did not deliver the answer in time"
+                                  : "did not report what was delivered";
 }
 
 }  // namespace
@@ -105,7 +111,10 @@ void decide_pass(Step& step, DisputeView& d, Outcome outcome) {
 
 void decide(Step& step, const Hash& id, Outcome outcome, std::string reason) {
   auto& d = step.dispute(id);
-  step.remove_game(id);
+  if (d.about == DisputeAbout::delivery)
+    step.remove_demand(id);
+  else
+    step.remove_game(id);
   d.state = DisputeState::decided;
   d.turn = Turn::over;
   d.due = 0;
@@ -127,7 +136,9 @@ void decide(Step& step, const Hash& id, Outcome outcome, std::string reason) {
 
 Status on(Step& step, const DisputeMove& op) {
   const auto& m = op.move.message;
-  TRY(const Open open, open_game(step, m.dispute));
+  TRY(const Open open, open_dispute(step, m.dispute));
+  if (open.view->about == DisputeAbout::delivery)
+    return fail(Errc::refused, "a demand has no moves: deliver the answer");
   if (open.convicted)
     return fail(Errc::conflict,
                 "the receipt was convicted meanwhile: a timeout returns the bond at once");
@@ -145,10 +156,10 @@ Status on(Step& step, const DisputeMove& op) {
   const auto& terms = open.lease->view.terms;
   CHECK_OK(check_signature(step.domain(), op.move,
                            d.turn == Turn::provider ? d.defender : d.challenger));
-  auto moves = open.filed->transcript;
+  const FileDispute& filed = step.state().games.at(m.dispute);
+  auto moves = filed.transcript;
   moves.push_back({op.payload, op.move.signature});
-  const auto status =
-      step.state().referee->replay(case_of(step, terms, m.dispute, *open.filed), moves);
+  const auto status = step.state().referee->replay(case_of(step, terms, m.dispute, filed), moves);
   if (!status) return std::unexpected(status.error());
 
   if (status->turn == Turn::over) {
@@ -167,18 +178,22 @@ Status on(Step& step, const Signed<protocol::Timeout>& op) {
   const auto& m = op.message;
   CHECK_OK(check_signature(step.domain(), op, m.account));
   if (step.state().checks.contains(m.dispute)) return expire_check(step, m.dispute);
-  TRY(const Open open, open_game(step, m.dispute));
+  TRY(const Open open, open_dispute(step, m.dispute));
   if (open.convicted) {
     // Another challenger was quicker: the bond comes back, the provider is not convicted twice.
     decide(step, m.dispute, Outcome::not_judged, "convicted already");
     return {};
   }
-  if (step.time() < open.view->due)
+  const bool provider = open.view->turn == Turn::provider;
+  // A buyer that got what it demanded need not wait, and holds nobody's payment up.
+  const bool content =
+      open.view->about == DisputeAbout::delivery && !provider && m.account == open.view->challenger;
+  if (step.time() < open.view->due && !content)
     return fail(Errc::refused, "the {} has until {}, it is {}", to_string(open.view->turn),
                 open.view->due, step.time());
-  const bool provider = open.view->turn == Turn::provider;
   decide(step, m.dispute, provider ? Outcome::provider_wrong : Outcome::provider_right,
-         fmt::format("the {} made no move in time", to_string(open.view->turn)));
+         content ? "the buyer has its answer"
+                 : fmt::format("the {} {}", to_string(open.view->turn), missed(*open.view)));
   return {};
 }
 

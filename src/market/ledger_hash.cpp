@@ -11,7 +11,8 @@ struct Encoder {
   Encoder& tag(std::string_view t) { return append(out, view(t)), *this; }
   Encoder& hash(const Hash& h) { return append(out, h), *this; }
   Encoder& address(const Address& a) { return append(out, a.bytes), *this; }
-  Encoder& u8(bool b) { return out.push_back(b ? 1 : 0), *this; }
+  Encoder& byte(std::uint8_t b) { return out.push_back(b), *this; }
+  Encoder& u8(bool b) { return byte(b ? 1 : 0); }
   Encoder& u32(std::uint32_t v) { return append_le(out, v), *this; }
   Encoder& u64(std::uint64_t v) { return append_le(out, v), *this; }
   Encoder& money(Micros v) { return append_le(out, v), *this; }
@@ -101,7 +102,7 @@ void StateHasher::lease(const LeaseRecord& l) {
         .u64(v.claim->due)
         .hash(v.claim->contest)
         .u8(v.claim->opened);
-  e.hashes(v.open_disputes).hashes(l.convicted);
+  e.hashes(v.open_disputes).hashes(l.convicted).hashes(l.demanded);
   e.u32(static_cast<std::uint32_t>(l.wrong.size()));
   for (const auto& [subject, since] : l.wrong) e.hash(subject).u64(since);
   e.hashes(l.canaries).hashes(l.audits);
@@ -117,7 +118,7 @@ void StateHasher::dispute(const DisputeView& d) {
       .address(d.defender)
       .hash(d.audit)
       .money(d.bond)
-      .u8(d.about_claim)
+      .byte(static_cast<std::uint8_t>(d.about))
       .money(d.amount)
       .u64(d.filed)
       .u32(static_cast<std::uint32_t>(d.state))

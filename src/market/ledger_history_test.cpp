@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <random>
 
-#include "market/ledger_testutil.hpp"
+#include "market/ledger_delivery_testutil.hpp"
 
 namespace assay::market::test {
 namespace {
@@ -49,7 +49,17 @@ const std::vector<std::string> kTransitions = {"deposit",
                                                "timeout/convicted",
                                                "parallel-disputes",
                                                "report_equivocation",
-                                               "dispute-after-close"};
+                                               "dispute-after-close",
+                                               "demand_delivery",
+                                               "demand-after-close",
+                                               "demand-with-claim",
+                                               "deliver/right",
+                                               "deliver/garbage",
+                                               "report_delivery",
+                                               "demand/silent",
+                                               "demand/content",
+                                               "demand/unreported",
+                                               "demand/convicted"};
 
 struct Counts {
   std::map<std::string, int> reached;
@@ -73,7 +83,7 @@ class History {
 
   void step() {
     if (below(3) == 0) world_.time += below(8) == 0 ? 150 + below(450) : below(20);
-    switch (below(24)) {
+    switch (below(28)) {
       case 0:
         return account_operation();
       case 1:
@@ -110,6 +120,12 @@ class History {
       case 21:
       case 22:
         return end();
+      case 23:
+      case 24:
+        return demand_answer();
+      case 25:
+      case 26:
+        return answer_demand();
       default:
         return equivocate();
     }
@@ -122,6 +138,7 @@ class History {
     Hash id;
     Party buyer, provider;
     std::vector<ClaimLeaf> leaves, claimed;
+    std::vector<Sold> answers = {};  // of some of the leaves
   };
 
   Parameters rules() {
@@ -194,7 +211,14 @@ class History {
     deal.id = operation_id(world_.domain(), op);
     std::uint64_t sequence = 0;
     for (auto n = 1 + below(3); n > 0; --n) {
-      const auto request = world_.request(deal.id, sequence += 1 + below(2), deal.buyer);
+      sequence += 1 + below(2);
+      if (below(2) == 0) {
+        deal.answers.push_back(
+            sold(world_, deal.id, sequence, 1 + below(40), deal.buyer, deal.provider, below(3)));
+        deal.leaves.push_back(deal.answers.back().leaf);
+        continue;
+      }
+      const auto request = world_.request(deal.id, sequence, deal.buyer);
       deal.leaves.push_back({request, world_.receipt(request, 1 + below(500'000), deal.provider)});
     }
     deals_.push_back(std::move(deal));
@@ -354,6 +378,68 @@ class History {
     EXPECT_TRUE(convicted || world_.time >= before.due);
     count_end(f->id);
   }
+  void demand_answer() {
+    auto* d = any_deal();
+    if (d == nullptr || d->answers.empty()) return;
+    const auto& v = record(*d).view;
+    const auto& what = d->answers[below(static_cast<std::uint32_t>(d->answers.size()))];
+    const bool closed = v.state != LeaseState::open, claimed = v.claim.has_value();
+    const auto& by = below(16) == 0 ? any(buyers_) : d->buyer;
+    const auto op = demand(world_, what, by, 100'000 + below(3));
+    if (!run(op, "demand_delivery")) return;
+    EXPECT_EQ(by.address, d->buyer.address);
+    if (closed) ++counts_.reached["demand-after-close"];
+    if (claimed) ++counts_.reached["demand-with-claim"];
+    demands_.push_back({operation_id(world_.domain(), op), d->buyer, d->provider, what, {}});
+  }
+  // Delivers, mostly right; reports, mostly what is wrong; or lets the clock decide.
+  void answer_demand() {
+    std::erase_if(demands_, [&](const Demanded& d) {
+      return world_.state.disputes.at(d.id).state == DisputeState::decided;
+    });
+    if (demands_.empty()) return;
+    auto& d = demands_[below(static_cast<std::uint32_t>(demands_.size()))];
+    const auto before = world_.state.disputes.at(d.id);
+    if (below(3) == 0) return end_demand(d, before);
+    if (before.turn == Turn::provider) {
+      auto bytes = sealed(d.sold, d.id);
+      const bool garbage = below(3) == 0;
+      if (garbage) bytes[below(static_cast<std::uint32_t>(bytes.size()))] ^= 1;
+      auto op = deliver(world_, d.id, std::move(bytes), d.provider);
+      if (run(op, garbage ? "deliver/garbage" : "deliver/right")) d.delivered = std::move(op);
+      return;
+    }
+    const bool right = d.delivered->answer == sealed(d.sold, d.id);
+    const bool done =
+        run(report(world_, d.id, *d.delivered, d.sold.secret, d.buyer), "report_delivery");
+    EXPECT_FALSE(done && right);
+    if (done) {
+      EXPECT_EQ(world_.state.disputes.at(d.id).outcome, Outcome::provider_wrong);
+    }
+  }
+  struct Demanded {
+    Hash id;
+    Party buyer, provider;
+    Sold sold;
+    std::optional<Deliver> delivered;
+  };
+  void end_demand(const Demanded& d, const DisputeView& before) {
+    if (world_.time < before.due && below(4) == 0) world_.time = before.due;
+    const auto& who = below(2) == 0 ? d.buyer : d.provider;
+    const bool early = world_.time < before.due;
+    if (!run(world_.timeout(d.id, who), "timeout")) return;
+    const auto& after = world_.state.disputes.at(d.id);
+    const bool convicted = after.outcome == Outcome::not_judged;
+    const bool silent = before.turn == Turn::provider;
+    ++counts_.reached[convicted ? "demand/convicted"
+                      : silent  ? "demand/silent"
+                      : early   ? "demand/content"
+                                : "demand/unreported"];
+    EXPECT_TRUE(convicted || !early || (!silent && who.address == d.buyer.address));
+    if (!convicted) {
+      EXPECT_EQ(after.outcome, silent ? Outcome::provider_wrong : Outcome::provider_right);
+    }
+  }
   void equivocate() {
     auto* d = any_deal();
     if (d == nullptr || below(3) != 0) return;
@@ -373,6 +459,7 @@ class History {
   std::vector<Party> buyers_, providers_;
   std::vector<Deal> deals_;
   std::vector<Filed> filed_;
+  std::vector<Demanded> demands_;
   std::vector<Operation> sent_;
 };
 

@@ -69,6 +69,13 @@ void Step::remove_game(const Hash& id) {
   state_.games.erase(id);
 }
 
+Evidence& Step::demand(const Hash& id) { return touch(state_.demands, undo_.demands, id); }
+
+void Step::remove_demand(const Hash& id) {
+  touch(state_.demands, undo_.demands, id);
+  state_.demands.erase(id);
+}
+
 void Step::add_claim(const Hash& claim, const Hash& lease) {
   touch(state_.claims, undo_.claims, claim) = lease;
 }

@@ -27,6 +27,8 @@ class Step {
   // Not hashed; see State::games.
   FileDispute& game(const Hash& id);
   void remove_game(const Hash& id);
+  Evidence& demand(const Hash& id);
+  void remove_demand(const Hash& id);
   void add_claim(const Hash& claim, const Hash& lease);
   void remove_claim(const Hash& claim);
   void add_live(const LiveLease& live);
@@ -77,8 +79,15 @@ Status check_available(const Step& step, const Address& account, Micros amount);
 // Would `more` unpaid escrow still fit this provider's stake?
 Status check_exposure(const Step& step, const Address& provider, Micros more);
 bool past_dispute(const LeaseRecord& lease, std::uint64_t time);
-// `subject` can still be disputed and was not convicted.
+// May a statement of this lease still be disputed, or its answer demanded?
 Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject);
+// At least dispute_bond, and there to be held.
+Status check_bond(const Step& step, const Address& from, Micros bond);
+// The operation's id becomes an open dispute, its bond is held.
+// About an auditor's pass: `audit` is not zero, and the auditor the defender.
+DisputeView& add_dispute(Step& step, DisputeAbout about, const Hash& lease, const Hash& subject,
+                         const Address& challenger, const Address& defender, const Hash& audit,
+                         Micros bond, Micros amount);
 // When an earlier operation committed to this one.
 Result<std::uint64_t> committed_at(const Step& step, const Address& challenger, const Hash& hash);
 void consume_commitment(Step& step, const Address& challenger, const Hash& hash);
@@ -120,6 +129,10 @@ void continue_game(Step& step, DisputeView& d, const GameStatus& status);
 // How a dispute about a statement or a pass ends: bond, conviction or the end of the lease.
 void decide(Step& step, const Hash& dispute, protocol::Outcome outcome, std::string reason);
 
+// ledger_delivery.cpp
+Status on(Step& step, const DemandDelivery& op);
+Status on(Step& step, const Deliver& op);
+Status on(Step& step, const ReportDelivery& op);
 // ledger_disputes.cpp
 Status on(Step& step, const Signed<protocol::CommitDispute>& op);
 Status on(Step& step, const FileDispute& op);

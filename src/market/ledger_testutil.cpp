@@ -99,14 +99,21 @@ void check_invariants(const State& state) {
     EXPECT_LE(a.commitments.size(), 64u);
   }
   // A transcript lies here exactly as long as its dispute is open, and leads to what it says.
-  std::size_t open = 0;
+  std::size_t open = 0, demands = 0;
   for (const auto& [id, d] : state.disputes) {
     EXPECT_EQ(d.turn == Turn::over, d.state == DisputeState::decided);
     EXPECT_EQ(d.due == 0, d.state == DisputeState::decided);
     const auto& listed = d.audit == Hash{} ? state.leases.at(d.lease).view.open_disputes
                                            : state.audits.at(d.audit).view.open_disputes;
     EXPECT_EQ(std::ranges::count(listed, id), d.state == DisputeState::open ? 1 : 0);
-    if (d.state != DisputeState::open || d.about_claim) continue;
+    if (d.state != DisputeState::open || d.about == DisputeAbout::claim) continue;
+    if (d.about == DisputeAbout::delivery) {
+      ++demands;
+      EXPECT_TRUE(state.demands.contains(id));
+      EXPECT_TRUE(state.leases.at(d.lease).demanded.contains(d.subject));
+      EXPECT_EQ(d.turn == Turn::challenger, d.moves == 1);
+      continue;
+    }
     ++open;
     const auto& filed = state.games.at(id);
     EXPECT_EQ(filed.transcript.size(), d.moves);
@@ -115,6 +122,7 @@ void check_invariants(const State& state) {
     EXPECT_EQ(game, d.game);
   }
   EXPECT_EQ(state.games.size(), open);
+  EXPECT_EQ(state.demands.size(), demands);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/hex.hpp"
+#include "market/ledger_delivery_testutil.hpp"
 #include "market/audits_testutil.hpp"
 
 namespace assay::market::test {
@@ -131,6 +132,53 @@ std::string disputes() {
       "wrong amount");
 }
 
+std::string deliveries() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  const auto lease = r.run(w.open_lease(5'000'000));
+  const auto stock = [&](const Hash& of, std::uint64_t sequence) {
+    return sold(w, of, sequence, 5, w.buyer, w.provider, 1);
+  };
+  const auto first = stock(lease, 1);
+  r.run(demand(w, first, w.other));  // not the buyer
+  const auto served = r.run(demand(w, first, w.buyer));
+  const auto right = deliver(w, served, sealed(first, served), w.provider);
+  r.run(deliver(w, served, {1, 2, 3}, w.provider));  // another length
+  r.run(right);
+  r.run(report(w, served, right, first.secret, w.buyer));  // it is what was signed for
+  r.run(w.timeout(served, w.other));                       // too early
+  r.run(w.timeout(served, w.buyer));                       // the buyer is content
+  r.run(demand(w, first, w.buyer));                        // once for ever
+  // In the last second of a claim's window, left unreported.
+  const auto second = stock(lease, 2);
+  const std::vector<ClaimLeaf> leaves{first.leaf, second.leaf};
+  const auto claim = r.run(w.claim(lease, leaves, w.provider));
+  w.time += 99;
+  const auto late = r.run(demand(w, second, w.buyer));
+  r.run(deliver(w, late, sealed(second, late), w.provider));
+  w.time += 20;
+  r.run(demand(w, stock(lease, 3), w.buyer));                      // the claim's window is over
+  r.run(w.sign(Finalize{w.provider.address, claim}, w.provider));  // waits
+  r.run(w.timeout(late, w.provider));
+  r.run(w.sign(Finalize{w.provider.address, claim}, w.provider));
+  // Something else than the answer; another lease's answer that never comes.
+  const auto third = stock(lease, 3);
+  const auto cheated = r.run(demand(w, third, w.buyer));
+  auto bytes = sealed(third, cheated);
+  bytes[4] ^= 1;
+  const auto garbage = deliver(w, cheated, bytes, w.provider);
+  r.run(garbage);
+  r.run(report(w, cheated, garbage, third.secret, w.buyer));
+  r.run(w.sign(Deposit{w.provider.address, 9'000'001, 70}, w.host));
+  r.run(w.sign(protocol::Stake{w.provider.address, 9'000'001, 71}, w.provider));
+  const auto other = r.run(w.open_lease(3'000'000));
+  const auto silent = r.run(demand(w, stock(other, 1), w.buyer));
+  w.time += 20;
+  r.run(w.timeout(silent, w.other));
+  return r.text("answers demanded: delivered, left unreported, another one delivered, none");
+}
+
 // Registration, draw, verdicts, a leaked key, a canary whose pass is not defended, fees.
 std::string audits() {
   Recorder r;
@@ -217,6 +265,7 @@ void check(const std::string& name, const std::string& text) {
 TEST(LedgerVectors, Payments) { check("payments", payments()); }
 TEST(LedgerVectors, Claims) { check("claims", claims()); }
 TEST(LedgerVectors, Disputes) { check("disputes", disputes()); }
+TEST(LedgerVectors, Deliveries) { check("deliveries", deliveries()); }
 TEST(LedgerVectors, Audits) { check("audits", audits()); }
 
 TEST(OperationJson, RefusesWhatIsNotExactlyOneForm) {

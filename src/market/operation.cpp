@@ -28,6 +28,9 @@ constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = 
     "dispute_move",
     "timeout",
     "report_equivocation",
+    "demand_delivery",
+    "deliver",
+    "report_delivery",
     "register_auditor",
     "request_audit",
     "beacon",
@@ -86,6 +89,15 @@ json::value encode(const ProofBox& box) {
 Status decode(const json::value& v, ProofBox& out) {
   out.value.reset();
   return v.is_null() ? Status() : protocol::decode(v, out.value.emplace());
+}
+
+// Longer than other bytes.
+struct SealedBox {
+  Bytes value;
+};
+json::value encode(const SealedBox& box) { return protocol::encode(box.value); }
+Status decode(const json::value& v, SealedBox& out) {
+  return protocol::decode_bytes(v, kSealedBytesMax, out.value);
 }
 
 // One list of members per operation, for both directions.
@@ -169,6 +181,24 @@ void members(V& v, ShowCanary& op) {
   v("canary", op.canary);
 }
 
+template <class V>
+void members(V& v, DemandDelivery& op) {
+  own(v, op.demand);
+  members(v, op.evidence);
+}
+template <class V>
+void members(V& v, Deliver& op) {
+  own(v, op.delivery);
+  SealedBox sealed{std::move(op.answer)};
+  v("answer", sealed);
+  op.answer = std::move(sealed.value);
+}
+template <class V>
+void members(V& v, ReportDelivery& op) {
+  own(v, op.report);
+  v("delivered", op.delivered);
+}
+
 template <std::size_t I = 0>
 Result<Operation> read_kind(const json::object& o, std::string_view kind) {
   if constexpr (I == std::variant_size_v<Operation>) {
@@ -198,6 +228,9 @@ struct Id {
   Hash operator()(const ContestClaim& op) const { return (*this)(op.dispute); }
   Hash operator()(const OpenClaim& op) const { return (*this)(op.answer); }
   Hash operator()(const ReportEquivocation& op) const { return (*this)(op.report); }
+  Hash operator()(const DemandDelivery& op) const { return (*this)(op.demand); }
+  Hash operator()(const Deliver& op) const { return (*this)(op.delivery); }
+  Hash operator()(const ReportDelivery& op) const { return (*this)(op.report); }
   Hash operator()(const RequestAudit& op) const { return (*this)(op.request); }
   Hash operator()(const CheckAudit& op) const { return (*this)(op.check); }
   Hash operator()(const AnswerCheck& op) const { return (*this)(op.answer); }
@@ -219,6 +252,21 @@ Status decode(const json::value& v, ClaimLeaf& out) {
   protocol::FieldReader read(*o, "a leaf");
   read("request", out.request);
   read("receipt", out.receipt);
+  return read.finish();
+}
+
+json::value encode(const Deliver& delivered) {
+  json::object out;
+  protocol::FieldWriter write{out};
+  auto copy = delivered;
+  members(write, copy);
+  return out;
+}
+
+Status decode(const json::value& v, Deliver& out) {
+  TRY(const json::object* o, json::as_object(v, "a delivery"));
+  protocol::FieldReader read(*o, "a delivery");
+  members(read, out);
   return read.finish();
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <variant>
 
+#include "protocol/demands.hpp"
 #include "protocol/typed.hpp"
 
 namespace assay::market {
@@ -84,6 +85,25 @@ struct ReportEquivocation {
   Statement first, second;
 };
 
+// "Show me the answer behind this statement", by the lease's buyer, under bond.
+struct DemandDelivery {
+  Signed<protocol::Demand> demand;
+  Evidence evidence;
+};
+
+// The provider's answer to a demand, sealed for the buyer (protocol/delivery.hpp).
+struct Deliver {
+  Signed<protocol::Delivery> delivery;
+  Bytes answer;
+};
+inline constexpr std::size_t kSealedBytesMax = 3 * 1024 * 1024;
+
+// "What was delivered is not what was signed for": the salt secret shows it to everyone.
+struct ReportDelivery {
+  Signed<protocol::DeliveryReport> report;
+  Deliver delivered;  // as it lies in the log
+};
+
 // "Let auditors drawn by the beacon look at this statement."
 struct RequestAudit {
   Signed<protocol::AuditRequest> request;
@@ -114,12 +134,13 @@ using Operation =
                  OpenLease, Signed<protocol::TopUp>, Signed<protocol::Settlement>,
                  Signed<protocol::Claim>, ContestClaim, OpenClaim, Signed<protocol::Finalize>,
                  Signed<protocol::Close>, Signed<protocol::CommitDispute>, FileDispute, DisputeMove,
-                 Signed<protocol::Timeout>, ReportEquivocation, Signed<protocol::RegisterAuditor>,
-                 RequestAudit, Signed<protocol::Beacon>, Signed<protocol::CommitAudit>,
+                 Signed<protocol::Timeout>, ReportEquivocation, DemandDelivery, Deliver,
+                 ReportDelivery, Signed<protocol::RegisterAuditor>, RequestAudit,
+                 Signed<protocol::Beacon>, Signed<protocol::CommitAudit>,
                  Signed<protocol::RevealAudit>, CheckAudit, AnswerCheck,
                  Signed<protocol::ReportKey>, ShowCanary, Signed<protocol::SettleAudit>>;
 
-// "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation".
+// "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation", "deliver", ….
 std::string_view kind_of(const Operation& operation);
 // Digest of the operation's own message under this ledger's domain.
 Hash operation_id(const Domain& domain, const Operation& operation);
@@ -135,6 +156,8 @@ Result<Operation> operation_from_json(const json::object& o);
 // For lists inside JSON.
 json::value encode(const ClaimLeaf& leaf);
 Status decode(const json::value& v, ClaimLeaf& out);
+json::value encode(const Deliver& delivered);
+Status decode(const json::value& v, Deliver& out);
 json::value encode(const SignedMove& move);
 Status decode(const json::value& v, SignedMove& out);
 

@@ -77,6 +77,18 @@ std::string_view to_string(Turn turn) {
   return "unknown";
 }
 
+std::string_view to_string(DisputeAbout about) {
+  switch (about) {
+    case DisputeAbout::statement:
+      return "statement";
+    case DisputeAbout::claim:
+      return "claim";
+    case DisputeAbout::delivery:
+      return "delivery";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(AuditState state) {
   switch (state) {
     case AuditState::waiting:

@@ -54,7 +54,8 @@ struct AccountView {
   Micros exposure_limit = 0;  // factor × stake; 0 when stake is under stake_min
   std::uint32_t convictions = 0;
   Micros slashed = 0;  // over its life
-  // About statements it signed as a provider, or passed as an auditor: it has to defend.
+  // About statements it signed as a provider (disputes, and demands for answers), or passed as an
+  // auditor: it has to defend.
   std::vector<Hash> open_disputes;
   std::vector<Hash> audits;  // for which it is drawn and can still be convicted
 };
@@ -88,6 +89,9 @@ struct LeaseView {
 
 enum class DisputeState : std::uint32_t { open = 0, decided = 1 };
 
+// A statement: it is wrong. A claim: show its receipts. A delivery: show the answer signed for.
+enum class DisputeAbout : std::uint32_t { statement = 0, claim = 1, delivery = 2 };
+
 struct DisputeView {
   Hash id{};
   Hash lease{}, subject{};
@@ -95,16 +99,19 @@ struct DisputeView {
   Address defender{};  // the lease's provider, or the auditor that passed the statement
   Hash audit{};        // whose pass it is about; zero: about the provider
   Micros bond = 0;
-  bool about_claim = false;  // a contest; otherwise a receipt or progress
-  Micros amount = 0;         // of the disputed statement
+  DisputeAbout about = DisputeAbout::statement;
+  Micros amount = 0;  // of the statement, or the claim
   std::uint64_t filed = 0;
   DisputeState state = DisputeState::open;
   protocol::Outcome outcome = protocol::Outcome::not_judged;  // once decided
   std::string reason;  // for people: not part of the ledger's state hash
-  // While open: who must act before `due`. A contest waits for the provider, a game for either.
+  // While open: who must act before `due`. A contest waits for the provider, a game for either, a
+  // demand for the provider to deliver, then for the buyer to report what it got.
   Turn turn = Turn::over;
-  std::uint64_t due = 0;    // Unix seconds; 0 once decided
-  std::uint32_t moves = 0;  // of the game so far, and the hash over them
+  std::uint64_t due = 0;  // Unix seconds; 0 once decided
+  // Of the game so far, and the hash over them. Of a contest or a demand: 1 once it was answered,
+  // and the id of the operation that did.
+  std::uint32_t moves = 0;
   Hash game{};
   // What a conviction did; slashed = burned + refunded from the slash + reward.
   Micros slashed = 0, burned = 0, made_whole = 0, reward = 0;
@@ -198,6 +205,8 @@ struct Settlement {
   // An open dispute about a statement as it was filed, its transcript grown by the moves since.
   // not_found once it is decided: then the log has them.
   virtual Result<FileDispute> game(const Hash& dispute) = 0;
+  // An operation the ledger applied, as it lies in its log.
+  virtual Result<Operation> operation(const Hash& id) = 0;
   virtual Result<AuditView> audit(const Hash& id) = 0;
   // Active ones, in order of their addresses.
   virtual Result<std::vector<AuditorView>> auditors(const Hash& execution) = 0;
@@ -227,6 +236,7 @@ Result<Applied> applied_from_json(const json::object& o);
 std::string_view to_string(LeaseState state);
 std::string_view to_string(protocol::Outcome outcome);
 std::string_view to_string(Turn turn);
+std::string_view to_string(DisputeAbout about);  // "statement" / "claim" / "delivery"
 // "waiting" / "drawn" / "settled"; "none" / "pass" / "fail" / "unauditable".
 std::string_view to_string(AuditState state);
 std::string_view to_string(protocol::AuditVerdict verdict);

@@ -99,7 +99,8 @@ void members(V& v, T& s, std::string& state)
   v("open_disputes", s.open_disputes);
 }
 template <class V, class T>
-void members(V& v, T& s, std::string& state, std::string& outcome, std::string& turn)
+void members(V& v, T& s, std::string& about, std::string& state, std::string& outcome,
+             std::string& turn)
   requires std::same_as<std::remove_const_t<T>, DisputeView>
 {
   v("id", s.id);
@@ -109,7 +110,7 @@ void members(V& v, T& s, std::string& state, std::string& outcome, std::string& 
   v("defender", s.defender);
   v("audit", s.audit);
   v("bond", s.bond);
-  v("about_claim", s.about_claim);
+  v("about", about);
   v("amount", s.amount);
   v("filed", s.filed);
   v("state", state);
@@ -224,17 +225,17 @@ json::object to_json(const DisputeView& v) {
   json::object out;
   protocol::FieldWriter writer{out};
   std::string state = v.state == DisputeState::open ? "open" : "decided";
-  std::string outcome(to_string(v.outcome)), turn(to_string(v.turn));
-  members(writer, v, state, outcome, turn);
+  std::string about(to_string(v.about)), outcome(to_string(v.outcome)), turn(to_string(v.turn));
+  members(writer, v, about, state, outcome, turn);
   return out;
 }
 
 Result<DisputeView> dispute_view_from_json(const json::object& o) {
   using protocol::Outcome;
   DisputeView v;
-  std::string state, outcome, turn;
+  std::string about, state, outcome, turn;
   protocol::FieldReader reader(o, "a dispute");
-  members(reader, v, state, outcome, turn);
+  members(reader, v, about, state, outcome, turn);
   CHECK_OK(reader.finish());
   if (state != "open" && state != "decided")
     return fail(Errc::invalid, "unknown dispute state '{}'", state);
@@ -242,6 +243,8 @@ Result<DisputeView> dispute_view_from_json(const json::object& o) {
   const auto find = [](const std::string& word, auto& out, auto... candidates) {
     return ((to_string(candidates) == word && ((out = candidates), true)) || ...);
   };
+  if (!find(about, v.about, DisputeAbout::statement, DisputeAbout::claim, DisputeAbout::delivery))
+    return fail(Errc::invalid, "a dispute about '{}' is not known", about);
   if (!find(turn, v.turn, Turn::provider, Turn::challenger, Turn::over))
     return fail(Errc::invalid, "unknown turn '{}'", turn);
   if (!find(outcome, v.outcome, Outcome::provider_right, Outcome::provider_wrong,

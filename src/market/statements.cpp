@@ -1,6 +1,7 @@
 #include "market/statements.hpp"
 
 #include "market/money.hpp"
+#include "protocol/delivery.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::market {
@@ -86,6 +87,15 @@ std::optional<std::string> contradiction(const Statement& first, const Statement
   if (same_leaves && a.trace != b.trace)
     return fmt::format("two different traces of {} tokens", count);
   return std::nullopt;
+}
+
+std::optional<std::string> delivery_fault(const protocol::Request& request,
+                                          const Statement& statement, const Hash& demand,
+                                          const Hash& salt_secret, ByteView sealed) {
+  const auto answer =
+      protocol::unseal_answer(salt_secret, demand, request, statement_count(statement), sealed);
+  const auto claims = claims_of(statement);
+  return protocol::delivery_fault(salt_secret, request, answer, claims.tape, claims.logprobs);
 }
 
 }  // namespace assay::market

@@ -23,4 +23,11 @@ std::optional<std::string> arithmetic_fault(const protocol::Lease& lease,
 // progress of the same count.
 std::optional<std::string> contradiction(const Statement& first, const Statement& second);
 
+// One line when these bytes, which have the length of the statement's answer (asserted), unseal to
+// another answer than the one it was signed for. `demand` is the demand they were sealed for, the
+// secret the one the request commits to.
+std::optional<std::string> delivery_fault(const protocol::Request& request,
+                                          const Statement& statement, const Hash& demand,
+                                          const Hash& salt_secret, ByteView sealed);
+
 }  // namespace assay::market

@@ -1,6 +1,7 @@
 // Every signed message once, for whoever must treat all alike: tests, fuzzers, tools.
 #pragma once
 #include "protocol/audits.hpp"
+#include "protocol/demands.hpp"
 #include "protocol/handover.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/operations.hpp"
@@ -14,7 +15,7 @@ void for_each_message(F&& f) {
   call.template operator()<
       Offer, Lease, Request, Progress, Receipt, Settlement, Claim, Deposit, Withdraw, Transfer,
       Stake, Unbond, Release, TopUp, Finalize, Close, CommitDispute, Dispute, Move, Timeout, Answer,
-      Equivocation, RegisterAuditor, AuditRequest, Beacon, CommitAudit, RevealAudit, AuditCheck,
+      Equivocation, Demand, Delivery, DeliveryReport, RegisterAuditor, AuditRequest, Beacon, CommitAudit, RevealAudit, AuditCheck,
       CheckAnswer, ReportKey, Canary, CanaryShown, SettleAudit, Handover>();
 }
 

@@ -79,11 +79,12 @@ Status decode(const json::value& v, Address& out) {
 
 Status decode(const json::value& v, Signature& out) { return decode_hex(v, out.bytes); }
 
-Status decode(const json::value& v, Bytes& out) {
+Status decode(const json::value& v, Bytes& out) { return decode_bytes(v, kBytesMax, out); }
+
+Status decode_bytes(const json::value& v, std::size_t most, Bytes& out) {
   TRY(const std::string_view text, string_of(v));
-  if (text.size() > 2 + 2 * kBytesMax)
-    return fail(Errc::invalid, "has {} bytes, at most {} are allowed", text.size() / 2 - 1,
-                kBytesMax);
+  if (text.size() > 2 + 2 * most)
+    return fail(Errc::invalid, "has {} bytes, at most {} are allowed", text.size() / 2 - 1, most);
   Bytes bytes(text.size() < 2 ? 0 : text.size() / 2 - 1);
   if (!text.starts_with("0x") || !from_hex(text, std::span<std::uint8_t>(bytes)) ||
       text != to_hex(bytes))

@@ -31,6 +31,8 @@ Status decode(const json::value& v, Hash& out);
 Status decode(const json::value& v, Address& out);
 Status decode(const json::value& v, Signature& out);
 Status decode(const json::value& v, Bytes& out);  // of any length up to kBytesMax
+// For the few that may be longer: up to `most`.
+Status decode_bytes(const json::value& v, std::size_t most, Bytes& out);
 
 template <class T>
 json::value encode(const std::vector<T>& list) {

@@ -112,6 +112,11 @@ Result<market::FileDispute> RemoteLedger::game(const Hash& dispute) {
               market::kind_of(operation));
 }
 
+Result<Operation> RemoteLedger::operation(const Hash& id) {
+  TRY(const auto o, get("/ledger/operations/" + to_hex(id)));
+  return market::operation_from_json(o);
+}
+
 Result<std::vector<Signed<Offer>>> RemoteLedger::offers() {
   TRY(const auto o, get("/board/offers"));
   TRY(const json::array* list, json::get_array(o, "offers"));

@@ -9,6 +9,7 @@
 //   GET  /ledger/auditors/{execution} {"auditors": [AuditorView, …]}: active ones
 //   GET  /ledger/totals               Totals
 //   GET  /ledger/log?from=N           NDJSON, one row a line, complete as of the request
+//   GET  /ledger/operations/{id}      an operation that was applied
 //   POST /ledger/operations           operation → Applied
 //   GET  /board/offers                {"offers": [signed offer, …]}
 //   POST /board/offers                signed offer → {"published": true}
@@ -37,6 +38,7 @@ class RemoteLedger : public market::Settlement, public market::Board {
   Result<market::Totals> totals() override;
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
+  Result<market::Operation> operation(const Hash& id) override;
   Result<market::AuditView> audit(const Hash& id) override;
   Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override;
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/assert.hpp"
+#include "canon/fp_environment.hpp"
 #include "canon/sampling.hpp"
 #include "crypto/merkle.hpp"
 #include "verify/execution_inputs.hpp"
@@ -91,6 +92,7 @@ Status LeafExecution::compute(ThreadPool& pool, std::uint32_t from, std::uint32_
 
 // Thresholds have no step: whoever executes names one, and later ops show that it is right.
 void LeafExecution::choose_threshold(std::uint32_t op) {
+  const canon::FpEnvironment environment;
   const auto z = find("z"), p = find("p");
   const bool nucleus = std::string_view(list_.ops[op].name) == "tp";
   ASSAY_ASSERT(nucleus ? p.has_value() : z.has_value());

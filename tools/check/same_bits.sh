@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Any build gives the same bits: the canon's and the engine's tests, which compare with
-# spec/vectors/ byte for byte and every kernel with the canon, and of verify what a whole model's
+# spec/vectors/ byte for byte and every kernel with the canon, the referee's steps, and what a whole model's
 # trace root depends on, under other compilers and options.
 # ASSAY_SAME_BITS=gcc-O0,clang-O3,… chooses builds; the default is all of them. Part of `make soak`.
 set -euo pipefail
@@ -20,17 +20,21 @@ for build in "${builds[@]}"; do
   IFS='|' read -r name compiler flags link <<<"$build"
   [ -z "$wanted" ] || [[ ",$wanted," == *",$name,"* ]] || continue
   folder=build/same-bits/$name
-  # Archives of intermediate code need the compiler's own archiver.
-  ar=gcc-ar ranlib=gcc-ranlib
-  if [[ $name == clang* ]]; then ar=llvm-ar-19 ranlib=llvm-ranlib-19; fi
-  sanitize=""
-  if [[ $name == *sanitized ]]; then sanitize=address,undefined; fi
-  cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" \
-    -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$link" -DASSAY_SANITIZE="$sanitize" \
-    -DCMAKE_AR="$(command -v $ar)" -DCMAKE_RANLIB="$(command -v $ranlib)" >/dev/null
-  cmake --build "$folder" --target assay_canon_test assay_engine_test assay_verify_test >"$folder/build.log" ||
+  # The build that tools/check/check.sh makes too.
+  if [[ $name == *sanitized ]]; then
+    folder=build/asan
+    cmake --preset asan >/dev/null
+  else
+    # Archives of intermediate code need the compiler's own archiver.
+    ar=gcc-ar ranlib=gcc-ranlib
+    if [[ $name == clang* ]]; then ar=llvm-ar-19 ranlib=llvm-ranlib-19; fi
+    cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" \
+      -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$link" \
+      -DCMAKE_AR="$(command -v $ar)" -DCMAKE_RANLIB="$(command -v $ranlib)" >/dev/null
+  fi
+  cmake --build "$folder" --target assay_{canon,engine,verify_referee,verify}_test >"$folder/build.log" ||
     { tail -n 40 "$folder/build.log"; exit 1; }
-  for program in "canon *" "engine *" "verify *Tern*:Trace.*:Identity.*"; do
+  for program in "canon *" "engine *" "verify_referee *" "verify *Tern*:Trace.*:Identity.*"; do
     read -r folder_of tests <<<"$program"
     "$folder/src/assay_${folder_of}_test" --gtest_brief=1 --gtest_filter="$tests" | tail -n 1
   done

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market killed at random moments,
-# random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target.
+# random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target,
+# ASSAY_SOAK_REQUESTS (default 10000) how many requests must not give a false alarm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${ASSAY_FUZZ_SECONDS:-60}
 
-cmake --preset fuzz >/dev/null
-cmake --build build/fuzz --target fuzzers
+cmake --preset asan >/dev/null
+cmake --build build/asan --target fuzzers
 for corpus in tests/fuzz/corpus/*/; do
   name=$(basename "$corpus")
-  found=build/fuzz/found/$name
+  found=build/asan/found/$name
   mkdir -p "$found"
   echo "soak: fuzzing $name for $seconds s"
-  "build/fuzz/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+  "build/asan/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$found/" "$found" "$corpus" 2>&1 | tail -n 3
 done
 
@@ -22,7 +23,11 @@ ASSAY_SOAK_SECONDS=$seconds build/release/src/assay_engine_test \
   --gtest_filter='*ProductTest.RandomShapes*' | tail -n 3
 echo "soak: attention and the rest of the kernels for $seconds s per table"
 ASSAY_SOAK_SECONDS=$seconds build/release/src/assay_engine_test \
-  --gtest_filter='*AttentionTest.Hostile*:*KernelsTest.*Row*' | tail -n 3
+  --gtest_filter='*AttentionTest.Hostile*:*KernelsTest.*Row*:*KernelsTest.Rope*:*ProductTest.Quantizers*' | tail -n 3
+
+# The same requests on every table, batched, cached and audited in every way: the same bits.
+ASSAY_SOAK_REQUESTS=${ASSAY_SOAK_REQUESTS:-10000} build/release/src/assay_verify_test \
+  --gtest_filter='NoFalseAlarm.*'
 
 tools/check/same_bits.sh
 

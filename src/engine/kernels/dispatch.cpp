@@ -108,8 +108,8 @@ bool isa_available(Isa isa) {
 
 Isa best_isa() { return fastest(verdicts())->isa; }
 
-// One unpacked segment, whatever the number of columns.
-std::size_t product_scratch(std::uint32_t) { return sizeof(lanes::Panel); }
+// One unpacked segment and the totals of its rows, whatever the number of columns.
+std::size_t product_scratch(std::uint32_t) { return sizeof(lanes::ProductScratch); }
 
 std::size_t attention_scratch(std::uint32_t positions, std::uint32_t value_stride) {
   // Keys, values and scores of a segment; queries; m, l and o of every segment. Tiles of rows are

@@ -52,6 +52,7 @@ struct AttentionCache {
 };
 
 inline constexpr std::uint32_t kRowGroup = 32;        // unit in which products are scheduled
+inline constexpr std::uint32_t kProductTokens = 512;  // most tokens per product call
 inline constexpr std::uint32_t kAttentionRows = 96;   // most rows per attend call
 inline constexpr std::uint32_t kPagePositions = 64;   // divides the segment of 256
 inline constexpr std::uint32_t kValueAlignment = 16;  // value_stride is a multiple of this
@@ -59,8 +60,12 @@ inline constexpr std::uint32_t kValueAlignment = 16;  // value_stride is a multi
 struct Kernels {
   Isa isa;
   std::uint32_t key_lanes;  // see AttentionCache; divides kPagePositions
+  // Q8 activations lie in memory XOR this: 0x80 where products take them + 128, as unsigned bytes.
+  // Nobody but this table reads them.
+  std::uint8_t q8_flip;
 
-  // y[token * y_stride + row] for rows [begin, end), begin a multiple of kRowGroup.
+  // y[token * y_stride + row] for rows [begin, end), begin a multiple of kRowGroup, and 1 …
+  // kProductTokens tokens.
   // scratch: product_scratch(cols) bytes, 64-byte aligned, of this thread.
   void (*product)(const Matrix&, std::uint32_t begin, std::uint32_t end, const Activations&,
                   std::uint32_t tokens, float* y, std::size_t y_stride, std::byte* scratch);

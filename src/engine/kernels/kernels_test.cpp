@@ -1,12 +1,10 @@
 // Every table but the products (product_test.cpp) and attention (attention_test.cpp) against the
-// scalar one, bit for bit, on hostile numbers; and the mode and choice of tables.
+// scalar one, bit for bit, on hostile numbers; and the choice of tables.
 #include "engine/kernels/kernels.hpp"
 
 #include <cmath>
 #include <gtest/gtest.h>
-#include <thread>
 
-#include "engine/kernels/fp_environment.hpp"
 #include "engine/kernels/kernels_testutil.hpp"
 #include "engine/kernels/self_check.hpp"
 
@@ -135,19 +133,21 @@ TEST_P(KernelsTest, Fp16Edges) {
 }
 
 TEST_P(KernelsTest, Rope) {
-  Random random(26);
-  for (const std::size_t n :
-       {2, 4, 6, 8, 10, 12, 16, 18, 30, 32, 34, 48, 62, 64, 66, 80, 96, 100, 128, 130, 256, 300})
-    for (int repeat = 0; repeat < 20; ++repeat) {
-      const auto row = random.hostile_values(n, 1.0f);
-      auto a = random.hostile_values(n, 1e10f), b = a, c = a, d = a;
-      scalar_.rope_neighbours(a.data(), row.data(), n);
-      vector_.rope_neighbours(b.data(), row.data(), n);
-      ASSERT_EQ(bits_of(a), bits_of(b)) << n;
-      scalar_.rope_halves(c.data(), row.data(), n);
-      vector_.rope_halves(d.data(), row.data(), n);
-      ASSERT_EQ(bits_of(c), bits_of(d)) << n;
-    }
+  test::repeat(26, [&](std::uint32_t seed) {
+    Random random(seed);
+    for (const std::size_t n :
+         {2, 4, 6, 8, 10, 12, 16, 18, 30, 32, 34, 48, 62, 64, 66, 80, 96, 100, 128, 130, 256, 300})
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        const auto row = random.hostile_values(n, 1.0f);
+        auto a = random.hostile_values(n, 1e10f), b = a, c = a, d = a;
+        scalar_.rope_neighbours(a.data(), row.data(), n);
+        vector_.rope_neighbours(b.data(), row.data(), n);
+        ASSERT_EQ(bits_of(a), bits_of(b)) << n;
+        scalar_.rope_halves(c.data(), row.data(), n);
+        vector_.rope_halves(d.data(), row.data(), n);
+        ASSERT_EQ(bits_of(c), bits_of(d)) << n;
+      }
+  });
 }
 
 TEST_P(KernelsTest, PassesTheSelfTest) {
@@ -297,41 +297,6 @@ TEST(Isa, UnavailableOnesSaySo) {
     }
   EXPECT_GE(unavailable, 2);  // no machine has both AVX-512 and NEON
   EXPECT_TRUE(isa_available(best_isa()));
-}
-
-// The mode a library compiled with fast-math, or a hostile one, leaves behind.
-#if defined(__x86_64__)
-using Control = unsigned;
-constexpr Control kHostile = 0xffc0 & ~0x3fu;  // FTZ, DAZ, toward zero
-Control get_control() { return _mm_getcsr() & ~0x3fu; }
-void set_control(Control c) { _mm_setcsr(c); }
-#else
-using Control = std::uint64_t;
-constexpr Control kHostile = 0x01c00000;  // FZ, toward zero
-Control get_control() {
-  Control c;
-  asm volatile("mrs %0, fpcr" : "=r"(c));
-  return c;
-}
-void set_control(Control c) { asm volatile("msr fpcr, %0" ::"r"(c)); }
-#endif
-
-TEST(FpEnvironment, IsSetAssertedAndRestoredInEveryThread) {
-  const auto body = [] {
-    const Control before = get_control();
-    EXPECT_TRUE(arithmetic_is_canonical());
-    set_control(kHostile);
-    EXPECT_FALSE(arithmetic_is_canonical());
-    {
-      const FpEnvironment environment;
-      EXPECT_TRUE(arithmetic_is_canonical());
-      EXPECT_EQ(get_control(), before);
-    }
-    EXPECT_EQ(get_control(), kHostile);
-    set_control(before);
-  };
-  body();
-  std::thread(body).join();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <cstdlib>
+#include <gtest/gtest.h>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,16 +27,18 @@ inline std::vector<std::uint32_t> bits_of(std::span<const float> v) {
   return out;
 }
 
-// Runs once(seed), and again with new seeds for ASSAY_SOAK_SECONDS if that is set.
+// Runs once(seed), and again with new seeds for ASSAY_SOAK_SECONDS if that is set, or until one
+// fails.
 template <class Function>
 void repeat(std::uint32_t seed, Function once) {
   using Clock = std::chrono::steady_clock;
   const char* seconds = std::getenv("ASSAY_SOAK_SECONDS");
   const auto end = Clock::now() + std::chrono::seconds(seconds ? std::atoi(seconds) : 0);
   do {
+    SCOPED_TRACE("seed " + std::to_string(seed));
     once(seed);
     seed += 0x10001;
-  } while (Clock::now() < end);
+  } while (Clock::now() < end && !testing::Test::HasFatalFailure());
 }
 
 }  // namespace assay::engine::test

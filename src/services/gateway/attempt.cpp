@@ -144,7 +144,11 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
   buyer_.active.remove(attempt.record->id);
   // Who finds fault with another's tokens has not failed.
   const bool contradicted = attempt.error && attempt.error->code == "continuation";
-  if (!contradicted && (attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
+  // Nobody here left: a provider that bills prompts and ends their answers early comes last, too.
+  const bool cut_short =
+      attempt.end == Attempt::End::receipt && attempt.finish == protocol::Finish::cancelled;
+  if (!contradicted &&
+      (cut_short || attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
     market_.failed(attempt.provider);
   return attempt;
 }

@@ -30,6 +30,10 @@ struct GatewayOptions {
   // 60, or four moves of the ledger where audits are hired.
   std::optional<std::uint64_t> settle_hold_s;
 
+  // A claimed answer that never came is demanded on the ledger from this amount on; under it the
+  // claim is left alone. A demand costs the dispute bond if the provider delivers.
+  protocol::Micros demand_from = 0;
+
   AuditBy audit_by = AuditBy::local;
   std::uint32_t auditors = 1;                // hired for one audit
   protocol::Micros audit_fee_max = 100'000;  // for each; more is not offered

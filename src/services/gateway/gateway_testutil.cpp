@@ -143,6 +143,14 @@ std::vector<protocol::Request> ScriptedProvider::requests() {
   return requests_;
 }
 
+std::vector<ScriptedProvider::Outcome> ScriptedProvider::outcomes() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Outcome> out;
+  for (const auto& [id, outcome] : outcomes_) out.push_back(outcome);
+  std::ranges::sort(out, {}, [](const Outcome& o) { return o.call.request.message.sequence; });
+  return out;
+}
+
 void ScriptedProvider::infer(io::HttpRequest& request, io::HttpResponse& response) {
   ++calls_;
   if (script.refuse) {
@@ -194,7 +202,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
     if (script.false_logprobs && request.logprobs > 0) event.logprobs.front() ^= 1;
     answer.push_back(next);
     logprobs.insert(logprobs.end(), event.logprobs.begin(), event.logprobs.end());
-    const bool heard = response.write(protocol::to_line(event));
+    const bool heard = answer.size() > script.sends || response.write(protocol::to_line(event));
     if (std::ranges::binary_search(call.stop_ids, next)) {
       finish = protocol::Finish::stop;
       break;
@@ -204,7 +212,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
       finish = protocol::Finish::cancelled;
       break;
     }
-    if (answer.size() % 2 == 0)
+    if (answer.size() % 2 == 0 && answer.size() <= script.sends)
       response.write(
           protocol::to_line(protocol::sign(domain_, sign_for(protocol::Progress{}), key_)));
     if (answer.size() == script.die_after) {
@@ -221,7 +229,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   requests_.push_back(request);
   const Outcome& outcome =
       outcomes_[id] = {call, answer, logprobs, protocol::sign(domain_, receipt, key_), trace};
-  if (script.lose_receipt) {
+  if (script.lose_receipt || script.sends != SIZE_MAX) {
     response.abort();
     return;
   }

@@ -42,6 +42,7 @@ class ScriptedProvider {
     std::size_t die_after = SIZE_MAX;     // answer tokens sent before the connection is cut
     bool refuse = false;                  // 503 to every call
     bool lose_receipt = false;            // computes it, cuts the connection instead of sending it
+    std::size_t sends = SIZE_MAX;         // tokens; the rest and the receipt it keeps back
     bool forget_receipt = false;          // /v1/receipt does not know it
     bool false_logprobs = false;          // the last bit of each token's own is another
     std::size_t silent_after = SIZE_MAX;  // moves of a dispute it makes before it stops answering
@@ -54,15 +55,16 @@ class ScriptedProvider {
   void stop() { server_->stop(); }
   int calls() const { return calls_; }
   std::vector<protocol::Request> requests();
-  Script script;
-
- private:
   struct Outcome {
     protocol::InferenceCall call;
     std::vector<std::uint32_t> answer, logprobs;
     protocol::Signed<protocol::Receipt> receipt;
     std::shared_ptr<verify::TraceBuilder> trace;
   };
+  std::vector<Outcome> outcomes();  // by sequence
+  Script script;
+
+ private:
   void infer(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response);
   void recall(io::HttpRequest& request, io::HttpResponse& response, bool trace);

@@ -30,8 +30,11 @@ Result<RequestRecord> Intake::accept(RequestRecord record, const LeaseRecord& le
                                                    receipt.message.count, opening.logprobs));
   CHECK_OK(protocol::check_receipt(buyer_.ledger.domain, lease.lease.message, request,
                                    opening.salt_secret, opening.answer, logprobs, receipt));
-  CHECK_OK(
-      protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish));
+  // Signed, and wrong about how the answer ends: no execution is needed to prove it.
+  if (const auto fits =
+          protocol::check_finish(request, opening.stop_ids, opening.answer, receipt.message.finish);
+      !fits)
+    return convicting(std::move(record), opening, receipt, fits.error().message);
   const Hash id = buyer_.id(receipt.message);
   opening.audit_link = link_of(lease, request);
   // A crash between the files and the database: the receipt is picked up again, the files are
@@ -95,7 +98,7 @@ Result<RequestRecord> Intake::file(RequestRecord record, const LeaseRecord& leas
   const RequestStage from = record.stage;
   record.stage = RequestStage::receipted;
   record.statement_id = id;
-  record.amount = amount;
+  if (from != RequestStage::demanded) record.amount = amount;  // else part of it may be paid
   record.audit = drawn ? AuditState::pending : AuditState::not_drawn;
   CHECK_OK(buyer_.store->update_request(record, from));
   market_.served(provider);

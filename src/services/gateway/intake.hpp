@@ -23,11 +23,12 @@ class Intake {
     std::vector<std::uint32_t> answer;
   };
   Result<PickedUp> pick_up(const RequestRecord& record);
-
- private:
+  // A receipt that can be disputed as it stands: files it as a mismatch; the error is the fault.
   Result<RequestRecord> convicting(RequestRecord record, const protocol::Opening& opening,
                                    const Signed<protocol::Receipt>& receipt,
                                    const std::string& fault);
+
+ private:
   Result<RequestRecord> file(RequestRecord record, const LeaseRecord& lease, const Hash& id,
                              Micros amount);
 

@@ -72,7 +72,7 @@ Status MarketView::recall() {
   for (const RequestStage stage :
        {RequestStage::receipted, RequestStage::audited, RequestStage::settled,
         RequestStage::mismatch, RequestStage::disputed, RequestStage::refunded,
-        RequestStage::withheld}) {
+        RequestStage::withheld, RequestStage::demanded}) {
     TRY(const auto requests, buyer_.store->requests_in(stage));
     for (const RequestRecord& request : requests) {
       TRY(const LeaseRecord lease, buyer_.store->lease(request.lease));

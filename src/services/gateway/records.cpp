@@ -46,6 +46,8 @@ std::string_view to_string(RequestStage stage) {
       return "withheld";
     case RequestStage::expired:
       return "expired";
+    case RequestStage::demanded:
+      return "demanded";
   }
   return "expired";
 }

@@ -32,7 +32,8 @@ struct LeaseRecord {
   bool returned = false;  // the rest of the escrow came back (closed or convicted)
 };
 
-// signed → receipted → audited → settled, or from receipted → mismatch → disputed → refunded.
+// signed → receipted → audited → settled, or from receipted → mismatch → disputed → refunded. From
+// signed or expired → demanded where a claim shows a receipt whose answer never came.
 enum class RequestStage {
   signed_off,  // signed by us and written; the provider may have it
   receipted,   // the provider's statement is checked and written
@@ -41,8 +42,9 @@ enum class RequestStage {
   mismatch,    // the replay differs; the dispute is to be filed
   disputed,    // the ledger has the dispute
   refunded,    // the verdict: provider wrong
-  withheld,    // not paid: no verdict either way, or the lease ended first
+  withheld,    // not settled: no verdict either way, or the lease ended first
   expired,     // no statement ever came
+  demanded,    // its answer is demanded on the ledger
 };
 
 enum class AuditState { none, pending, match, mismatch, not_drawn };
@@ -64,7 +66,8 @@ struct RequestRecord {
   AuditState audit = AuditState::none;
   std::string reason;  // of the audit, the verdict or the expiry: one line
   std::optional<std::uint32_t> position, layer;  // where the replay first differs
-  std::string dispute;                           // the FileDispute as submitted, JSON; empty: none
+  // The FileDispute as submitted, or while demanded the DemandDelivery, JSON; empty: none.
+  std::string dispute;
   Hash dispute_id{};
 };
 

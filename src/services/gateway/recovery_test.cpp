@@ -29,6 +29,11 @@ struct LossyLedger : market::Settlement {
     return applied;
   }
   Result<market::FileDispute> game(const Hash& dispute) override { return inner.game(dispute); }
+  Result<market::Operation> operation(const Hash& id) override { return inner.operation(id); }
+  Result<market::AuditView> audit(const Hash& id) override { return inner.audit(id); }
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override {
+    return inner.auditors(execution);
+  }
   market::Settlement& inner;
   enum class Lose { nothing, request, reply };
   std::atomic<Lose> lose{Lose::request};

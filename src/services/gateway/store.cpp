@@ -110,8 +110,11 @@ Result<Micros> Store::free_escrow(const Hash& lease) {
 
 Result<Micros> Store::known_total(const Hash& lease) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare("SELECT COALESCE(SUM(amount), 0) FROM requests "
-                                "WHERE lease = ?1 AND stage NOT IN ('signed', 'expired')"));
+  TRY(auto select,
+      db_->prepare(
+          "SELECT cumulative + COALESCE((SELECT SUM(amount) FROM requests WHERE lease = ?1 "
+          "AND stage NOT IN ('signed', 'expired', 'settled')), 0) FROM leases "
+          "WHERE id = ?1"));
   select.bind_all(ByteView(lease));
   TRY(const bool row, select.step());
   return row ? select.column_int64(0) : 0;

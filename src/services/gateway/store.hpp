@@ -29,7 +29,7 @@ class Store {
                                                   std::uint64_t after);
   // Escrow of the lease that no settlement, statement or open cap needs.
   Result<Micros> free_escrow(const Hash& lease);
-  // Sum of the amounts of every statement the lease's requests led to.
+  // What is settled, and the amounts of every other statement the lease's requests led to.
   Result<Micros> known_total(const Hash& lease);
 
   // A top-up is written before it is submitted and counted once the ledger has it.

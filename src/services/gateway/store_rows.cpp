@@ -13,10 +13,11 @@ Result<E> parse_stage(std::string_view text, std::initializer_list<E> all) {
 }
 
 constexpr auto kLeaseStages = {LeaseStage::opening, LeaseStage::open, LeaseStage::ended};
-constexpr auto kRequestStages = {
-    RequestStage::signed_off, RequestStage::receipted, RequestStage::audited,
-    RequestStage::settled,    RequestStage::mismatch,  RequestStage::disputed,
-    RequestStage::refunded,   RequestStage::withheld,  RequestStage::expired};
+constexpr auto kRequestStages = {RequestStage::signed_off, RequestStage::receipted,
+                                 RequestStage::audited,    RequestStage::settled,
+                                 RequestStage::mismatch,   RequestStage::disputed,
+                                 RequestStage::refunded,   RequestStage::withheld,
+                                 RequestStage::expired,    RequestStage::demanded};
 constexpr auto kHireStages = {HireStage::asked, HireStage::decided, HireStage::over};
 constexpr auto kAuditStates = {AuditState::none, AuditState::pending, AuditState::match,
                                AuditState::mismatch, AuditState::not_drawn};

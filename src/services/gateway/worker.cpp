@@ -14,6 +14,12 @@ constexpr std::int64_t kClaimsEveryMs = 5'000;  // far below any challenge windo
 // How long a provider that died may come back with its receipt before its last progress counts.
 constexpr std::int64_t kProgressGraceS = 60;
 
+// Moves, deliveries and reports have a deadline each.
+std::int64_t wait_max_ms(const Buyer& buyer) {
+  const auto move_ms = static_cast<std::int64_t>(buyer.ledger.parameters.move_s) * 1000;
+  return std::max(buyer.options.retry_ms, std::min(kWaitMaxMs, move_ms / 4));
+}
+
 }  // namespace
 
 Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
@@ -22,8 +28,9 @@ Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
       intake_(intake),
       auditor_(buyer, market),
       disputes_(buyer, market),
+      demands_(buyer, market, intake),
       hires_(buyer, market),
-      backoff_(buyer.options.retry_ms, kWaitMaxMs) {}
+      backoff_(buyer.options.retry_ms, wait_max_ms(buyer)) {}
 
 Worker::~Worker() { stop(); }
 
@@ -64,13 +71,14 @@ void Worker::run() {
   }
 }
 
-void Worker::attempt(const Hash& id, const std::function<Status()>& step) {
-  if (!backoff_.due(id) || stopping()) return;
+void Worker::attempt(const Hash& id, const std::function<Status()>& step, RequestStage stage) {
+  const std::pair key{id, stage};
+  if (!backoff_.due(key) || stopping()) return;
   if (const Status done = step(); !done) {
     io::log_debug("later: {}", done.error().message);
-    backoff_.failed(id);
+    backoff_.failed(key);
   } else {
-    backoff_.succeeded(id);
+    backoff_.succeeded(key);
   }
 }
 
@@ -82,7 +90,7 @@ void Worker::each(RequestStage stage, const std::function<Status(RequestRecord)>
   }
   for (const RequestRecord& record : *records) {
     if (buyer_.active.contains(record.id)) continue;
-    attempt(record.id, [&] { return step(record); });
+    attempt(record.id, [&] { return step(record); }, stage);
   }
 }
 
@@ -92,6 +100,8 @@ void Worker::sweep() {
        [&](RequestRecord record) { return disputes_.file(std::move(record)); });
   each(RequestStage::disputed,
        [&](RequestRecord record) { return disputes_.follow(std::move(record)); });
+  each(RequestStage::demanded,
+       [&](RequestRecord record) { return demands_.follow(std::move(record)); });
   each(RequestStage::audited, [&](const RequestRecord& record) {
     return leases_.settle(record.lease);  // pays whatever else the lease owes, too
   });
@@ -141,8 +151,9 @@ void Worker::watch_claims() {
 
 Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
-  if (!view.claim || view.claim->opened) return {};
+  if (!view.claim) return {};
   const market::PendingClaim& claim = *view.claim;
+  if (claim.opened) return demands_.look_into(lease, claim);
   if (claim.contest != Hash{}) {
     // Not opened in time: the claim is void and the bond comes back.
     if (buyer_.now() < claim.due) return {};

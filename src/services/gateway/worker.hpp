@@ -8,6 +8,7 @@
 
 #include "io/backoff.hpp"
 #include "services/gateway/auditor.hpp"
+#include "services/gateway/demands.hpp"
 #include "services/gateway/disputes.hpp"
 #include "services/gateway/hires.hpp"
 #include "services/gateway/intake.hpp"
@@ -33,7 +34,8 @@ class Worker {
   void sweep();
   void each(RequestStage stage, const std::function<Status(RequestRecord)>& step);
   // Runs the step unless it failed lately; remembers when it may be tried again.
-  void attempt(const Hash& id, const std::function<Status()>& step);
+  void attempt(const Hash& id, const std::function<Status()>& step,
+               RequestStage stage = RequestStage::signed_off);
   bool stopping();
 
   Status pick_up(RequestRecord record);
@@ -42,8 +44,8 @@ class Worker {
   Status release(RequestRecord record);
   // This buyer's own replay differs from something it signed, and that is not decided yet.
   bool suspected(const Address& provider);
-  // A claim above what this buyer holds receipts for is contested; one left unopened is voided.
-  // Fees of audits that are over are settled.
+  // A claim above what this buyer holds receipts for is contested; one left unopened is voided,
+  // the receipts of one that was opened are looked into. Fees of audits that are over are settled.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);
 
@@ -52,9 +54,12 @@ class Worker {
   Intake& intake_;
   Auditor auditor_;
   Disputes disputes_;
+  Demands demands_;
   Hires hires_;
 
-  io::Backoff backoff_;  // worker thread only
+  // By what is tried and, of a request, its stage: what failed at one says nothing about the next.
+  // Worker thread only.
+  io::BackoffOf<std::pair<Hash, RequestStage>> backoff_;
   // Receipts that were not drawn: since when they are held, and what their provider was convicted
   // of by then. A restart holds them anew.
   struct Hold {

@@ -168,6 +168,10 @@ io::HttpHandler MarketService::routes() {
   router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
     send_log(ledger, request, response);
   });
+  router.get("/ledger/operations/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
+    const auto id = id_of(request);
+    answer(response, id ? ledger.operation(*id) : Result<Operation>(std::unexpected(id.error())));
+  });
   router.post("/ledger/operations", [&ledger](HttpRequest& request, HttpResponse& response) {
     answer(response, post_operation(ledger, request));
   });

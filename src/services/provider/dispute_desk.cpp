@@ -64,13 +64,14 @@ Status DisputeDesk::watch() {
 
 Status DisputeDesk::answer_on_ledger(const Hash& dispute) {
   TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
-  if (view.about_claim || view.state == market::DisputeState::decided) return {};
+  if (view.state == market::DisputeState::decided) return {};
   if (view.turn != market::Turn::provider) {
     // A challenger that stops moving must not keep this provider's payments held.
     if (core_.now() < view.due) return {};
     CHECK_OK(core_.settlement.submit(core_.sign(protocol::Timeout{core_.address, dispute})));
     return {};
   }
+  if (view.about == market::DisputeAbout::delivery) return deliver(dispute);
   TRY(const market::FileDispute game, core_.settlement.game(dispute));
   const std::lock_guard lock(mutex_);
   TRY(const verify::PlayedMove move, next_move(game));

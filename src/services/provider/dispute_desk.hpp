@@ -1,6 +1,7 @@
 // How a provider defends what it signed: the moves of disputes about its receipts and progress
 // messages, recomputed from request, salt and token ids alone. Asked by a buyer over HTTP it
 // answers off the ledger; what is open on the ledger it answers there, also after having been down.
+// A demand for an answer is met with what lies on its disk, sealed for the buyer.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -39,6 +40,7 @@ class DisputeDesk {
   Result<protocol::Opening> opening_of(const market::FileDispute& dispute,
                                        std::shared_ptr<const engine::Model> model);
   Status answer_on_ledger(const Hash& dispute);
+  Status deliver(const Hash& demand);  // deliver.cpp
   // The first `count` tokens of an answer whose end never reached the disk, or that ended sooner:
   // what a progress message before a crash was about. The same bits again.
   Status answer_again(const StoredRequest& stored, std::shared_ptr<const engine::Model> model,

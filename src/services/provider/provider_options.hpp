@@ -9,11 +9,14 @@
 
 namespace assay::services {
 
-// `advertised` is what the offer says and what receipts will be about; `model` is what computes.
-// The mapped file behind the model outlives the service.
+class Computer;
+
+// `advertised` is what the offer says and what receipts will be about; `model` is what computes,
+// and `computer` how. The mapped file behind the model outlives the service.
 struct ServedModel {
   std::shared_ptr<const engine::Model> model;
   protocol::OfferModel advertised;
+  std::shared_ptr<Computer> computer = nullptr;  // null: the canonical engine in this process
 };
 
 struct ProviderOptions {

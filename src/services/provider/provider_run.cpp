@@ -214,13 +214,15 @@ Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& 
   return {};
 }
 
-Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
-                                                              engine::Batcher& engine,
-                                                              const std::function<bool()>& gone) {
-  auto trace =
-      std::make_unique<verify::TraceBuilder>(given.salt_secret, engine.model().hyper().layers);
-  CHECK_OK(recompute(given, engine, {.sink = *trace}, gone));
-  return trace;
+Result<RunResult> Computer::run(const protocol::InferenceCall& call, const Hash& request_id,
+                                engine::Batcher& engine, engine::Batcher::Place place,
+                                std::uint32_t progress_tokens, const RunEvents& events) {
+  return run_request(call, request_id, engine, std::move(place), progress_tokens, events);
+}
+
+Status Computer::again(const Given& given, engine::Batcher& engine, const Recomputed& what,
+                       const std::function<bool()>& gone) {
+  return recompute(given, engine, what, gone);
 }
 
 Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {

@@ -50,10 +50,22 @@ struct Recomputed {
 };
 Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& what,
                  const std::function<bool()>& gone);
-// Its trace.
-Result<std::unique_ptr<verify::TraceBuilder>> recompute_trace(const Given& given,
-                                                              engine::Batcher& engine,
-                                                              const std::function<bool()>& gone);
+
+// How a model is computed for this service, which signs what comes out. This one is the canonical
+// engine; another (out of process, on another device) overrides both, and has to give the same
+// bits: nothing else would survive an audit. Called from many threads at once.
+class Computer {
+ public:
+  virtual ~Computer() = default;
+  // As run_request: an answer, each token told as it comes, and all of its receipt but the key
+  // sequence. The batcher serves this model; `place` is the request's until run() returns.
+  virtual Result<RunResult> run(const protocol::InferenceCall& call, const Hash& request_id,
+                                engine::Batcher& engine, engine::Batcher::Place place,
+                                std::uint32_t progress_tokens, const RunEvents& events);
+  // As recompute: the states behind an answer given before, for openings.
+  virtual Status again(const Given& given, engine::Batcher& engine, const Recomputed& what,
+                       const std::function<bool()>& gone);
+};
 
 // Every prompt token and every token the sampling names is in the vocabulary, prompt and answer fit
 // the context.

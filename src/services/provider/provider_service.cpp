@@ -6,7 +6,6 @@
 #include "io/system_clock.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
-#include "services/provider/provider_run.hpp"
 #include "verify/replay.hpp"
 
 namespace assay::services {
@@ -237,6 +236,11 @@ engine::Batcher* ProviderService::engine_of(const Hash& execution) {
                            : engines_[static_cast<std::size_t>(served - core_.models.data())].get();
 }
 
+Computer& ProviderService::computer_of(const Hash& execution) {
+  const ServedModel* served = core_.serving(execution);
+  return served == nullptr || !served->computer ? canonical_ : *served->computer;
+}
+
 void ProviderService::compute(const protocol::InferenceCall& call, const Hash& id,
                               io::HttpResponse& response, engine::Batcher::Place place,
                               Admission::Ticket ticket) {
@@ -254,8 +258,9 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
   };
   events.progress = [&](const protocol::Progress& progress) { tell(core_.sign(progress)); };
   events.stopping = [&] { return stopping_.load(); };
-  const auto result = run_request(call, id, *engine_of(call.request.message.execution),
-                                  std::move(place), core_.options.progress_tokens, events);
+  const Hash& execution = call.request.message.execution;
+  const auto result = computer_of(execution).run(call, id, *engine_of(execution), std::move(place),
+                                                 core_.options.progress_tokens, events);
   const Hash& lease = call.request.message.lease;
   if (!result && result.error().code == Errc::mismatch)
     admission_.evaluated_unpaid(lease, call.prompt.size());
@@ -331,7 +336,8 @@ void ProviderService::states(io::HttpRequest& http, io::HttpResponse& response) 
         recalled({.request = call.request, .salt_secret = call.salt_secret, .positions = {}}));
     engine::Batcher* engine = engine_of(stored.request.message.execution);
     if (engine == nullptr) return fail(Errc::not_found, "that model is not served here any more");
-    return serve_states(stored, call, *engine, openings_, response, [this] { return !!stopping_; });
+    return serve_states(stored, call, computer_of(stored.request.message.execution), *engine,
+                        openings_, response, [this] { return !!stopping_; });
   }();
   if (!served) response.send_error(served.error());
 }
@@ -384,11 +390,13 @@ Result<protocol::TraceReply> ProviderService::recompute(const StoredRequest& sto
   const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
   const Given given{stored.request.message, stored.salt_secret, stored.prompt,
                     stored.outcome->answer, stored.outcome->receipt.message.finish == fault};
-  TRY(const auto trace, recompute_trace(given, *engine, gone));
+  verify::TraceBuilder trace(given.salt_secret, engine->model().hyper().layers);
+  CHECK_OK(
+      computer_of(stored.request.message.execution).again(given, *engine, {.sink = trace}, gone));
   protocol::TraceReply reply;
-  reply.position_roots = trace->position_roots();
+  reply.position_roots = trace.position_roots();
   for (const std::uint32_t position : recall.positions) {
-    auto leaves = trace->leaves(position);
+    auto leaves = trace.leaves(position);
     if (position >= reply.position_roots.size())
       return beyond(position, reply.position_roots.size());
     reply.positions.push_back({position, std::move(leaves)});

@@ -13,6 +13,7 @@
 #include "services/provider/dispute_desk.hpp"
 #include "services/provider/offer_keeper.hpp"
 #include "services/provider/openings.hpp"
+#include "services/provider/provider_run.hpp"
 #include "services/provider/states.hpp"
 
 namespace assay::services {
@@ -52,6 +53,7 @@ class ProviderService {
                engine::Batcher::Place place, Admission::Ticket ticket);
   // Null: not served here.
   engine::Batcher* engine_of(const Hash& execution);
+  Computer& computer_of(const Hash& execution);
   Result<StoredRequest> recalled(const protocol::Recall& recall);
   Result<protocol::TraceReply> recompute(const StoredRequest& stored,
                                          const protocol::Recall& recall,
@@ -62,6 +64,7 @@ class ProviderService {
   std::vector<std::unique_ptr<engine::Batcher>> engines_;  // as core_.models
   Admission admission_;
   Openings openings_;
+  Computer canonical_;
   TensorLists tensors_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<OfferKeeper> offers_;

@@ -7,8 +7,8 @@
 namespace assay::services {
 
 Status serve_states(const StoredRequest& stored, const protocol::StatesCall& call,
-                    engine::Batcher& engine, Openings& openings, io::HttpResponse& response,
-                    const std::function<bool()>& stopping) {
+                    Computer& computer, engine::Batcher& engine, Openings& openings,
+                    io::HttpResponse& response, const std::function<bool()>& stopping) {
   const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
   const Given given{stored.request.message, stored.salt_secret, stored.prompt,
                     stored.outcome->answer, stored.outcome->receipt.message.finish == fault};
@@ -23,11 +23,11 @@ Status serve_states(const StoredRequest& stored, const protocol::StatesCall& cal
   const auto computed = [&]() -> Result<std::unique_ptr<verify::StatesRecorder>> {
     TRY(const auto turn, openings.enter(given.request.lease, gone));
     auto recorder = std::make_unique<verify::StatesRecorder>(given.salt_secret, hyper.layers, call);
-    CHECK_OK(recompute(given, engine,
-                       {.sink = *recorder,
-                        .positions = std::size_t{call.first} + call.count,
-                        .fresh_from = call.first},
-                       gone));
+    CHECK_OK(computer.again(given, engine,
+                            {.sink = *recorder,
+                             .positions = std::size_t{call.first} + call.count,
+                             .fresh_from = call.first},
+                            gone));
     return recorder;
   }();
   const auto tell = [&](const protocol::StatesEvent& event) {

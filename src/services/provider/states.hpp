@@ -11,11 +11,13 @@
 
 namespace assay::services {
 
+class Computer;
+
 // Answers with the states of a receipted request, computed again when its turn has come. An error
 // is about the call, and nothing was sent; what goes wrong later is told in the stream.
 Status serve_states(const StoredRequest& stored, const protocol::StatesCall& call,
-                    engine::Batcher& engine, Openings& openings, io::HttpResponse& response,
-                    const std::function<bool()>& stopping);
+                    Computer& computer, engine::Batcher& engine, Openings& openings,
+                    io::HttpResponse& response, const std::function<bool()>& stopping);
 
 // The tensor leaves of models, hashed when first asked for.
 class TensorLists {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hex.hpp"
 #include "market/money.hpp"
 
 namespace assay::settle {
@@ -88,6 +89,16 @@ Result<market::Totals> EmbeddedLedger::totals() {
 Result<market::FileDispute> EmbeddedLedger::game(const Hash& dispute) {
   const std::shared_lock lock(guard_);
   return market::game_view(state_, dispute);
+}
+
+Result<Operation> EmbeddedLedger::operation(const Hash& id) {
+  {
+    const std::shared_lock lock(guard_);
+    if (!state_.applied.contains(id))
+      return fail(Errc::not_found, "no operation {} in this ledger's log", to_hex(id));
+  }
+  TRY(auto database, io::Database::open(path_, io::OpenMode::read_only));
+  return read_operation(*database, id);
 }
 
 Result<market::AuditView> EmbeddedLedger::audit(const Hash& id) {

@@ -34,6 +34,7 @@ class EmbeddedLedger : public market::Settlement, public market::Board {
   Result<market::Totals> totals() override;
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
+  Result<market::Operation> operation(const Hash& id) override;
   Result<market::AuditView> audit(const Hash& id) override;
   Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override;
 

@@ -165,6 +165,16 @@ Status insert_row(io::Database& database, const LogRow& row) {
       .run();
 }
 
+Result<market::Operation> read_operation(io::Database& database, const Hash& id) {
+  TRY(auto select, database.prepare("SELECT body FROM operations WHERE id = ?"));
+  select.bind(1, ByteView(id));
+  TRY(const bool found, select.step());
+  if (!found) return fail(Errc::not_found, "no operation {} in this ledger's log", to_hex(id));
+  TRY(const json::value body, json::parse(select.column_text(0), kRowBytesMax));
+  TRY(const json::object* o, json::as_object(body, "an operation"));
+  return market::operation_from_json(*o);
+}
+
 Status each_row(io::Database& database, std::uint64_t from,
                 const std::function<Status(const LogRow&)>& take) {
   TRY(auto select, database.prepare("SELECT sequence, time, id, previous, hash, state, body FROM "

@@ -69,6 +69,8 @@ Status create_tables(io::Database& database, const market::LedgerInfo& info);
 // not_found when the database holds no ledger.
 Result<market::LedgerInfo> read_info(io::Database& database);
 Status insert_row(io::Database& database, const LogRow& row);
+// One operation. not_found when the log has none of this id.
+Result<market::Operation> read_operation(io::Database& database, const Hash& id);
 // Rows with sequence ≥ from, in order, until `take` returns an error, which is returned.
 Status each_row(io::Database& database, std::uint64_t from,
                 const std::function<Status(const LogRow&)>& take);

@@ -46,8 +46,8 @@ Result<Game> Game::start(std::shared_ptr<const Subject> subject, const Hash& dis
   if (request.prompt_count == 0 || request.continuation >= request.prompt_count ||
       (subject->count == 0 && !subject->ends_in_fault()))
     return fail(Errc::invalid, "no execution has this statement: it is judged without a game");
-  const std::uint64_t positions = std::uint64_t{request.prompt_count} + subject->count -
-                                  (subject->ends_in_fault() ? 0 : 1);
+  const std::uint64_t positions =
+      std::uint64_t{request.prompt_count} + subject->count - (subject->ends_in_fault() ? 0 : 1);
   if (positions > kPositionsMax)
     return fail(Errc::invalid, "{} positions, a dispute has at most {}", positions, kPositionsMax);
   Game game;

@@ -1,6 +1,7 @@
 #include "verify/referee/step.hpp"
 
 #include "base/assert.hpp"
+#include "canon/fp_environment.hpp"
 #include "verify/referee/step_reader.hpp"
 
 namespace assay::verify {
@@ -104,6 +105,8 @@ Result<StepValue> execute_step(const Subject& subject, const OpList& list, const
     return fail(Errc::invalid,
                 "element {} of op {}: step {} with {} values before it does not exist",
                 place.element, op.name, place.step, running.size());
+  // A judge is whatever thread a ledger or a party has: its mode decides nothing.
+  const canon::FpEnvironment environment;
   StepReader in(subject, list, place, running, inputs);
   return dispatch(in);
 }

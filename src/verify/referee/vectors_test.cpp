@@ -7,6 +7,7 @@
 #include <iterator>
 #include <memory>
 
+#include "canon/hostile_mode_testutil.hpp"
 #include "verify/referee/vector_sources_testutil.hpp"
 
 namespace assay::verify::test {
@@ -167,9 +168,16 @@ TEST(RefereeVectors, SayAllAStepNeeds) {
       const Case c = *case_from_json(v.as_object());
       const Subject& subject = subjects[c.subject];
       Recorder inputs(replayed(c));
-      const auto value =
-          execute_step(subject, ops_of(subject, c.place.leaf), c.place, c.running, inputs);
+      const OpList list = ops_of(subject, c.place.leaf);
+      const auto value = execute_step(subject, list, c.place, c.running, inputs);
       EXPECT_EQ(result_text(value), c.result);
+      // Also in a thread whose mode somebody else's library has changed.
+      Recorder again(replayed(c));
+      const auto hostile = [&] {
+        const canon::test::HostileMode mode;
+        return execute_step(subject, list, c.place, c.running, again);
+      }();
+      EXPECT_EQ(result_text(hostile), c.result);
       EXPECT_EQ(inputs.asked().size(), c.inputs.size());
     }
   }

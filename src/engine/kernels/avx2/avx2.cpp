@@ -76,6 +76,7 @@ struct Avx2 {
 const Kernels* avx2_kernels() {
   static const Kernels table{Isa::avx2,
                              lanes::kKeyLanes,
+                             0,
                              avx2_product,
                              lanes::rms_norm<Avx2>,
                              avx2_quantize_q8,

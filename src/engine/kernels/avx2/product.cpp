@@ -17,7 +17,8 @@ struct Avx2Product {
   using Partial = __m256i;
   static constexpr std::size_t width = 8;
   static constexpr int tile_vectors = 2, tile_tokens = 4, block_steps = 16;
-  static constexpr bool starts = false, short_sums = true, reads_rows = true;
+  static constexpr bool starts = false, short_sums = true, takes_q8 = false, reads_rows = true;
+  static constexpr std::uint8_t q8_flip = 0;
 
   static F zero() { return _mm256_setzero_ps(); }
   static F set(float x) { return _mm256_set1_ps(x); }

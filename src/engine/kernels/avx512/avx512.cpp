@@ -73,9 +73,10 @@ struct Avx512 {
 Kernels table(Isa isa) {
   return {isa,
           lanes::kKeyLanes,
+          isa == Isa::avx512vnni ? std::uint8_t{0x80} : std::uint8_t{0},
           isa == Isa::avx512vnni ? avx512vnni_product : avx512_product,
           lanes::rms_norm<Avx512>,
-          avx512_quantize_q8,
+          isa == Isa::avx512vnni ? avx512vnni_quantize_q8 : avx512_quantize_q8,
           avx512_quantize_q8k,
           lanes::rope_neighbours<Avx512>,
           lanes::rope_halves<Avx512>,

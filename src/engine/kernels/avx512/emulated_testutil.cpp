@@ -15,6 +15,7 @@
 #define avx512_product emulated_avx512_product
 #define avx512vnni_product emulated_avx512vnni_product
 #define avx512_quantize_q8 emulated_avx512_quantize_q8
+#define avx512vnni_quantize_q8 emulated_avx512vnni_quantize_q8
 #define avx512_quantize_q8k emulated_avx512_quantize_q8k
 
 namespace assay::engine {
@@ -38,6 +39,8 @@ const Kernels* emulated_avx512vnni_table();
 #undef _mm512_srai_epi32
 #undef _mm512_cvtps_ph
 #undef _mm512_setr_epi32
+#undef _mm256_dpbusd_epi32
+#undef _mm256_dpwssd_epi32
 #define __m512 F512
 #define __m512i I512
 #define _mm512_setzero_ps() e::broadcast<F512>(0.0f)
@@ -78,6 +81,8 @@ const Kernels* emulated_avx512vnni_table();
 #define _mm512_madd_epi16(a, b) e::madd_epi16(a, b)
 #define _mm512_maddubs_epi16(a, b) e::maddubs_epi16(a, b)
 #define _mm512_dpbusd_epi32(s, a, b) e::dpbusd_epi32(s, a, b)
+#define _mm256_dpbusd_epi32(s, a, b) real(e::dpbusd_epi32(emulated(s), emulated(a), emulated(b)))
+#define _mm256_dpwssd_epi32(s, a, b) real(e::dpwssd_epi32(emulated(s), emulated(a), emulated(b)))
 #define _mm512_cvtepi32_ps(a) e::cvtepi32_ps(a)
 #define _mm512_cvtph_ps(a) e::cvtph_ps(emulated(a))
 #define _mm512_cvtps_ph(a, how) real(e::cvtps_ph<how>(a))

@@ -236,6 +236,15 @@ V dpbusd_epi32(const V& sum, const V& a, const V& b) {
   return put<V>(out);
 }
 
+template <class V>
+V dpwssd_epi32(const V& sum, const V& a, const V& b) {
+  const auto x = get<std::int16_t>(a), y = get<std::int16_t>(b);
+  auto out = get<std::uint32_t>(sum);
+  for (std::size_t i = 0; i < 2 * out.size(); ++i)
+    out[i / 2] += static_cast<std::uint32_t>(x[i] * y[i]);
+  return put<V>(out);
+}
+
 template <std::size_t n>
 Floats<n> cvtepi32_ps(const Ints<n>& a) {
   auto out = get<float>(a);

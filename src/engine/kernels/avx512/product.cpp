@@ -9,7 +9,8 @@ namespace {
 
 struct Avx512Product : Avx512Lanes {
   static constexpr int block_steps = 16;
-  static constexpr bool starts = false, short_sums = true;
+  static constexpr bool starts = false, short_sums = true, takes_q8 = false;
+  static constexpr std::uint8_t q8_flip = 0;
 
   static void block_step(I& sum, I w, I x) { pair_step(sum, w, x); }
   static Partial first_quad(I w, I x) { return _mm512_maddubs_epi16(w, x); }

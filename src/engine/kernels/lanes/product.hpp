@@ -5,7 +5,8 @@
 //   width          lanes; tile_vectors, tile_tokens: shape of the block kept in registers
 //   block_steps    steps per block of 32 (product_panel.hpp); starts: BlockPanel::start is used
 //   short_sums     Partial is int16 and obeys short_quads
-//   prepare        blocks of activations as words, one per step
+//   takes_q8       blocks of activations multiply as they lie in memory, else
+//   prepare        makes words of them, one per step
 //   reads_rows     few tokens multiply straight from the rows
 #pragma once
 #include "engine/kernels/lanes/product_panel.hpp"
@@ -31,32 +32,40 @@ void few_tokens(const Matrix& w, std::uint32_t begin, std::uint32_t end, const A
 
 inline constexpr std::uint32_t kFewTokens = 4;
 
-// Where a tile adds its segment sums.
+// Where a tile adds its segment sums: the unit's totals lie side by side in the scratch until the
+// last segment. In y they are as far from each other as the matrix has rows, often a power of two,
+// which few places in a cache serve.
 struct Totals {
-  float* y;  // first token of the tile, first row of the unit
+  float (*running)[kUnit];  // of the first token of the tile
+  float* y;                 // first token of the tile, first row of the unit
   std::size_t stride;
   std::uint32_t rows;  // of the unit
-  bool first;          // segment: totals start at +0
+  bool first, last;    // segment: totals start at +0, go to y
+  void skip(std::size_t tokens) {
+    running += tokens;
+    y += tokens * stride;
+  }
 };
 
 template <class S>
 [[gnu::always_inline]] inline void add_total(const Totals& out, int token, int vector,
                                              typename S::F sum) {
-  float* y = out.y + token * out.stride + vector * S::width;
   const std::uint32_t at = static_cast<std::uint32_t>(vector) * S::width;
-  if (at + S::width <= out.rows) {
-    S::store(y, S::add(out.first ? S::zero() : S::load(y), sum));
-    return;
-  }
+  float* running = out.running[token] + at;
+  const typename S::F total = S::add(out.first ? S::zero() : S::load(running), sum);
+  if (!out.last) return S::store(running, total);
+  float* y = out.y + token * out.stride + at;
+  if (at + S::width <= out.rows) return S::store(y, total);
   float buffer[S::width];
-  S::store(buffer, sum);
-  for (std::uint32_t i = 0; at + i < out.rows; ++i) y[i] = (out.first ? 0.0f : y[i]) + buffer[i];
+  S::store(buffer, total);
+  for (std::uint32_t i = 0; at + i < out.rows; ++i) y[i] = buffer[i];
 }
 
 template <class S, int T>
 [[gnu::always_inline]] inline void block_tile(const BlockPanel& panel, int vector, int blocks,
-                                              const std::int32_t* words, const float* scale,
-                                              std::size_t scale_stride, const Totals& out) {
+                                              const std::byte* words, std::size_t words_stride,
+                                              const float* scale, std::size_t scale_stride,
+                                              const Totals& out) {
   constexpr int R = S::tile_vectors;
   typename S::F acc[R][T];
 #pragma GCC unroll 8
@@ -80,7 +89,7 @@ template <class S, int T>
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
         const typename S::I x =
-            S::broadcast(words + (t * kBlocksPerSegment + b) * S::block_steps + s);
+            S::broadcast(words + t * words_stride + 4 * (b * S::block_steps + s));
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) S::block_step(sum[r][t], w[r], x);
       }
@@ -213,6 +222,10 @@ template <class S, class Tile>
 
 inline constexpr int kAhead = 64;  // bytes in a cache line
 
+// The next smaller tile of tokens: a power of two, so that 16 are 6, 6, 4.
+template <int T>
+inline constexpr int kFewer = T > 4 ? 4 : T / 2;
+
 // The next tile's activations and totals lie a stride apart, which no hardware prefetcher follows.
 template <int T>
 [[gnu::always_inline]] inline void prefetch_tile(const std::int8_t* q, std::size_t stride,
@@ -221,6 +234,7 @@ template <int T>
   for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 4
     for (int i = 0; i < kSegmentColumns; i += kAhead) __builtin_prefetch(q + t * stride + i);
+    if (!out.last) continue;
     __builtin_prefetch(out.y + t * out.stride, 1);
     __builtin_prefetch(out.y + t * out.stride + 16, 1);
   }
@@ -232,23 +246,30 @@ void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
   const int here = k.columns / kBlockColumns;
   for (; token + T <= k.tokens; token += T) {
     const std::int8_t* q = k.a.q8 + token * cols + k.column;
-    alignas(64) std::int32_t words[T * kBlocksPerSegment * S::block_steps];
-    for (int t = 0; t < T; ++t)
-      S::prepare(q + t * cols, here, words + t * kBlocksPerSegment * S::block_steps);
+    const void* words = q;
+    std::size_t words_stride = cols;
+    alignas(64) std::int32_t prepared[S::takes_q8 ? 1 : T * kBlocksPerSegment * S::block_steps];
+    if constexpr (!S::takes_q8) {
+      words_stride = sizeof prepared / T;
+      for (int t = 0; t < T; ++t)
+        S::prepare(q + t * cols, here, prepared + t * kBlocksPerSegment * S::block_steps);
+      words = prepared;
+    }
     Totals out = k.out;
-    out.y += token * out.stride;
+    out.skip(token);
     if (token + 2 * T <= k.tokens) {
       Totals next = out;
-      next.y += T * out.stride;
+      next.skip(T);
       prefetch_tile<T>(q + T * cols, cols, next);
     }
     const float* scale = k.a.q8_scale + token * blocks + k.column / kBlockColumns;
     each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
-      block_tile<S, T>(panel, v, here, words, scale, blocks, out);
+      block_tile<S, T>(panel, v, here, static_cast<const std::byte*>(words), words_stride, scale,
+                       blocks, out);
     });
   }
   if constexpr (T > 1)
-    if (token < k.tokens) block_tokens<S, T / 2>(k, panel, token);
+    if (token < k.tokens) block_tokens<S, kFewer<T>>(k, panel, token);
 }
 
 template <class S, class K, int T>
@@ -260,10 +281,10 @@ void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
     std::int32_t pairs[T][8];
     for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (cols / 16), pairs[t]);
     Totals out = k.out;
-    out.y += token * out.stride;
+    out.skip(token);
     if (token + 2 * T <= k.tokens) {
       Totals next = out;
-      next.y += T * out.stride;
+      next.skip(T);
       prefetch_tile<T>(q + T * cols, cols, next);
     }
     const float* scale = k.a.q8k_scale + (token * cols + k.column) / kSegmentColumns;
@@ -272,7 +293,7 @@ void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
     });
   }
   if constexpr (T > 1)
-    if (token < k.tokens) super_tokens<S, K, T / 2>(k, panel, token);
+    if (token < k.tokens) super_tokens<S, K, kFewer<T>>(k, panel, token);
 }
 
 template <class S, int T>
@@ -280,13 +301,13 @@ void plain_tokens(const Work& k, const PlainPanel& panel, std::uint32_t token) {
   const std::size_t cols = k.w.cols;
   for (; token + T <= k.tokens; token += T) {
     Totals out = k.out;
-    out.y += token * out.stride;
+    out.skip(token);
     each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
       plain_tile<S, T>(panel, v, k.columns, k.a.x + token * cols + k.column, cols, out);
     });
   }
   if constexpr (T > 1)
-    if (token < k.tokens) plain_tokens<S, T / 2>(k, panel, token);
+    if (token < k.tokens) plain_tokens<S, kFewer<T>>(k, panel, token);
 }
 
 template <class S>
@@ -321,7 +342,7 @@ void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Acti
   if constexpr (S::reads_rows)
     if (tokens <= kFewTokens && !is_plain(w.format))
       return few_tokens<S>(w, begin, end, a, tokens, y, y_stride);
-  Panel& panel = *reinterpret_cast<Panel*>(scratch);
+  auto& [panel, totals] = *reinterpret_cast<ProductScratch*>(scratch);
   for (std::uint32_t row = begin; row < end; row += kRowGroup) {
     const std::uint32_t count = end - row < kRowGroup ? end - row : kRowGroup;
     UnitRows rows;
@@ -332,8 +353,14 @@ void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Acti
       const std::size_t here = w.row_bytes * column / w.cols;
       rows.ahead = left > kSegmentColumns ? w.row_bytes * kSegmentColumns / w.cols
                                           : kRowGroup * w.row_bytes - here;
-      multiply_segment<S>({w, a, tokens, column, columns, {y + row, y_stride, count, column == 0}},
-                          rows, panel);
+      multiply_segment<S>(
+          {w,
+           a,
+           tokens,
+           column,
+           columns,
+           {totals, y + row, y_stride, count, column == 0, left <= kSegmentColumns}},
+          rows, panel);
     }
   }
 }

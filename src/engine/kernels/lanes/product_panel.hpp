@@ -41,6 +41,11 @@ union Panel {
   PlainPanel plain;
 };
 
+struct ProductScratch {
+  Panel panel;
+  float totals[kProductTokens][kUnit];
+};
+
 // The K-quants as the kernels see them. `short_quads`: how many quads may be added in int16, where
 // each adds two products of a quant and an activation within ±127:
 //   Q4_K  8 · 2 · 15 · 127 = 30480     Q5_K  4 · 2 · 31 · 127 = 31496     Q6_K  2 · 2 · 63 · 127 =
@@ -77,9 +82,11 @@ struct UnitRows {
   std::size_t ahead;  // from any byte of a segment to that of the next one to be unpacked
 };
 
-// The address may lie outside of the matrix.
+// Into the second cache: what asks for the first waits in one of its few fill buffers, and the
+// memory is then half idle. The address may lie outside of the matrix.
 [[gnu::always_inline]] inline void prefetch(const std::uint8_t* p, std::size_t ahead) {
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead));
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead), 0,
+                     2);
 }
 
 template <class S>

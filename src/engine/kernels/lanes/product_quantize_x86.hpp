@@ -19,7 +19,8 @@ template <class S>
 }
 
 // One scale for n values, a multiple of 32; false if it is not finite.
-template <class S>
+// q in memory is XOR flip.
+template <class S, std::uint8_t flip>
 [[gnu::always_inline]] inline bool quantize_values(const float* x, int n, std::int8_t* q,
                                                    float* scale) {
   const __m128i largest = _mm_cvtsi32_si128(largest_magnitude<S>(x, n));
@@ -27,9 +28,10 @@ template <class S>
                                     _MM_FROUND_TO_NEAREST_INT);
   if ((_mm_extract_epi16(half, 0) & 0x7c00) == 0x7c00) return false;
   const float d = _mm_cvtss_f32(_mm_cvtph_ps(half));
+  const __m256i flipped = _mm256_set1_epi8(static_cast<char>(flip));
   *scale = d;
   if (d == 0.0f) {
-    for (int i = 0; i < n; i += 32) store256<S>(q + i, _mm256_setzero_si256());
+    for (int i = 0; i < n; i += 32) store256<S>(q + i, flipped);
     return true;
   }
   const __m256 divisor = _mm256_set1_ps(d);
@@ -42,8 +44,9 @@ template <class S>
     const __m256i packed = _mm256_max_epi8(
         _mm256_packs_epi16(_mm256_packs_epi32(r[0], r[1]), _mm256_packs_epi32(r[2], r[3])),
         _mm256_set1_epi8(-127));
-    store256<S>(q + i,
-                _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    const __m256i in_order =
+        _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    store256<S>(q + i, _mm256_xor_si256(in_order, flipped));
   }
   return true;
 }
@@ -51,7 +54,7 @@ template <class S>
 template <class S>
 bool quantize_q8(const float* x, std::size_t n, std::int8_t* q, float* scale) {
   for (std::size_t b = 0; b < n / 32; ++b)
-    if (!quantize_values<S>(x + 32 * b, 32, q + 32 * b, scale + b)) return false;
+    if (!quantize_values<S, S::q8_flip>(x + 32 * b, 32, q + 32 * b, scale + b)) return false;
   return true;
 }
 
@@ -59,7 +62,7 @@ template <class S>
 bool quantize_q8k(const float* x, std::size_t n, std::int8_t* q, float* scale, std::int16_t* sums) {
   const __m256i ones8 = _mm256_set1_epi8(1), ones16 = _mm256_set1_epi16(1);
   for (std::size_t b = 0; b < n / 256; ++b) {
-    if (!quantize_values<S>(x + 256 * b, 256, q + 256 * b, scale + b)) return false;
+    if (!quantize_values<S, 0>(x + 256 * b, 256, q + 256 * b, scale + b)) return false;
     for (int i = 0; i < 256; i += 128) {
       __m256i m[4];
 #pragma GCC unroll 4

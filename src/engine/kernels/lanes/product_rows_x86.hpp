@@ -14,12 +14,26 @@ template <class S>
   for (std::uint32_t i = 0; i < rows; ++i) y[i] = buffer[i];
 }
 
-// |w| ≤ 128 as unsigned times x, within ±127, with the sign of w: pairs stay within int16.
+// A block of 32 weights of one row with one token's, as eight int32 that add up to their product.
+// Lane sets with other instructions specialize it. |w| ≤ 128 as unsigned times x, within ±127, with
+// the sign of w: pairs stay within int16.
 template <class S>
-[[gnu::always_inline]] inline __m256i signed_dot(__m256i w, __m256i magnitude, __m256i x) {
-  return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w)),
-                           _mm256_set1_epi16(1));
-}
+struct RowBlock {
+  __m256i signed_w, magnitude;
+  [[gnu::always_inline]] static RowBlock of(__m256i w) { return {w, _mm256_abs_epi8(w)}; }
+  // A token's values as they multiply, and what each of its products begins with.
+  [[gnu::always_inline]] static __m256i token(const std::int8_t* q) { return load256<S>(q); }
+  [[gnu::always_inline]] static __m256i start(__m256i) { return _mm256_setzero_si256(); }
+  [[gnu::always_inline]] __m256i times(__m256i x, __m256i) const {
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, signed_w)),
+                             _mm256_set1_epi16(1));
+  }
+  // sum + the products of 32 unsigned weights, scaled by int16 a pair.
+  [[gnu::always_inline]] static __m256i add_scaled(__m256i sum, __m256i w, __m256i x,
+                                                   __m256i scale) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), scale));
+  }
+};
 
 template <class S, int T, class Values>
 [[gnu::always_inline]] inline void block_rows(const UnitRows& rows, std::size_t ahead,
@@ -37,15 +51,19 @@ template <class S, int T, class Values>
     for (int t = 0; t < T; ++t) acc[t] = _mm256_setzero_ps();
     for (std::size_t b = begin; b < end; ++b) {
       const std::size_t offset = b * block_bytes;
-      __m256i m[T][8];
+      __m256i m[T][8], x[T], start[T];
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) {
+        x[t] = RowBlock<S>::token(a.q8 + t * cols + b * kBlockColumns);
+        start[t] = RowBlock<S>::start(x[t]);
+      }
 #pragma GCC unroll 8
       for (std::uint32_t r = 0; r < 8; ++r) {
         const std::uint8_t* block = rows.row[r] + offset;
         prefetch(block, ahead);
-        const __m256i w = values(block), magnitude = _mm256_abs_epi8(w);
+        const auto w = RowBlock<S>::of(values(block));
 #pragma GCC unroll 4
-        for (int t = 0; t < T; ++t)
-          m[t][r] = signed_dot<S>(w, magnitude, load256<S>(a.q8 + t * cols + b * kBlockColumns));
+        for (int t = 0; t < T; ++t) m[t][r] = w.times(x[t], start[t]);
       }
       const __m256 dw = halves_of_rows<S>(rows, 0, offset);
 #pragma GCC unroll 4
@@ -117,15 +135,12 @@ template <class S, class Values>
       const std::uint8_t* const row[8] = {
           block,  block + stride,  block + 2 * stride,  block + three,
           fourth, fourth + stride, fourth + 2 * stride, fourth + three};
-      const __m256i x = load256<S>(a.q8 + b * kBlockColumns);
+      const __m256i x = RowBlock<S>::token(a.q8 + b * kBlockColumns), start = RowBlock<S>::start(x);
 #pragma GCC unroll 5
-      for (std::size_t line = 0; line < 5; ++line) prefetch(ahead, line * 64);
+      for (std::size_t line = 0; line < 5; ++line) __builtin_prefetch(ahead + 64 * line);
       __m256i m[8];
 #pragma GCC unroll 8
-      for (int r = 0; r < 8; ++r) {
-        const __m256i w = values(row[r]);
-        m[r] = signed_dot<S>(w, _mm256_abs_epi8(w), x);
-      }
+      for (int r = 0; r < 8; ++r) m[r] = RowBlock<S>::of(values(row[r])).times(x, start);
       std::uint16_t h[8];
 #pragma GCC unroll 8
       for (int r = 0; r < 8; ++r) __builtin_memcpy(&h[r], row[r], 2);
@@ -194,8 +209,7 @@ template <class S, class K, int T>
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) {
           const __m256i x = load256<S>(a.q8k + t * cols + b * kSegmentColumns + 32 * j);
-          const __m256i part = _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), s);
-          sum[t] = j == 0 ? part : _mm256_add_epi32(sum[t], part);
+          sum[t] = RowBlock<S>::add_scaled(j == 0 ? _mm256_setzero_si256() : sum[t], w, x, s);
           keep<S>(sum[t]);
         }
       }

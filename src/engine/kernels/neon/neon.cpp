@@ -74,6 +74,7 @@ struct Neon {
 Kernels table(Isa isa) {
   return {isa,
           lanes::kKeyLanes,
+          0,
           isa == Isa::neondot ? neondot_product : neon_product,
           lanes::rms_norm<Neon>,
           scalar_kernels()->quantize_q8,

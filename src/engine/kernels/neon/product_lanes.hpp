@@ -14,7 +14,7 @@ struct NeonLanes {
   using Partial = int32x4_t;
   static constexpr std::size_t width = 4;
   static constexpr int tile_vectors = 2, tile_tokens = 4, block_steps = 8;
-  static constexpr bool starts = false, short_sums = false, reads_rows = false;
+  static constexpr bool starts = false, short_sums = false, takes_q8 = false, reads_rows = false;
 
   static F zero() { return vdupq_n_f32(0.0f); }
   static F set(float x) { return vdupq_n_f32(x); }

@@ -105,9 +105,8 @@ void attend(const AttentionRow* rows, std::uint32_t count, const AttentionCache&
 
 const Kernels* scalar_kernels() {
   static constexpr Kernels table{
-      Isa::scalar,     1,           product, rms_norm, quantize_q8, quantize_q8k,
-      rope_neighbours, rope_halves, to_fp16, swiglu,   add,         all_finite,
-      arg_max,         exp_below,   attend};
+      Isa::scalar, 1,       0,      product, rms_norm,   quantize_q8, quantize_q8k, rope_neighbours,
+      rope_halves, to_fp16, swiglu, add,     all_finite, arg_max,     exp_below,    attend};
   return &table;
 }
 

@@ -10,7 +10,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace assay::engine {
+namespace assay::canon {
 
 // Asks the arithmetic itself, not a register: what this code was compiled to, in this thread's
 // mode.
@@ -62,4 +62,4 @@ class FpEnvironment {
   Control saved_;
 };
 
-}  // namespace assay::engine
+}  // namespace assay::canon

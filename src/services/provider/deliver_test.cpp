@@ -1,0 +1,101 @@
+// A provider meets demands for answers from its disk, unattended.
+#include "io/sqlite.hpp"
+#include "protocol/delivery.hpp"
+#include "services/provider/provider_testutil.hpp"
+
+namespace assay::services {
+namespace {
+
+struct DeliverTest : testing::Test {
+  World world;
+  std::unique_ptr<ProviderService> service;
+  Hash lease{};
+  protocol::InferenceCall call;
+  Reply reply;
+
+  void SetUp() override {
+    service = *world.start();
+    lease = world.open_lease();
+    call = world.call(lease, 1);
+    call.request.message.logprobs = 3;
+    world.sign(call);
+    reply = World::infer(service->url(), call);
+    world.expect_sound(call, reply);
+    ASSERT_GT(reply.progress.size(), 0u);
+  }
+  Hash demand(const market::Statement& statement) {
+    const auto subject = market::statement_id(world.info.domain, statement);
+    const protocol::Demand demand{crypto::address_of(world.buyer), lease, subject, 100'000, 1};
+    const auto done = world.ledger->submit(market::DemandDelivery{
+        protocol::sign(world.info.domain, demand, world.buyer), {call.request, statement}});
+    EXPECT_TRUE(done) << done.error().message;
+    return done->id;
+  }
+  market::DisputeView view(const Hash& id) { return *world.ledger->dispute(id); }
+  void expect_delivered(const Hash& id, std::uint32_t count) {
+    ASSERT_TRUE(eventually([&] { return view(id).moves == 1; }));
+    const auto operation = world.ledger->operation(view(id).game);
+    ASSERT_TRUE(operation) << operation.error().message;
+    const auto& sealed = std::get<market::Deliver>(*operation).answer;
+    const auto answer =
+        protocol::unseal_answer(call.salt_secret, id, call.request.message, count, sealed);
+    const auto begin = reply.tokens.begin();
+    EXPECT_EQ(answer.answer, std::vector<std::uint32_t>(begin, begin + count));
+    const auto numbers = reply.logprobs.begin();
+    EXPECT_EQ(answer.logprobs, std::vector<std::uint32_t>(numbers, numbers + count * 5));
+  }
+  void sql(const std::string& text) {
+    service.reset();
+    auto db =
+        io::Database::open(world.options().data_dir + "/provider.db", io::OpenMode::read_write);
+    ASSERT_TRUE(db) << db.error().message;
+    const Status done = (*db)->exec(text);
+    ASSERT_TRUE(done) << done.error().message;
+  }
+};
+
+TEST_F(DeliverTest, FromItsDiskAndTheBondIsItsOwn) {
+  const auto id = demand(*reply.receipt);
+  expect_delivered(id, static_cast<std::uint32_t>(reply.tokens.size()));
+  const auto before = world.ledger->account(crypto::address_of(world.provider))->available;
+  world.clock.advance_s(10);
+  ASSERT_TRUE(eventually([&] { return view(id).state == market::DisputeState::decided; }));
+  EXPECT_EQ(view(id).outcome, protocol::Outcome::provider_right);
+  EXPECT_EQ(world.ledger->account(crypto::address_of(world.provider))->available, before + 100'000);
+}
+
+TEST_F(DeliverTest, AfterARestartAndOfAProgress) {
+  service.reset();
+  const auto id = demand(reply.progress[0]);
+  service = *world.start();
+  expect_delivered(id, reply.progress[0].message.count);
+}
+
+// Killed before its end was on the disk: what was signed by then is computed again.
+TEST_F(DeliverTest, WhatWasInterruptedIsComputedAgain) {
+  sql("UPDATE requests SET answer = NULL, logprobs = NULL, receipt = NULL, amount = NULL, "
+      "key_sequence = NULL");
+  const auto id = demand(reply.progress.back());
+  service = *world.start();
+  expect_delivered(id, reply.progress.back().message.count);
+}
+
+// Delivered, it would convict for certain; kept back, somebody may still mend it.
+TEST_F(DeliverTest, ADamagedAnswerIsNotDelivered) {
+  sql("UPDATE requests SET answer = zeroblob(length(answer))");
+  const auto id = demand(*reply.receipt);
+  service = *world.start();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(view(id).moves, 0u);
+}
+
+TEST_F(DeliverTest, TheLogServesEveryOperation) {
+  const auto id = demand(*reply.receipt);
+  const auto operation = world.ledger->operation(id);
+  ASSERT_TRUE(operation);
+  EXPECT_EQ(market::operation_id(world.info.domain, *operation), id);
+  EXPECT_EQ(world.ledger->operation(Hash{}).error().code, Errc::not_found);
+}
+
+}  // namespace
+}  // namespace assay::services
