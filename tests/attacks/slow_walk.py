@@ -1,12 +1,13 @@
 """A cheat makes every move of its dispute late, on the ledger only, and hopes to get its money out."""
 import alone
 import json
+import skipped_layer
 import time
 from deal import refusal
-from harness import MODEL, WORSE, expect, expect_equal, wait_for
+from harness import MODEL, expect, expect_equal, wait_for
 from protocol import nonce
 from proxy import Proxy, no, pause
-from world import STAKE, Row
+from world import STAKE, Row, transformed
 
 
 def attack(world):
@@ -21,7 +22,9 @@ def attack(world):
     ledger = Proxy(before=late)
     ledger.target = world.market.url
     endpoint = Proxy(before=lambda path, body: no() if path == "/v1/dispute" else None)
-    provider = world.provider("slow", ["attack", "model-swap", "--serve", WORSE, "--claim", MODEL], "--endpoint",
+    # Of the depth that was sold: its moves open what it signed, so that the game goes on to its end.
+    worse = transformed(world, "slow", skipped_layer.change)
+    provider = world.provider("slow", ["attack", "model-swap", "--serve", worse, "--claim", MODEL], "--endpoint",
                               endpoint.url, market=ledger.url)
     endpoint.target = provider.url
     try:
