@@ -44,10 +44,15 @@ struct BareTraceTest : ::testing::Test {
 };
 
 TEST_F(BareTraceTest, SaltedLaterItIsTheTraceThatWasSigned) {
+  TradeOptions options;
+  options.ask = [](protocol::Request& request) { request.logprobs = 3; };
+  const Trade whole = make_trade(toy, toy, options);
   for (const std::uint32_t continuation : {0u, 2u}) {
-    TradeOptions options;
+    // A continuation is what the model says, or there is no such execution.
     options.continuation = continuation;
-    options.ask = [](protocol::Request& request) { request.logprobs = 3; };
+    options.prompt = whole.opening.prompt;
+    options.prompt.insert(options.prompt.end(), whole.opening.answer.begin(),
+                          whole.opening.answer.begin() + continuation);
     const Trade trade = make_trade(toy, toy, options);
     const AuditReport report = judged(trade);
     EXPECT_TRUE(report.match) << report.reason;

@@ -291,12 +291,12 @@ TEST_F(AuditorTest, DefendsItsPass) {
   work();
   EXPECT_EQ(ledger->dispute(deal->id_of(framed))->turn, market::Turn::challenger);
   EXPECT_EQ(ledger->dispute(deal->id_of(framed))->moves, 1u);
-  // The challenger has nothing to say, and loses its bond.
+  // The challenger has nothing to say, and loses its bond; the fee is due by then, too.
   const auto before = ledger->account(core->address)->available;
   pass_time(kMoveS);
   work();
   EXPECT_EQ(ledger->dispute(deal->id_of(framed))->outcome, protocol::Outcome::provider_right);
-  EXPECT_EQ(ledger->account(core->address)->available, before + 100'000);
+  EXPECT_EQ(ledger->account(core->address)->available, before + 100'000 + kFee);
   EXPECT_EQ(ledger->account(core->address)->stake, 2'000'000);
 }
 
