@@ -31,6 +31,7 @@ void few_tokens(const Matrix& w, std::uint32_t begin, std::uint32_t end, const A
                 std::uint32_t tokens, float* y, std::size_t y_stride);
 
 inline constexpr std::uint32_t kFewTokens = 4;
+inline constexpr std::uint32_t kSpreadTiles = 8;  // from which a segment is asked for between them
 
 // Where a tile adds its segment sums: the unit's totals lie side by side in the scratch until the
 // last segment. In y they are as far from each other as the matrix has rows, often a power of two,
@@ -213,6 +214,7 @@ struct Work {
   std::size_t column;  // where the segment begins
   int columns;         // and how many it has
   Totals out;          // of token 0
+  Ahead* ahead;        // null: asked for already
 };
 
 template <class S, class Tile>
@@ -255,6 +257,7 @@ void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
         S::prepare(q + t * cols, here, prepared + t * kBlocksPerSegment * S::block_steps);
       words = prepared;
     }
+    if (k.ahead != nullptr) k.ahead->some();
     Totals out = k.out;
     out.skip(token);
     if (token + 2 * T <= k.tokens) {
@@ -280,6 +283,7 @@ void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
     const std::int16_t* sums = k.a.q8k_sums + (token * cols + k.column) / 16;
     std::int32_t pairs[T][8];
     for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (cols / 16), pairs[t]);
+    if (k.ahead != nullptr) k.ahead->some();
     Totals out = k.out;
     out.skip(token);
     if (token + 2 * T <= k.tokens) {
@@ -300,6 +304,7 @@ template <class S, int T>
 void plain_tokens(const Work& k, const PlainPanel& panel, std::uint32_t token) {
   const std::size_t cols = k.w.cols;
   for (; token + T <= k.tokens; token += T) {
+    if (k.ahead != nullptr) k.ahead->some();
     Totals out = k.out;
     out.skip(token);
     each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
@@ -351,16 +356,21 @@ void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Acti
       const std::size_t left = w.cols - column;
       const int columns = left < kSegmentColumns ? static_cast<int>(left) : kSegmentColumns;
       const std::size_t here = w.row_bytes * column / w.cols;
-      rows.ahead = left > kSegmentColumns ? w.row_bytes * kSegmentColumns / w.cols
-                                          : kRowGroup * w.row_bytes - here;
-      multiply_segment<S>(
-          {w,
-           a,
-           tokens,
-           column,
-           columns,
-           {totals, y + row, y_stride, count, column == 0, left <= kSegmentColumns}},
-          rows, panel);
+      const std::size_t bytes = w.row_bytes * static_cast<std::size_t>(columns) / w.cols,
+                        distance = left > kSegmentColumns ? bytes : kRowGroup * w.row_bytes - here;
+      const std::uint32_t tiles = tokens / S::tile_tokens,
+                          lines = static_cast<std::uint32_t>(bytes / 64 + 2);
+      const bool spread = tiles >= kSpreadTiles;
+      rows.ahead = spread ? 0 : distance;
+      Ahead ahead{rows, here, distance, lines, spread ? count * lines / tiles + 1 : 0};
+      multiply_segment<S>({w,
+                           a,
+                           tokens,
+                           column,
+                           columns,
+                           {totals, y + row, y_stride, count, column == 0, left <= kSegmentColumns},
+                           spread ? &ahead : nullptr},
+                          rows, panel);
     }
   }
 }

@@ -79,7 +79,9 @@ struct Q6K {
 struct UnitRows {
   const std::uint8_t* row[kUnit];
   std::uint32_t count;
-  std::size_t ahead;  // from any byte of a segment to that of the next one to be unpacked
+  // From any byte of a segment to that of the next one to be unpacked, which is asked for while
+  // this one is. 0: it is asked for between the tiles (Ahead).
+  std::size_t ahead;
 };
 
 // Into the second cache: what asks for the first waits in one of its few fill buffers, and the
@@ -88,6 +90,23 @@ struct UnitRows {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead), 0,
                      2);
 }
+
+// Asks for the next segment of a unit, a few lines at a time: while one is unpacked the memory
+// could not keep up, and while tiles are multiplied it has nothing to do.
+struct Ahead {
+  const UnitRows& rows;
+  std::size_t offset, distance;  // of this segment in a row; from there to the next
+  std::uint32_t lines, each;     // of a row's segment; at a time
+  std::uint32_t row = 0, line = 0;
+  [[gnu::always_inline]] void some() {
+    for (std::uint32_t i = 0; i < each && row < rows.count; ++i) {
+      prefetch(rows.row[row] + offset + 64 * line, distance);
+      if (++line < lines) continue;
+      line = 0;
+      ++row;
+    }
+  }
+};
 
 template <class S>
 [[gnu::always_inline]] inline void find_rows(const Matrix& w, std::uint32_t first,

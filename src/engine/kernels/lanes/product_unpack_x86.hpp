@@ -48,7 +48,7 @@ template <class S, class Values>
       __m256i q[8];
 #pragma GCC unroll 8
       for (std::uint32_t i = 0; i < 8; ++i) {
-        prefetch(rows.row[row + i] + offset, rows.ahead);
+        if (rows.ahead != 0) prefetch(rows.row[row + i] + offset, rows.ahead);
         q[i] = values(rows.row[row + i] + offset);
       }
       transpose8<S>(q);
@@ -85,7 +85,8 @@ void unpack_super(const UnitRows& rows, std::size_t superblock, SuperPanel& pane
 #pragma GCC unroll 8
       for (std::uint32_t i = 0; i < 8; ++i) {
         const std::uint8_t* block = rows.row[row + i] + offset;
-        if (64 * j < static_cast<int>(K::bytes)) prefetch(block + 64 * j, rows.ahead);
+        if (rows.ahead != 0 && 64 * j < static_cast<int>(K::bytes))
+          prefetch(block + 64 * j, rows.ahead);
         q[i] = Layout::values(block, j);
       }
       transpose8<S>(q);
