@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Assay beside ik_llama.cpp (and, if asked, mainline llama.cpp), same GGUF, same threads, in one run.
 
-  bench/compare.py --ik DIR/build/bin --models DIR [--rounds 5] [--threads 2] [--only q8] [--mainline]
+  bench/compare.py --ik DIR/build/bin --models DIR [--rounds 5] [--threads 2] [--only q8] [--skip 8192]
+                   [--mainline]
 
 Every round runs each program once, in both orders by turns; a figure is the median of the rounds, a
 ratio the median of the ratios of one round (memory and neighbours change from minute to minute, so
@@ -38,8 +39,9 @@ CASES = [
 
 def run(command):
     """What it printed (its log too), and its peak memory in MiB."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
-        child = subprocess.Popen(command, stdout=out, stderr=log)
+    with (tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log,
+          tempfile.TemporaryDirectory() as folder):
+        child = subprocess.Popen(command, stdout=out, stderr=log, cwd=folder)  # the peer leaves a log
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -53,7 +55,7 @@ def run(command):
 def assay(options, case):
     _, model, kind, tokens, depth, streams = case
     text, _, memory = run([
-        options.assay, "bench", "--model", str(options.models / f"{model}.gguf"), "--json",
+        str(options.assay), "bench", "--model", str(options.models / f"{model}.gguf"), "--json",
         "--rounds", "1", "--threads", str(options.threads), "-d", str(depth),
         "--streams", str(streams),
         "-p", str(tokens if kind == "prefill" else 0), "-n", str(tokens if kind == "decode" else 0),
@@ -99,21 +101,24 @@ def spread(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assay", default=str(ROOT / "build" / "assay"))
-    parser.add_argument("--ik", required=True, help="folder with ik_llama.cpp's llama-bench")
+    parser.add_argument("--assay", type=pathlib.Path, default=ROOT / "build" / "assay")
+    parser.add_argument("--ik", type=pathlib.Path, required=True, help="folder with ik_llama.cpp's llama-bench")
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--skip", default="", help="leave out cases whose name contains this")
     parser.add_argument("--isa", default="", help="for assay; build the peer to match")
     parser.add_argument("--mainline", action="store_true", help="llama.cpp through node-llama-cpp too")
     options = parser.parse_args()
+    options.assay, options.ik, options.models = (
+        p.resolve() for p in (options.assay, options.ik, options.models))
 
     print("| case | assay tok/s | ik tok/s | ratio | commit | of roofline | peak MiB |"
           + (" mainline tok/s | ratio |" if options.mainline else ""))
     print("|---|---|---|---|---|---|---|" + ("---|---|" if options.mainline else ""))
     for case in CASES:
-        if options.only.lower() not in case[0].lower():
+        if options.only.lower() not in case[0].lower() or options.skip and options.skip in case[0]:
             continue
         ours, theirs, third = [], [], []
         for index in range(options.rounds):
