@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "market/ledger_testutil.hpp"
+#include "market/statements.hpp"
+#include "protocol/tokens.hpp"
 
 namespace assay::market::test {
 namespace {
@@ -272,6 +274,26 @@ TEST_F(DisputeTest, TwoStoriesConvictWithoutABond) {
                  "convicted already");
 }
 
+TEST_F(DisputeTest, AReceiptEndsItsRequest) {
+  const auto request = w.request(lease, 1, w.buyer);
+  const auto id = must(reported(request, w.receipt(request, 10, w.provider),
+                                w.receipt(request, 11, w.provider, 2), w.other));
+  EXPECT_EQ(dispute_view(w.state, id)->reason, "two receipts, one for 10 tokens and one for 11");
+  EXPECT_EQ(w.account(w.provider).stake, 0);
+}
+
+// Nobody can deliver or open what is behind a receipt for nothing: its roots are known.
+TEST_F(DisputeTest, AReceiptForNothingHasTheRootsOfNothing) {
+  const auto request = w.request(lease, 1, w.buyer);
+  auto nothing = w.receipt(request, 0, w.provider).message;
+  nothing.finish = static_cast<std::uint32_t>(Finish::fault);
+  const auto& terms = w.state.leases.at(lease).view.terms;
+  EXPECT_EQ(arithmetic_fault(terms, request.message, w.sign(nothing, w.provider)),
+            "no tokens, and another root than that of none");
+  nothing.tape_root = protocol::tape_root({}, {});
+  EXPECT_EQ(arithmetic_fault(terms, request.message, w.sign(nothing, w.provider)), std::nullopt);
+}
+
 TEST_F(DisputeTest, WhatIsNoContradiction) {
   const auto request = w.request(lease, 1, w.buyer);
   const auto one = w.receipt(request, 10, w.provider);
@@ -284,7 +306,10 @@ TEST_F(DisputeTest, WhatIsNoContradiction) {
   };
   refuse(one, w.sign(p, w.provider));
   refuse(one, one);
-  refuse(one, w.receipt(request, 11, w.provider, 2));  // another count
+  auto later = p;
+  later.count = 9;
+  later.tape_root[0] ^= 1;
+  refuse(one, w.sign(later, w.provider));  // another count
   auto same = one.message;
   same.key_sequence += 5;
   refuse(one, w.sign(same, w.provider));

@@ -109,10 +109,10 @@ Status on(Step& step, const Signed<protocol::Close>& op) {
   CHECK_OK(check_signature(step.domain(), op, m.account));
   TRY(const LeaseRecord* lease, open_lease(step, m.lease));
   const auto& v = lease->view;
-  if (m.account != v.terms.provider && m.account != v.terms.buyer)
-    return fail(Errc::refused, "only the lease's buyer or provider closes it");
+  // Whoever is still bound by the lease, an auditor too, may end it once nothing can be claimed.
   if (m.account != v.terms.provider && step.time() <= v.terms.expires + v.terms.window)
-    return fail(Errc::refused, "the buyer may close after {} (expiry + window), it is {}",
+    return fail(Errc::refused,
+                "others than the provider may close after {} (expiry + window), it is {}",
                 v.terms.expires + v.terms.window, step.time());
   if (v.claim)
     return fail(Errc::refused, "a claim is pending: finalize it after {} first", v.claim->due);

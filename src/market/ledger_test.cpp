@@ -195,11 +195,12 @@ TEST(Ledger, SettlementsAreCumulativeAndTheHighestWins) {
   EXPECT_EQ(w.lease_of(lease).escrow, 0);
 }
 
-TEST(Ledger, ProviderClosesAnyTimeBuyerAfterExpiryAndWindow) {
+TEST(Ledger, ProviderClosesAnyTimeAnybodyAfterExpiryAndWindow) {
   World w;
   w.fund();
   const auto first = w.lease(5'000'000), second = w.lease(6'000'000);
-  EXPECT_REFUSED(w.run(w.sign(Close{w.other.address, first}, w.other)), Errc::refused, "only");
+  EXPECT_REFUSED(w.run(w.sign(Close{w.other.address, first}, w.other)), Errc::refused,
+                 "others than the provider");
   ASSERT_TRUE(w.run(w.sign(Close{w.provider.address, first}, w.provider)));
   EXPECT_EQ(w.account(w.buyer).available, 94'000'000);
   EXPECT_REFUSED(w.run(w.sign(Close{w.buyer.address, first}, w.buyer)), Errc::refused, "closed");
@@ -209,8 +210,10 @@ TEST(Ledger, ProviderClosesAnyTimeBuyerAfterExpiryAndWindow) {
   w.time += 400;
   EXPECT_REFUSED(w.run(w.sign(Close{w.buyer.address, second}, w.buyer)), Errc::refused,
                  "expiry + window");
+  EXPECT_REFUSED(w.run(w.sign(Close{w.other.address, second}, w.other)), Errc::refused,
+                 "expiry + window");
   w.time += 1;
-  ASSERT_TRUE(w.run(w.sign(Close{w.buyer.address, second}, w.buyer)));
+  ASSERT_TRUE(w.run(w.sign(Close{w.other.address, second}, w.other)));  // to the buyer all the same
   EXPECT_EQ(w.account(w.buyer).available, 100'000'000);
   EXPECT_EQ(w.account(w.provider).exposure, 0);
 }

@@ -66,14 +66,24 @@ std::optional<std::string> arithmetic_fault(const protocol::Lease& lease,
   if (const auto finish = claims_of(statement).finish;
       finish && *finish > static_cast<std::uint32_t>(Finish::cancelled))
     return fmt::format("unknown finish {}", *finish);
+  // Nothing could be delivered or opened that shows these to be wrong.
+  if (const auto claims = claims_of(statement); count == 0) {
+    const Hash none = protocol::tape_root({}, {});
+    if (claims.tape != none ||
+        claims.logprobs != (protocol::logprob_width(request) > 0 ? none : Hash{}))
+      return "no tokens, and another root than that of none";
+  }
   return std::nullopt;
 }
 
 std::optional<std::string> contradiction(const Statement& first, const Statement& second) {
-  if (statement_request(first) != statement_request(second) ||
-      statement_count(first) != statement_count(second))
-    return std::nullopt;
+  if (statement_request(first) != statement_request(second)) return std::nullopt;
   const auto a = claims_of(first), b = claims_of(second);
+  if (statement_count(first) != statement_count(second)) {
+    if (!a.finish || !b.finish) return std::nullopt;
+    return fmt::format("two receipts, one for {} tokens and one for {}", statement_count(first),
+                       statement_count(second));
+  }
   const auto count = statement_count(first);
   if (a.tape != b.tape) return fmt::format("two different answers of {} tokens", count);
   if (a.amount != b.amount) return fmt::format("two different amounts for {} tokens", count);

@@ -183,6 +183,12 @@ Result<std::vector<AuditRecord>> AuditStore::live() {
   return read(select);
 }
 
+Result<std::int64_t> AuditStore::handed() {
+  const std::lock_guard lock(mutex_);
+  TRY(const auto count, db_->query_int64("SELECT COUNT(*) FROM audits WHERE stage = 'handed'"));
+  return count.value_or(0);
+}
+
 Status AuditStore::moved(io::Statement& update) {
   CHECK_OK(update.run());
   if (db_->changes() != 1) return fail(Errc::conflict, "the audit is no longer at that stage");
@@ -215,9 +221,8 @@ Status AuditStore::reveal(const Hash& audit) {
 Status AuditStore::finish(const Hash& audit, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   TRY(auto update, db_->prepare("UPDATE audits SET stage = 'done', call = '', salt_secret = NULL, "
-                                "key = NULL, keyed_root = NULL, reason = CASE WHEN reason = '' "
-                                "THEN ?2 ELSE reason || '; ' || ?2 END WHERE id = ?1 AND "
-                                "stage <> 'done'"));
+                                "key = NULL, keyed_root = NULL, reason = ?2 "
+                                "WHERE id = ?1 AND stage <> 'done'"));
   return moved(update.bind_all(ByteView(audit), reason));
 }
 

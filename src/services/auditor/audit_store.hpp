@@ -30,6 +30,7 @@ class AuditStore {
   Result<std::optional<AuditRecord>> audit(const Hash& id);
   Result<std::optional<AuditRecord>> by_reveal(const Hash& reveal_id);
   Result<std::vector<AuditRecord>> live();  // all but done
+  Result<std::int64_t> handed();            // how many wait to be computed
   // Each moves one stage on; conflict when the record is no longer where it has to be.
   Status commit(const Hash& audit, const Hash& key, const Hash& keyed_root);
   Status judge(const Hash& audit, protocol::AuditVerdict verdict, const Hash& reveal_id,

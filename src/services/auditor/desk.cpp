@@ -101,8 +101,10 @@ Status AuditDesk::duty(const AuditRecord& record, const market::AuditView& view,
     case AuditStage::judged:
       if (mine->verdict != 0) return core_.store->reveal(record.id);
       if (now < view.commit_due) return {};
-      if (now >= view.reveal_due)
+      // Until then a reveal that was on its way may still have been taken.
+      if (now >= view.check_due)
         return core_.store->finish(record.id, "the time to reveal has passed");
+      if (now >= view.reveal_due) return {};
       CHECK_OK(reveal(record));
       return core_.store->reveal(record.id);
     case AuditStage::revealed: {
@@ -119,6 +121,7 @@ Status AuditDesk::duty(const AuditRecord& record, const market::AuditView& view,
         return {};
       }
       const bool bound = std::ranges::find(self.audits, record.id) != self.audits.end();
+      if (view.state == market::AuditState::settled && bound) CHECK_OK(close(view.lease));
       if (view.state != market::AuditState::settled || bound || disputing) return {};
       return core_.store->finish(record.id, "over");
     }
@@ -143,8 +146,19 @@ Status AuditDesk::reveal(const AuditRecord& record) {
       core_.sign(protocol::RevealAudit{.account = core_.address,
                                        .audit = record.id,
                                        .verdict = static_cast<std::uint32_t>(record.verdict)})));
-  io::log_info("audit {}: {}: {}", to_hex(record.id), market::to_string(record.verdict),
-               record.reason);
+  // Not the reason: it may name tokens of the prompt.
+  io::log_info("audit {}: {}", to_hex(record.id), market::to_string(record.verdict));
+  return {};
+}
+
+// A lease that its parties leave open binds its auditors' stake.
+Status AuditDesk::close(const Hash& lease) {
+  TRY(const market::LeaseView view, core_.settlement.lease(lease));
+  if (view.state != market::LeaseState::open || view.claim || !view.open_disputes.empty() ||
+      core_.now() <= view.terms.expires + view.terms.window)
+    return {};
+  CHECK_OK(core_.settlement.submit(
+      core_.sign(protocol::Close{.account = core_.address, .lease = lease})));
   return {};
 }
 

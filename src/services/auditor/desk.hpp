@@ -39,6 +39,7 @@ class AuditDesk {
     std::uint64_t due = 0;
     Hash id{};  // for backing off
     std::function<Status()> run;
+    bool stake = false;  // missing it costs the stake: before everything that costs a fee
   };
 
   void loop(const std::function<Status()>& round, std::string_view what);
@@ -46,6 +47,7 @@ class AuditDesk {
               const market::AccountView& self, bool disputing);
   Status commit(const AuditRecord& record, const market::AuditView& view);
   Status reveal(const AuditRecord& record);
+  Status close(const Hash& lease);
   Status note_disputes(const AuditRecord& record, const market::AuditView& view);
 
   Result<std::vector<Job>> collect();

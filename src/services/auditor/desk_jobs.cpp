@@ -10,7 +10,7 @@ using protocol::AuditVerdict;
 
 Status AuditDesk::do_job() {
   TRY(std::vector<Job> jobs, collect());
-  std::ranges::stable_sort(jobs, {}, &Job::due);
+  std::ranges::stable_sort(jobs, {}, [](const Job& j) { return std::pair(!j.stake, j.due); });
   for (const Job& job : jobs) {
     if (stopping_) return {};
     if (!job_backoff_.due(job.id)) continue;
@@ -36,10 +36,12 @@ Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
     TRY(const market::DisputeView view, core_.settlement.dispute(id));
     // A challenger that stops moving must not hold this auditor's stake.
     if (view.turn == market::Turn::provider || core_.now() >= view.due)
-      jobs.push_back({view.due, id, [this, view] { return defend(view); }});
+      jobs.push_back({view.due, id, [this, view] { return defend(view); }, true});
   }
   for (const AuditorsDispute& dispute : disputes) {
-    std::uint64_t due = core_.now() + core_.ledger.parameters.move_s;
+    // Settled before it is filed, a failure earns nothing.
+    TRY(const market::AuditView audit, core_.settlement.audit(dispute.audit));
+    std::uint64_t due = audit.check_due;
     if (dispute.stage == DisputeStage::filed) {
       TRY(const market::DisputeView view, core_.settlement.dispute(dispute.id));
       const bool decided = view.state == market::DisputeState::decided;
@@ -62,7 +64,7 @@ void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& vie
   for (const market::OpenCheck& check : view.checks)
     if (check.auditor == core_.address)
       jobs.push_back({check.due, check.id,
-                      [this, record, view, check] { return answer(record, view, check); }});
+                      [this, record, view, check] { return answer(record, view, check); }, true});
 }
 
 Status AuditDesk::compute(const AuditRecord& record, const market::AuditView& view) {

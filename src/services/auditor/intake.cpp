@@ -4,9 +4,15 @@
 
 #include "base/hex.hpp"
 #include "market/statements.hpp"
+#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::services {
+namespace {
+
+constexpr std::int64_t kHandedMax = 64;  // audits whose tokens lie here and wait
+
+}  // namespace
 
 Result<AuditRecord> AuditIntake::known(const Hash& audit) {
   TRY(auto record, core_.store->audit(audit));
@@ -39,6 +45,11 @@ Result<AuditRecord> AuditIntake::take(const protocol::AuditCall& call) {
   const std::size_t positions = call.prompt.size() + call.answer.size();
   CHECK_OK(verify::check_kv_memory(positions, model->model->hyper(), core_.options.isa,
                                    core_.options.kv_bytes));
+  if (request.logprobs > 1 + protocol::kTopLogprobsMax ||
+      call.logprobs.size() > protocol::kLogprobNumbersMax)
+    return fail(Errc::refused, "more log-probabilities than any execution has");
+  TRY(const std::int64_t waiting, core_.store->handed());
+  if (waiting >= kHandedMax) return fail(Errc::unavailable, "{} audits wait here already", waiting);
   CHECK_OK(core_.store->add(id, call));
   return known(id);
 }

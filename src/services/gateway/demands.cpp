@@ -69,8 +69,23 @@ Status Demands::shown(const LeaseRecord& lease, const market::ClaimLeaf& leaf) {
     io::log_warn("paid without its answer: request {}: {}", to_hex(id), restored.error().message);
     return {};
   }
-  // A provider that only was away still has it, for nothing.
-  if (!paid_in_part && intake_.pick_up(record)) return {};
+  // A provider that only was away still has it, for nothing. What it shows now and what it claims
+  // with may be two receipts: then they are looked at again, side by side.
+  if (!paid_in_part && intake_.pick_up(record)) {
+    TRY(const RequestRecord picked, buyer_.store->request(id));
+    if (picked.statement_id == buyer_.id(leaf.receipt.message)) return {};
+    return fail(Errc::unavailable, "the provider shows another receipt than it claims with");
+  }
+  // Nothing can be delivered: the buyer has all there is, and a replay tells whether it is so.
+  if (leaf.receipt.message.count == 0) {
+    TRY(protocol::Opening opening, buyer_.vault.pending(id));
+    opening.answer.clear();
+    opening.logprobs.clear();
+    record.always_audit = true;
+    const auto taken = intake_.accept(std::move(record), lease, std::move(opening), leaf.receipt);
+    return taken || taken.error().code == Errc::mismatch ? Status()
+                                                         : std::unexpected(taken.error());
+  }
   return demand(lease, std::move(record), leaf.receipt);
 }
 

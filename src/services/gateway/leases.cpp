@@ -180,6 +180,13 @@ Status Leases::close_if_due(const LeaseRecord& lease) {
   if (!applied && worth_repeating(applied.error())) return fail_in("close", applied.error());
   // Refused while a claim or dispute is pending; closed by the provider before; never opened.
   const auto view = buyer_.settlement.lease(lease.id);
+  // What is over by the clock must not hold the escrow because nobody says so.
+  if (view)
+    for (const Hash& id : view->open_disputes)
+      if (const auto open = buyer_.settlement.dispute(id);
+          open && open->about != market::DisputeAbout::claim && buyer_.now() >= open->due)
+        (void)buyer_.settlement.submit(
+            buyer_.sign(protocol::Timeout{.account = buyer_.address, .dispute = id}));
   const bool over =
       view ? view->state != market::LeaseState::open : view.error().code == Errc::not_found;
   return over ? buyer_.store->set_returned(lease.id) : Status{};

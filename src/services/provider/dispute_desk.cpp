@@ -71,7 +71,15 @@ Status DisputeDesk::answer_on_ledger(const Hash& dispute) {
     CHECK_OK(core_.settlement.submit(core_.sign(protocol::Timeout{core_.address, dispute})));
     return {};
   }
-  if (view.about == market::DisputeAbout::delivery) return deliver(dispute);
+  const Status done =
+      view.about == market::DisputeAbout::delivery ? deliver(dispute) : move_on_ledger(dispute);
+  // Before its due a timeout is taken only of what was convicted meanwhile.
+  if (!done && done.error().code == Errc::conflict && core_.now() < view.due)
+    (void)core_.settlement.submit(core_.sign(protocol::Timeout{core_.address, dispute}));
+  return done;
+}
+
+Status DisputeDesk::move_on_ledger(const Hash& dispute) {
   TRY(const market::FileDispute game, core_.settlement.game(dispute));
   const std::lock_guard lock(mutex_);
   TRY(const verify::PlayedMove move, next_move(game));

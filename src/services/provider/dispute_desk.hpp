@@ -40,6 +40,7 @@ class DisputeDesk {
   Result<protocol::Opening> opening_of(const market::FileDispute& dispute,
                                        std::shared_ptr<const engine::Model> model);
   Status answer_on_ledger(const Hash& dispute);
+  Status move_on_ledger(const Hash& dispute);
   Status deliver(const Hash& demand);  // deliver.cpp
   // The first `count` tokens of an answer whose end never reached the disk, or that ended sooner:
   // what a progress message before a crash was about. The same bits again.
