@@ -41,7 +41,8 @@ struct Slice {
 class Forward {
  public:
   static constexpr std::size_t kTile = kProductTokens;  // most rows of one pass
-  static constexpr std::size_t kHeadTile = 16;          // most heads (vocabulary rows) at once
+  // Most heads at once: an audit has one at every position, and reads the output matrix once a tile.
+  static constexpr std::size_t kHeadTile = 64;
 
   // The pool of threads runs one pass at a time. model and pool outlive it.
   Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Kernels& kernels);
