@@ -1,5 +1,6 @@
 #include "services/provider/provider_testutil.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "io/line_splitter.hpp"
@@ -122,8 +123,9 @@ Result<std::unique_ptr<ProviderService>> World::start(ProviderOptions custom) {
 }
 
 Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
-                   std::size_t leave_after_tokens, const std::function<void()>& on_leave) {
+                   std::size_t leave_after_tokens, const std::function<void()>& on_token) {
   Reply reply;
+  bool told = false;
   io::LineSplitter lines;
   io::HttpClient client;
   const auto on_line = [&](std::string_view line) -> Status {
@@ -143,9 +145,10 @@ Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
   const auto http = client.post_stream(
       url + "/v1/infer", json::dump(protocol::to_json(call)), [&](std::string_view data) {
         if (!lines.feed(data, on_line)) return false;
-        if (leave_after_tokens == 0 || reply.tokens.size() < leave_after_tokens) return true;
-        if (on_leave) on_leave();
-        return false;
+        if (told || reply.tokens.size() < std::max<std::size_t>(leave_after_tokens, 1)) return true;
+        told = true;
+        if (on_token) on_token();
+        return leave_after_tokens == 0;
       });
   if (!http) return reply;
   reply.status = http->status;

@@ -52,9 +52,10 @@ class World {
 
   Result<std::unique_ptr<ProviderService>> start(ProviderOptions options = {});
   ProviderOptions options() const;
+  // on_token: once so many tokens have come, before it leaves. 0: with the first, and it stays.
   static Reply infer(const std::string& url, const protocol::InferenceCall& call,
                      std::size_t leave_after_tokens = 0,
-                     const std::function<void()>& on_leave = {});
+                     const std::function<void()>& on_token = {});
   void open_ledger();
   // A receipt that holds and was priced right.
   void expect_sound(const protocol::InferenceCall& call, const Reply& reply) const;
