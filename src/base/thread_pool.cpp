@@ -1,11 +1,14 @@
 #include "base/thread_pool.hpp"
 
+#include <algorithm>
+
 #include "base/assert.hpp"
 
 namespace assay {
 namespace {
 
-constexpr std::uint32_t kStop = 0xffffffffu;  // in place of a number of chunks
+constexpr std::uint32_t kStop = 0xffffffffu;      // in place of a number of chunks
+constexpr std::uint32_t kTogether = 0x80000000u;  // beside it: several may be claimed at once
 
 void pause() {
 #if defined(__x86_64__)
@@ -46,11 +49,16 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::drain() {
   std::uint32_t left = unclaimed_.load(std::memory_order_acquire);
   while (left != 0 && left != kStop) {
-    // Success means that chunk is ours and job_ is its job, whatever happened since the load.
-    if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
-    const std::size_t chunk = job_.chunks - left;
-    (*job_.body)(chunk* job_.count / job_.chunks, (chunk + 1) * job_.count / job_.chunks);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+    // Together: half of a fair share of what is left, so that the last ones end at the same time.
+    const std::uint32_t waiting = left & ~kTogether,
+                        mine = left & kTogether ? std::max(waiting / (2 * size()), 1u) : 1,
+                        rest = waiting == mine ? 0 : left - mine;
+    // Success means that these chunks are ours and job_ is their job, whatever happened since the
+    // load.
+    if (!unclaimed_.compare_exchange_weak(left, rest, std::memory_order_acquire)) continue;
+    const std::size_t first = job_.chunks - waiting, last = first + mine;
+    (*job_.body)(first* job_.count / job_.chunks, last * job_.count / job_.chunks);
+    if (unfinished_.fetch_sub(mine, std::memory_order_acq_rel) == mine) unfinished_.notify_all();
     left = unclaimed_.load(std::memory_order_acquire);
   }
 }
@@ -59,19 +67,29 @@ void ThreadPool::work() {
   while (wait_while(unclaimed_, 0) != kStop) drain();
 }
 
-void ThreadPool::parallel_for(std::size_t count, std::size_t grain,
-                              const std::function<void(std::size_t, std::size_t)>& body) {
+void ThreadPool::parallel_for(std::size_t count, std::size_t grain, const Body& body) {
   ASSAY_ASSERT(grain >= 1);
-  if (count == 0) return;
-  const std::size_t chunks = (count + grain - 1) / grain;
   if (workers_.empty() || count <= grain) {
+    const std::size_t chunks = (count + grain - 1) / grain;
     for (std::size_t i = 0; i < chunks; ++i) body(i * count / chunks, (i + 1) * count / chunks);
     return;
   }
-  ASSAY_ASSERT(chunks < kStop && unfinished_.load(std::memory_order_acquire) == 0);
+  run(count, grain, 0, body);
+}
+
+void ThreadPool::parallel_ranges(std::size_t count, std::size_t grain, const Body& body) {
+  ASSAY_ASSERT(grain >= 1);
+  if (count == 0) return;
+  if (workers_.empty() || count <= grain) return body(0, count);
+  run(count, grain, kTogether, body);
+}
+
+void ThreadPool::run(std::size_t count, std::size_t grain, std::uint32_t how, const Body& body) {
+  const std::size_t chunks = (count + grain - 1) / grain;
+  ASSAY_ASSERT(chunks < kTogether && unfinished_.load(std::memory_order_acquire) == 0);
   job_ = {&body, count, static_cast<std::uint32_t>(chunks)};
   unfinished_.store(job_.chunks, std::memory_order_relaxed);
-  unclaimed_.store(job_.chunks, std::memory_order_release);
+  unclaimed_.store(job_.chunks | how, std::memory_order_release);
   unclaimed_.notify_all();
   drain();
   for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;)

@@ -20,20 +20,25 @@ class ThreadPool {
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
+  using Body = std::function<void(std::size_t, std::size_t)>;
+
   // Calls body(begin, end) over disjoint ranges covering [0, count), as even as they can be and
-  // each at most `grain` long, and returns when all are done. One parallel_for at a time per pool;
-  // body must not throw.
-  void parallel_for(std::size_t count, std::size_t grain,
-                    const std::function<void(std::size_t, std::size_t)>& body);
+  // each at most `grain` long, and returns when all are done. One of these at a time per pool; body
+  // must not throw.
+  void parallel_for(std::size_t count, std::size_t grain, const Body& body);
+  // As parallel_for, but a thread takes many neighbouring ranges as one: long ones first, at last
+  // of `grain`. For work that reads on where it stopped.
+  void parallel_ranges(std::size_t count, std::size_t grain, const Body& body);
 
  private:
   void work();
+  void run(std::size_t count, std::size_t grain, std::uint32_t how, const Body& body);
   void drain();
 
   std::vector<std::thread> workers_;
   // Read only by whoever has claimed a chunk, and written only when no chunk is claimed.
   struct {
-    const std::function<void(std::size_t, std::size_t)>* body;
+    const Body* body;
     std::size_t count;
     std::uint32_t chunks;
   } job_{};

@@ -25,6 +25,51 @@ TEST(ThreadPool, CoversEveryIndexOnce) {
   }
 }
 
+// Ranges come whole and long first: nobody takes more than half of a fair share of what is left.
+TEST(ThreadPool, RangesCoverEveryIndexOnce) {
+  for (unsigned threads : {1u, 2u, 5u}) {
+    ThreadPool pool(threads);
+    for (std::size_t count : {0u, 1u, 2u, 7u, 64u, 1000u})
+      for (std::size_t grain : {1u, 3u, 5000u}) {
+        std::vector<std::atomic<int>> hits(count);
+        std::atomic<std::size_t> calls = 0, longest = 0;
+        pool.parallel_ranges(count, grain, [&](std::size_t begin, std::size_t end) {
+          EXPECT_LT(begin, end);
+          ++calls;
+          for (std::size_t seen = longest; end - begin > seen;)
+            if (longest.compare_exchange_weak(seen, end - begin)) break;
+          for (auto i = begin; i < end; ++i) ++hits[i];
+        });
+        for (auto& h : hits) EXPECT_EQ(h, 1);
+        if (threads == 1 || count <= grain) {
+          EXPECT_EQ(calls, count == 0 ? 0 : 1);
+        } else {
+          EXPECT_LE(longest, std::max(count / (2 * threads) + grain, grain));
+        }
+        if (threads == 2 && count == 1000 && grain == 1) {
+          EXPECT_LE(calls, 40);
+        }
+      }
+  }
+}
+
+TEST(ThreadPool, RangesAndChunksByTurns) {
+  ThreadPool pool(3);
+  std::vector<std::uint64_t> values(64, 0);
+  const ThreadPool::Body add = [&](std::size_t begin, std::size_t end) {
+    for (auto i = begin; i < end; ++i) ++values[i];
+  };
+  for (int round = 0; round < 3000; ++round) {
+    pool.parallel_ranges(values.size(), 1, add);
+    // Whoever takes one of these at a time must never be given two.
+    pool.parallel_for(values.size(), 1, [&](std::size_t begin, std::size_t end) {
+      ASSERT_EQ(end, begin + 1);
+      ++values[begin];
+    });
+  }
+  for (const std::uint64_t v : values) EXPECT_EQ(v, 6000u);
+}
+
 // Plain memory, so that a sanitizer sees whether each range is ordered after the one before.
 TEST(ThreadPool, ManyShortRangesInOrder) {
   for (unsigned threads : {2u, 3u, 8u}) {

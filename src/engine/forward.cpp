@@ -18,6 +18,7 @@ constexpr std::size_t kWorthChunk = 1u << 15;
 constexpr std::size_t kAttentionStart = 1u << 13;
 // Chunks per thread: enough that a descheduled thread's share is picked up by the others.
 constexpr std::size_t kChunks = 32;
+constexpr std::size_t kFewRows = 16;
 
 }  // namespace
 
@@ -33,11 +34,15 @@ Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const Ker
 void Forward::parallel(std::size_t count, std::size_t cost_each, const Body& body) {
   const std::size_t most = std::size_t{pool_.size()} * kChunks,
                     chunks = std::clamp<std::size_t>(count * cost_each / kWorthChunk, 1, most);
-  pool_.parallel_for(count, std::max<std::size_t>((count + chunks - 1) / chunks, 1),
-                     [&](std::size_t begin, std::size_t end) {
-                       const canon::FpEnvironment environment;
-                       body(begin, end);
-                     });
+  const std::size_t grain = std::max<std::size_t>((count + chunks - 1) / chunks, 1);
+  const auto run = [&](std::size_t begin, std::size_t end) {
+    const canon::FpEnvironment environment;
+    body(begin, end);
+  };
+  // Few rows read each weight once, from memory, and ask for the next in time only where a thread
+  // goes on where it stopped.
+  rows_.size() <= kFewRows ? pool_.parallel_ranges(count, grain, run)
+                           : pool_.parallel_for(count, grain, run);
 }
 
 bool Forward::alive(std::size_t row) const {

@@ -27,7 +27,8 @@ struct Avx512 {
   static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static F div(F a, F b) { return _mm512_div_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F max(F a, F b) { return _mm512_max_ps(a, b); }
+  // Without a mask g++ 12 warns of the header's own variable (GCC bug 105593).
+  static F max(F a, F b) { return _mm512_maskz_max_ps(M{0xffff}, a, b); }
   static F abs(F a) { return _mm512_abs_ps(a); }
   static F keep(M mask, F a) { return _mm512_maskz_mov_ps(mask, a); }
   static F blend(M mask, F a, F b) { return _mm512_mask_mov_ps(b, mask, a); }

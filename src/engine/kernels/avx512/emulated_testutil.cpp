@@ -39,6 +39,10 @@ const Kernels* emulated_avx512vnni_table();
 #undef _mm512_srai_epi32
 #undef _mm512_cvtps_ph
 #undef _mm512_setr_epi32
+#undef _mm512_srli_epi16
+#undef _mm512_ternarylogic_epi32
+#undef _mm512_inserti64x4
+#undef _mm512_extracti64x4_epi64
 #undef _mm256_dpbusd_epi32
 #undef _mm256_dpwssd_epi32
 #define __m512 F512
@@ -58,7 +62,7 @@ const Kernels* emulated_avx512vnni_table();
 #define _mm512_sub_ps(a, b) e::sub_ps(a, b)
 #define _mm512_mul_ps(a, b) e::mul_ps(a, b)
 #define _mm512_div_ps(a, b) e::div_ps(a, b)
-#define _mm512_max_ps(a, b) e::max_ps(a, b)
+#define _mm512_maskz_max_ps(m, a, b) e::mask_mov_ps(_mm512_setzero_ps(), m, e::max_ps(a, b))
 #define _mm512_abs_ps(a) e::abs_ps(a)
 #define _mm512_fmadd_ps(a, b, c) e::fmadd_ps(a, b, c)
 #define _mm512_fnmadd_ps(a, b, c) e::fnmadd_ps(a, b, c)
@@ -83,6 +87,20 @@ const Kernels* emulated_avx512vnni_table();
 #define _mm512_dpbusd_epi32(s, a, b) e::dpbusd_epi32(s, a, b)
 #define _mm256_dpbusd_epi32(s, a, b) real(e::dpbusd_epi32(emulated(s), emulated(a), emulated(b)))
 #define _mm256_dpwssd_epi32(s, a, b) real(e::dpwssd_epi32(emulated(s), emulated(a), emulated(b)))
+#define _mm512_dpwssd_epi32(s, a, b) e::dpwssd_epi32(s, a, b)
+#define _mm512_set1_epi64(x) e::broadcast<I512>(static_cast<std::int64_t>(x))
+#define _mm512_srli_epi16(a, n) e::srli_epi16(a, n)
+#define _mm512_sllv_epi16(a, n) e::sllv_epi16(a, n)
+#define _mm512_srlv_epi16(a, n) e::srlv_epi16(a, n)
+#define _mm512_ternarylogic_epi32(a, b, c, table) e::ternarylogic<table>(a, b, c)
+#define _mm512_shuffle_epi8(a, b) e::shuffle_epi8(a, b)
+#define _mm512_permutexvar_epi16(index, a) e::permutexvar_epi16(index, a)
+#define _mm512_castsi512_si256(a) real(e::half(a, 0))
+#define _mm512_extracti64x4_epi64(a, which) real(e::half(a, which))
+#define _mm512_castsi256_si512(a) e::with_half(e::broadcast<I512>(0), emulated(a), 0)
+#define _mm512_inserti64x4(a, b, which) e::with_half(a, emulated(b), which)
+#define _mm512_broadcast_i64x4(a) \
+  e::with_half(e::with_half(e::broadcast<I512>(0), emulated(a), 0), emulated(a), 1)
 #define _mm512_cvtepi32_ps(a) e::cvtepi32_ps(a)
 #define _mm512_cvtph_ps(a) e::cvtph_ps(emulated(a))
 #define _mm512_cvtps_ph(a, how) real(e::cvtps_ph<how>(a))

@@ -123,6 +123,39 @@ TEST_F(EmulationTest, Integers) {
     same(srai_epi32(a, 40), _mm256_srai_epi32(x, 40), "srai");
     same(madd_epi16(a, b), _mm256_madd_epi16(x, y), "madd");
     same(maddubs_epi16(a, b), _mm256_maddubs_epi16(x, y), "maddubs");
+    same(srli_epi16(a, 4), _mm256_srli_epi16(x, 4), "srli_epi16");
+    same(srli_epi16(a, 16), _mm256_srli_epi16(x, 16), "srli_epi16");
+    same(shuffle_epi8(a, b), _mm256_shuffle_epi8(x, y), "shuffle_epi8");
+    same(ternarylogic<0xca>(a, b, c),
+         _mm256_or_si256(_mm256_and_si256(x, y), _mm256_andnot_si256(x, z)), "ternarylogic");
+    same(ternarylogic<0x96>(a, b, c), _mm256_xor_si256(_mm256_xor_si256(x, y), z), "ternarylogic");
+    same(with_half(a, half(b, 1), 1), _mm256_blend_epi32(x, y, 0xf0), "with_half");
+    same(with_half(a, half(b, 0), 1), _mm256_permute2x128_si256(x, y, 0x20), "with_half");
+    // Counts of words: of dwords whose upper half is empty.
+    const auto words = [](__m256i v, int high) {
+      return _mm256_cvtepu16_epi32(high ? _mm256_extracti128_si256(v, 1)
+                                        : _mm256_castsi256_si128(v));
+    };
+    const __m256i counts = _mm256_and_si256(y, _mm256_set1_epi16(31));
+    const auto shifted = [&](auto shift) {
+      const __m256i word = _mm256_set1_epi32(0xffff);
+      return _mm256_permute4x64_epi64(
+          _mm256_packus_epi32(_mm256_and_si256(shift(words(x, 0), words(counts, 0)), word),
+                              _mm256_and_si256(shift(words(x, 1), words(counts, 1)), word)),
+          0xd8);
+    };
+    const I n = std::bit_cast<I>(counts);
+    same(sllv_epi16(a, n), shifted([](__m256i v, __m256i by) { return _mm256_sllv_epi32(v, by); }),
+         "sllv_epi16");
+    same(srlv_epi16(a, n), shifted([](__m256i v, __m256i by) { return _mm256_srlv_epi32(v, by); }),
+         "srlv_epi16");
+    // A word is two bytes next to each other.
+    const auto picked = get<std::uint16_t>(permutexvar_epi16(b, a));
+    for (std::size_t k = 0; k < picked.size(); ++k) {
+      const std::size_t from = get<std::uint16_t>(b)[k] % 16;
+      ASSERT_EQ(picked[k],
+                get<std::uint8_t>(a)[2 * from] | get<std::uint8_t>(a)[2 * from + 1] << 8);
+    }
     same(cvtepi32_ps(a), _mm256_cvtepi32_ps(x), "cvtepi32_ps");
     ASSERT_EQ(cmpeq_epi32(a, b), static_cast<std::uint32_t>(_mm256_movemask_ps(
                                      _mm256_castsi256_ps(_mm256_cmpeq_epi32(x, y)))));

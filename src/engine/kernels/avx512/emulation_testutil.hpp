@@ -203,6 +203,66 @@ V srai_epi32(const V& a, unsigned count) {
   return each<std::int32_t>([&](std::int32_t x) { return x >> (count > 31 ? 31 : count); }, a);
 }
 
+template <class V>
+V srli_epi16(const V& a, unsigned count) {
+  return each<std::uint16_t>(
+      [&](std::uint16_t x) { return static_cast<std::uint16_t>(count > 15 ? 0 : x >> count); }, a);
+}
+template <class V>
+V sllv_epi16(const V& a, const V& counts) {
+  return each<std::uint16_t>(
+      [](std::uint16_t x, std::uint16_t n) {
+        return static_cast<std::uint16_t>(n > 15 ? 0 : x << n);
+      },
+      a, counts);
+}
+template <class V>
+V srlv_epi16(const V& a, const V& counts) {
+  return each<std::uint16_t>(
+      [](std::uint16_t x, std::uint16_t n) {
+        return static_cast<std::uint16_t>(n > 15 ? 0 : x >> n);
+      },
+      a, counts);
+}
+// Bit 4 a + 2 b + c of the table.
+template <int table, class V>
+V ternarylogic(const V& a, const V& b, const V& c) {
+  return each<std::uint32_t>(
+      [](std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+        std::uint32_t out = 0;
+        for (unsigned i = 0; i < 8; ++i)
+          if (table >> i & 1) out |= (i & 4 ? x : ~x) & (i & 2 ? y : ~y) & (i & 1 ? z : ~z);
+        return out;
+      },
+      a, b, c);
+}
+// Bytes of the same 128 bits; +0 where the top bit of the index is set.
+template <class V>
+V shuffle_epi8(const V& a, const V& index) {
+  const auto in = get<std::uint8_t>(a), from = get<std::uint8_t>(index);
+  auto out = in;
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = from[i] & 0x80 ? std::uint8_t{0} : in[i / 16 * 16 + from[i] % 16];
+  return put<V>(out);
+}
+template <class V>
+V permutexvar_epi16(const V& index, const V& a) {
+  const auto in = get<std::uint16_t>(a), from = get<std::uint16_t>(index);
+  auto out = in;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = in[from[i] % out.size()];
+  return put<V>(out);
+}
+// Half number `which`; b in its place.
+template <std::size_t n>
+Ints<n / 2> half(const Ints<n>& a, int which) {
+  return load<Ints<n / 2>>(a.memory + which * (n / 2));
+}
+template <std::size_t n>
+Ints<2 * n> with_half(Ints<2 * n> a, const Ints<n>& b, int which) {
+  store(a.memory + which * n, b);
+  return a;
+}
+
 // Pairs of products of int16; the sum wraps (only −32768 four times does).
 template <class V>
 V madd_epi16(const V& a, const V& b) {

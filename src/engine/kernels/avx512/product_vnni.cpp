@@ -5,7 +5,7 @@
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && \
     defined(__AVX512DQ__)
-#include "engine/kernels/avx512/product_lanes.hpp"
+#include "engine/kernels/avx512/super_rows.hpp"
 
 namespace assay::engine {
 namespace {
@@ -43,11 +43,10 @@ struct RowBlock<Avx512VnniProduct> {
   [[gnu::always_inline]] __m256i times(__m256i x, __m256i start) const {
     return _mm256_dpbusd_epi32(start, w, x);
   }
-  [[gnu::always_inline]] static __m256i add_scaled(__m256i sum, __m256i w, __m256i x,
-                                                   __m256i scale) {
-    return _mm256_dpwssd_epi32(sum, _mm256_maddubs_epi16(w, x), scale);
-  }
 };
+
+template <class K, int T>
+struct SuperSums<Avx512VnniProduct, K, T> : WideSums<Avx512VnniProduct, K, T> {};
 }  // namespace lanes
 
 void avx512vnni_product(const Matrix& w, std::uint32_t begin, std::uint32_t end,

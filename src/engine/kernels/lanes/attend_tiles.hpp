@@ -54,12 +54,94 @@ struct Tile {
   static constexpr int kPositions = kFull ? S::tile_positions : V == 1 ? 8 : 4;
   static constexpr int kDims = kFull ? S::tile_dims : V == 1 && S::width >= 8 ? 8 : 4;
 
-  // Scores of positions [0, n) of a segment, n rounded up to kPositions. Every row sees positions
-  // below `common`; row r sees those below seen[r]; the others become −infinity. next: pages of the
-  // segment after, or null.
-  static void scores(const float* q, const float* keys, const AttentionCache& cache,
-                     const std::uint16_t* const* next, std::size_t n, std::size_t common,
-                     const float* seen, float scale, float* s, F (&m)[V], F (&bad)[V]) {
+  // What a block of scores needs beside its place. Every row sees positions below `common`; row r
+  // sees those below seen[r].
+  struct Scores {
+    const float* q;
+    std::size_t head_dim;
+    float scale;
+    const float* seen;
+    float* s;
+  };
+
+  // One chain over dimensions [begin, end), at most a segment, for kPositions keys.
+  [[gnu::always_inline]] static void chain(const Scores& k, const float* keys, std::size_t begin,
+                                           std::size_t end, F (&acc)[kPositions][V]) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kPositions; ++j)
+#pragma GCC unroll 3
+      for (int v = 0; v < V; ++v) acc[j][v] = S::zero();
+    for (std::size_t d = begin; d < end; ++d) {
+      F x[V];
+#pragma GCC unroll 3
+      for (int v = 0; v < V; ++v) x[v] = S::load(k.q + d * kRows + v * S::width);
+#pragma GCC unroll 16
+      for (int j = 0; j < kPositions; ++j) {
+        const F key = S::set(keys[d * kKeyLanes + j]);
+#pragma GCC unroll 3
+        for (int v = 0; v < V; ++v) acc[j][v] = S::fma(x[v], key, acc[j][v]);
+      }
+    }
+  }
+
+  // Scores of positions [p, p + kPositions); those that a row does not see become −infinity. On its
+  // own, or the loops around it take the registers.
+  template <bool masked>
+  [[gnu::noinline]] static void block(const Scores& k, const float* keys, std::size_t p, F* m,
+                                      F* bad) {
+    F acc[kPositions][V];
+    float* at = k.s + p * kRows;
+    std::size_t begin = 0;
+    for (; k.head_dim - begin > kSegmentSize; begin += kSegmentSize) {
+      chain(k, keys, begin, begin + kSegmentSize, acc);
+      for (int j = 0; j < kPositions; ++j)
+        for (int v = 0; v < V; ++v) {
+          float* sum = at + j * kRows + v * S::width;
+          S::store(sum, S::add(begin == 0 ? S::zero() : S::load(sum), acc[j][v]));
+        }
+    }
+    chain(k, keys, begin, k.head_dim, acc);
+    if (begin != 0)
+#pragma GCC unroll 16
+      for (int j = 0; j < kPositions; ++j)
+#pragma GCC unroll 3
+        for (int v = 0; v < V; ++v)
+          acc[j][v] = S::add(S::load(at + j * kRows + v * S::width), acc[j][v]);
+    F most[V], wrong[V];
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) {
+      most[v] = m[v];
+      wrong[v] = bad[v];
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < kPositions; ++j)
+#pragma GCC unroll 3
+      for (int v = 0; v < V; ++v) {
+        // A sum of segments begins at +0, which makes +0 of a chain that ended at -0.
+        F x = S::mul(S::add(S::zero(), acc[j][v]), S::set(k.scale));
+        F checked = x;
+        if constexpr (masked) {
+          const auto unseen = S::ge(S::set(static_cast<float>(p + static_cast<std::size_t>(j))),
+                                    S::load(k.seen + v * S::width));
+          checked = S::blend(unseen, S::zero(), x);
+          x = S::blend(unseen, S::set(-__builtin_inff()), x);
+        }
+        wrong[v] = S::fma(checked, S::zero(), wrong[v]);  // NaN for ever once x is not finite
+        most[v] = S::max(x, most[v]);
+        S::store(at + j * kRows + v * S::width, x);
+      }
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) {
+      m[v] = most[v];
+      bad[v] = wrong[v];
+    }
+  }
+
+  // Scores of positions [0, n) of a segment, n rounded up to kPositions. next: pages of the segment
+  // after, or null.
+  static void scores(const Scores& k, const float* keys, const AttentionCache& cache,
+                     const std::uint16_t* const* next, std::size_t n, std::size_t common, F (&m)[V],
+                     F (&bad)[V]) {
     const std::size_t head_dim = cache.head_dim, stride = cache.value_stride;
     for (std::size_t p = 0; p < n; p += kPositions) {
       if (next) {
@@ -68,48 +150,11 @@ struct Tile {
         prefetch<S>(page + cache.keys_offset + in_page * head_dim, kPositions * head_dim);
         prefetch<S>(page + cache.values_offset + in_page * stride, kPositions * stride);
       }
-      const float* k = keys + p / kKeyLanes * kKeyLanes * head_dim + p % kKeyLanes;
-      // The chain over dimensions: segments of 256.
-      for (std::size_t begin = 0; begin < head_dim; begin += kSegmentSize) {
-        const std::size_t end = begin + kSegmentSize < head_dim ? begin + kSegmentSize : head_dim;
-        F acc[kPositions][V];
-#pragma GCC unroll 16
-        for (int j = 0; j < kPositions; ++j)
-#pragma GCC unroll 3
-          for (int v = 0; v < V; ++v) acc[j][v] = S::zero();
-        for (std::size_t d = begin; d < end; ++d) {
-          F x[V];
-#pragma GCC unroll 3
-          for (int v = 0; v < V; ++v) x[v] = S::load(q + d * kRows + v * S::width);
-#pragma GCC unroll 16
-          for (int j = 0; j < kPositions; ++j) {
-            const F key = S::set(k[d * kKeyLanes + j]);
-#pragma GCC unroll 3
-            for (int v = 0; v < V; ++v) acc[j][v] = S::fma(x[v], key, acc[j][v]);
-          }
-        }
-        const bool masked = p + kPositions > common, last = end == head_dim;
-#pragma GCC unroll 16
-        for (int j = 0; j < kPositions; ++j)
-#pragma GCC unroll 3
-          for (int v = 0; v < V; ++v) {
-            float* at = s + (p + j) * kRows + v * S::width;
-            F x = S::add(begin == 0 ? S::zero() : S::load(at), acc[j][v]);
-            if (last) {
-              x = S::mul(x, S::set(scale));
-              if (masked) {
-                const auto unseen =
-                    S::ge(S::set(static_cast<float>(p + j)), S::load(seen + v * S::width));
-                bad[v] = S::fma(S::blend(unseen, S::zero(), x), S::zero(), bad[v]);
-                x = S::blend(unseen, S::set(-__builtin_inff()), x);
-              } else {
-                bad[v] = S::fma(x, S::zero(), bad[v]);  // NaN for ever once x is not finite
-              }
-              m[v] = S::max(x, m[v]);
-            }
-            S::store(at, x);
-          }
-      }
+      const float* from = keys + p / kKeyLanes * kKeyLanes * head_dim + p % kKeyLanes;
+      if (p + kPositions > common)
+        block<true>(k, from, p, m, bad);
+      else
+        block<false>(k, from, p, m, bad);
     }
   }
 
@@ -151,7 +196,7 @@ struct Tile {
       l[v] = S::zero();
       bad[v] = S::load(bad_out + v * S::width);
     }
-    scores(q, keys, cache, next, n, common, seen, scale, s, m, bad);
+    scores({q, cache.head_dim, scale, seen, s}, keys, cache, next, n, common, m, bad);
     // A row that sees none of the segment has m = −infinity: its differences are NaN, its p +0.
     for (std::size_t p = 0; p < n; ++p) {
 #pragma GCC unroll 3

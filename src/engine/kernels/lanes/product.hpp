@@ -33,40 +33,23 @@ void few_tokens(const Matrix& w, std::uint32_t begin, std::uint32_t end, const A
 inline constexpr std::uint32_t kFewTokens = 4;
 inline constexpr std::uint32_t kSpreadTiles = 8;  // from which a segment is asked for between them
 
-// Where a tile adds its segment sums: the unit's totals lie side by side in the scratch until the
-// last segment. In y they are as far from each other as the matrix has rows, often a power of two,
-// which few places in a cache serve.
-struct Totals {
-  float (*running)[kUnit];  // of the first token of the tile
-  float* y;                 // first token of the tile, first row of the unit
-  std::size_t stride;
-  std::uint32_t rows;  // of the unit
-  bool first, last;    // segment: totals start at +0, go to y
-  void skip(std::size_t tokens) {
-    running += tokens;
-    y += tokens * stride;
-  }
-};
+// Where segment sums are added: the totals of a unit lie side by side in the scratch until the last
+// segment. In y they are as far from each other as the matrix has rows, often a power of two, which
+// few places in a cache serve.
+using Totals = float (*)[kUnit];  // [token][row of the unit]
 
 template <class S>
-[[gnu::always_inline]] inline void add_total(const Totals& out, int token, int vector,
+[[gnu::always_inline]] inline void add_total(Totals totals, int token, int vector,
                                              typename S::F sum) {
-  const std::uint32_t at = static_cast<std::uint32_t>(vector) * S::width;
-  float* running = out.running[token] + at;
-  const typename S::F total = S::add(out.first ? S::zero() : S::load(running), sum);
-  if (!out.last) return S::store(running, total);
-  float* y = out.y + token * out.stride + at;
-  if (at + S::width <= out.rows) return S::store(y, total);
-  float buffer[S::width];
-  S::store(buffer, total);
-  for (std::uint32_t i = 0; at + i < out.rows; ++i) y[i] = buffer[i];
+  float* at = totals[token] + static_cast<std::size_t>(vector) * S::width;
+  S::store(at, S::add(S::load(at), sum));
 }
 
 template <class S, int T>
 [[gnu::always_inline]] inline void block_tile(const BlockPanel& panel, int vector, int blocks,
                                               const std::byte* words, std::size_t words_stride,
                                               const float* scale, std::size_t scale_stride,
-                                              const Totals& out) {
+                                              Totals totals) {
   constexpr int R = S::tile_vectors;
   typename S::F acc[R][T];
 #pragma GCC unroll 8
@@ -107,14 +90,14 @@ template <class S, int T>
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) add_total<S>(out, t, vector + r, acc[r][t]);
+    for (int t = 0; t < T; ++t) add_total<S>(totals, t, vector + r, acc[r][t]);
 }
 
 template <class S, class K, int T>
 [[gnu::always_inline]] inline void super_tile(const SuperPanel& panel, int vector,
                                               const std::int8_t* q, std::size_t cols,
                                               const std::int32_t (*sums)[8], const float* scale,
-                                              std::size_t scale_stride, const Totals& out) {
+                                              std::size_t scale_stride, Totals totals) {
   constexpr int R = S::tile_vectors, quads = kQuads / K::groups;
   constexpr int run = S::short_sums ? K::short_quads : quads;
   typename S::I isum[R][T];
@@ -175,14 +158,14 @@ template <class S, class K, int T>
         acc = S::fma(S::to_float(S::minus_32_times(isum[r][t], of_sums[t])), S::mul(d, dx),
                      S::zero());
       }
-      add_total<S>(out, t, vector + r, acc);
+      add_total<S>(totals, t, vector + r, acc);
     }
   }
 }
 
 template <class S, int T>
 [[gnu::always_inline]] inline void plain_tile(const PlainPanel& panel, int vector, int columns,
-                                              const float* x, std::size_t cols, const Totals& out) {
+                                              const float* x, std::size_t cols, Totals totals) {
   constexpr int R = S::tile_vectors;
   typename S::F acc[R][T];
 #pragma GCC unroll 8
@@ -203,18 +186,20 @@ template <class S, int T>
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) add_total<S>(out, t, vector + r, acc[r][t]);
+    for (int t = 0; t < T; ++t) add_total<S>(totals, t, vector + r, acc[r][t]);
 }
 
 // One unit of rows against tokens [token, tokens), T at a time and the rest in smaller tiles.
 struct Work {
   const Matrix& w;
   const Activations& a;
-  std::uint32_t tokens;
+  std::uint32_t tokens, rows;
   std::size_t column;  // where the segment begins
   int columns;         // and how many it has
-  Totals out;          // of token 0
-  Ahead* ahead;        // null: asked for already
+  Totals totals;
+  float* y;  // after the last segment: of token 0 and the unit's first row; else null
+  std::size_t y_stride;
+  Ahead* ahead;  // null: asked for already
 };
 
 template <class S, class Tile>
@@ -222,23 +207,45 @@ template <class S, class Tile>
   for (int v = 0; static_cast<std::uint32_t>(v) * S::width < rows; v += S::tile_vectors) tile(v);
 }
 
-inline constexpr int kAhead = 64;  // bytes in a cache line
-
 // The next smaller tile of tokens: a power of two, so that 16 are 6, 6, 4.
 template <int T>
 inline constexpr int kFewer = T > 4 ? 4 : T / 2;
 
-// The next tile's activations and totals lie a stride apart, which no hardware prefetcher follows.
+// The next tile's activations lie a stride apart, which no hardware prefetcher follows.
 template <int T>
-[[gnu::always_inline]] inline void prefetch_tile(const std::int8_t* q, std::size_t stride,
-                                                 const Totals& out) {
+[[gnu::always_inline]] inline void prefetch_tile(const std::int8_t* q, std::size_t stride) {
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 4
+    for (int i = 0; i < kSegmentColumns; i += kLine) __builtin_prefetch(q + t * stride + i);
+}
+
+// Before a tile: asks for what comes after it.
+template <int T>
+[[gnu::always_inline]] inline void before_tile(const Work& k, std::uint32_t token,
+                                               const std::int8_t* q, std::size_t stride) {
+  if (k.ahead != nullptr) k.ahead->some();
+  if (token + 2 * T > k.tokens) return;
+  prefetch_tile<T>(q + T * stride, stride);
+  if (k.y == nullptr) return;
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 4
-    for (int i = 0; i < kSegmentColumns; i += kAhead) __builtin_prefetch(q + t * stride + i);
-    if (!out.last) continue;
-    __builtin_prefetch(out.y + t * out.stride, 1);
-    __builtin_prefetch(out.y + t * out.stride + 16, 1);
+    const float* next = k.y + (token + T + static_cast<std::uint32_t>(t)) * k.y_stride;
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + kLine / sizeof(float), 1);
+  }
+}
+
+// After the last segment's tile: its totals are the results.
+template <class S, int T>
+[[gnu::always_inline]] inline void after_tile(const Work& k, std::uint32_t token) {
+  if (k.y == nullptr) return;
+  for (std::uint32_t t = token; t < token + T; ++t) {
+    const float* totals = k.totals[t];
+    float* y = k.y + t * k.y_stride;
+    std::uint32_t row = 0;
+    for (; row + S::width <= k.rows; row += S::width) S::store(y + row, S::load(totals + row));
+    for (; row < k.rows; ++row) y[row] = totals[row];
   }
 }
 
@@ -257,19 +264,13 @@ void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
         S::prepare(q + t * cols, here, prepared + t * kBlocksPerSegment * S::block_steps);
       words = prepared;
     }
-    if (k.ahead != nullptr) k.ahead->some();
-    Totals out = k.out;
-    out.skip(token);
-    if (token + 2 * T <= k.tokens) {
-      Totals next = out;
-      next.skip(T);
-      prefetch_tile<T>(q + T * cols, cols, next);
-    }
+    before_tile<T>(k, token, q, cols);
     const float* scale = k.a.q8_scale + token * blocks + k.column / kBlockColumns;
-    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
+    each_vector<S>(k.rows, [&](int v) __attribute__((always_inline)) {
       block_tile<S, T>(panel, v, here, static_cast<const std::byte*>(words), words_stride, scale,
-                       blocks, out);
+                       blocks, k.totals + token);
     });
+    after_tile<S, T>(k, token);
   }
   if constexpr (T > 1)
     if (token < k.tokens) block_tokens<S, kFewer<T>>(k, panel, token);
@@ -283,18 +284,13 @@ void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
     const std::int16_t* sums = k.a.q8k_sums + (token * cols + k.column) / 16;
     std::int32_t pairs[T][8];
     for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (cols / 16), pairs[t]);
-    if (k.ahead != nullptr) k.ahead->some();
-    Totals out = k.out;
-    out.skip(token);
-    if (token + 2 * T <= k.tokens) {
-      Totals next = out;
-      next.skip(T);
-      prefetch_tile<T>(q + T * cols, cols, next);
-    }
+    before_tile<T>(k, token, q, cols);
     const float* scale = k.a.q8k_scale + (token * cols + k.column) / kSegmentColumns;
-    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
-      super_tile<S, K, T>(panel, v, q, cols, pairs, scale, cols / kSegmentColumns, out);
+    each_vector<S>(k.rows, [&](int v) __attribute__((always_inline)) {
+      super_tile<S, K, T>(panel, v, q, cols, pairs, scale, cols / kSegmentColumns,
+                          k.totals + token);
     });
+    after_tile<S, T>(k, token);
   }
   if constexpr (T > 1)
     if (token < k.tokens) super_tokens<S, K, kFewer<T>>(k, panel, token);
@@ -305,11 +301,11 @@ void plain_tokens(const Work& k, const PlainPanel& panel, std::uint32_t token) {
   const std::size_t cols = k.w.cols;
   for (; token + T <= k.tokens; token += T) {
     if (k.ahead != nullptr) k.ahead->some();
-    Totals out = k.out;
-    out.skip(token);
-    each_vector<S>(out.rows, [&](int v) __attribute__((always_inline)) {
-      plain_tile<S, T>(panel, v, k.columns, k.a.x + token * cols + k.column, cols, out);
+    each_vector<S>(k.rows, [&](int v) __attribute__((always_inline)) {
+      plain_tile<S, T>(panel, v, k.columns, k.a.x + token * cols + k.column, cols,
+                       k.totals + token);
     });
+    after_tile<S, T>(k, token);
   }
   if constexpr (T > 1)
     if (token < k.tokens) plain_tokens<S, kFewer<T>>(k, panel, token);
@@ -352,24 +348,20 @@ void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Acti
     const std::uint32_t count = end - row < kRowGroup ? end - row : kRowGroup;
     UnitRows rows;
     find_rows<S>(w, row, count, kUnit, rows);
+    __builtin_memset(totals, 0, tokens * sizeof totals[0]);
     for (std::size_t column = 0; column < w.cols; column += kSegmentColumns) {
       const std::size_t left = w.cols - column;
       const int columns = left < kSegmentColumns ? static_cast<int>(left) : kSegmentColumns;
       const std::size_t here = w.row_bytes * column / w.cols;
       const std::size_t bytes = w.row_bytes * static_cast<std::size_t>(columns) / w.cols,
                         distance = left > kSegmentColumns ? bytes : kRowGroup * w.row_bytes - here;
-      const std::uint32_t tiles = tokens / S::tile_tokens,
-                          lines = static_cast<std::uint32_t>(bytes / 64 + 2);
+      const std::uint32_t tiles = tokens / S::tile_tokens;
       const bool spread = tiles >= kSpreadTiles;
       rows.ahead = spread ? 0 : distance;
-      Ahead ahead{rows, here, distance, lines, spread ? count * lines / tiles + 1 : 0};
-      multiply_segment<S>({w,
-                           a,
-                           tokens,
-                           column,
-                           columns,
-                           {totals, y + row, y_stride, count, column == 0, left <= kSegmentColumns},
-                           spread ? &ahead : nullptr},
+      Ahead ahead{rows, here + distance, spread ? (count + tiles - 1) / tiles : 0};
+      const bool last = left <= kSegmentColumns;
+      multiply_segment<S>({w, a, tokens, count, column, columns, totals, last ? y + row : nullptr,
+                           y_stride, spread ? &ahead : nullptr},
                           rows, panel);
     }
   }

@@ -14,6 +14,7 @@ inline constexpr int kSegmentColumns = 256;
 inline constexpr int kQuads = kSegmentColumns / 4;
 inline constexpr int kBlocksPerSegment = 8;
 inline constexpr int kBlockColumns = 32;
+inline constexpr int kLine = 64;  // bytes in a cache line
 
 // Blocks of 32 with one scale. A step is four bytes per row: four int8 columns (8 steps to a
 // block), or two columns as int16 (16 steps) where the instruction set multiplies those.
@@ -91,19 +92,20 @@ struct UnitRows {
                      2);
 }
 
-// Asks for the next segment of a unit, a few lines at a time: while one is unpacked the memory
+// Asks for the next segment of a unit, a row or a few at a time: while one is unpacked the memory
 // could not keep up, and while tiles are multiplied it has nothing to do.
 struct Ahead {
   const UnitRows& rows;
-  std::size_t offset, distance;  // of this segment in a row; from there to the next
-  std::uint32_t lines, each;     // of a row's segment; at a time
-  std::uint32_t row = 0, line = 0;
+  std::size_t offset;  // from here to the next segment's place in a row, in the sense of prefetch()
+  std::uint32_t each;  // rows at a time
+  std::uint32_t row = 0;
   [[gnu::always_inline]] void some() {
-    for (std::uint32_t i = 0; i < each && row < rows.count; ++i) {
-      prefetch(rows.row[row] + offset + 64 * line, distance);
-      if (++line < lines) continue;
-      line = 0;
-      ++row;
+    for (std::uint32_t i = 0; i < each && row < rows.count; ++i, ++row) {
+      const auto at = reinterpret_cast<std::uintptr_t>(rows.row[row]) + offset;
+      // A segment of Q8_0, the largest, has 272 bytes, and begins anywhere in a line.
+#pragma GCC unroll 6
+      for (int line = 0; line < 6; ++line)
+        __builtin_prefetch(reinterpret_cast<const void*>(at + kLine * line), 0, 3);
     }
   }
 };

@@ -176,11 +176,42 @@ template <class S, class K>
                                _mm256_set1_epi16(static_cast<short>((2 * j + 1) << 8 | 2 * j)));
 }
 
+// The integer products of a superblock of eight rows with each token, scaled by their groups:
+// eight int32 a row that add up to them. scales: of rows with minimums, eight bytes each. Lane sets
+// with wider vectors specialize it.
+template <class S, class K, int T>
+struct SuperSums {
+  [[gnu::always_inline]] static void of(const UnitRows& rows, std::size_t offset, std::size_t ahead,
+                                        const std::uint64_t* scales, const std::int8_t* q,
+                                        std::size_t cols, __m256i (&m)[T][8]) {
+    using Layout = SuperLayout<S, K>;
+#pragma GCC unroll 1
+    for (std::uint32_t r = 0; r < 8; ++r) {
+      __m256i sum[T];
+      const std::uint8_t* block = rows.row[r] + offset;
+#pragma GCC unroll 4
+      for (std::size_t line = 0; line < K::bytes; line += 64) prefetch(block, ahead + line);
+      const __m256i of_groups = row_scales<S, K>(block, &scales[r]);
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; ++j) {
+        const __m256i w = Layout::values(block, j), s = group_scale<S, K>(of_groups, j);
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) {
+          const __m256i x = load256<S>(q + t * cols + 32 * j);
+          sum[t] = RowBlock<S>::add_scaled(j == 0 ? _mm256_setzero_si256() : sum[t], w, x, s);
+          keep<S>(sum[t]);
+        }
+      }
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) m[t][r] = sum[t];
+    }
+  }
+};
+
 template <class S, class K, int T>
 [[gnu::always_inline]] inline void super_rows(const UnitRows& rows, std::size_t ahead,
                                               std::size_t cols, const Activations& a, float* y,
                                               std::size_t y_stride) {
-  using Layout = SuperLayout<S, K>;
   const std::size_t count = cols / kSegmentColumns;
   __m256 total[T];
 #pragma GCC unroll 4
@@ -196,26 +227,7 @@ template <class S, class K, int T>
       store256<S>(bytes + 4, _mm256_permute2x128_si256(low, high, 0x31));
     }
     __m256i m[T][8];
-#pragma GCC unroll 1
-    for (std::uint32_t r = 0; r < 8; ++r) {
-      __m256i sum[T];
-      const std::uint8_t* block = rows.row[r] + offset;
-#pragma GCC unroll 4
-      for (std::size_t line = 0; line < K::bytes; line += 64) prefetch(block, ahead + line);
-      const __m256i scales = row_scales<S, K>(block, &bytes[r]);
-#pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) {
-        const __m256i w = Layout::values(block, j), s = group_scale<S, K>(scales, j);
-#pragma GCC unroll 4
-        for (int t = 0; t < T; ++t) {
-          const __m256i x = load256<S>(a.q8k + t * cols + b * kSegmentColumns + 32 * j);
-          sum[t] = RowBlock<S>::add_scaled(j == 0 ? _mm256_setzero_si256() : sum[t], w, x, s);
-          keep<S>(sum[t]);
-        }
-      }
-#pragma GCC unroll 4
-      for (int t = 0; t < T; ++t) m[t][r] = sum[t];
-    }
+    SuperSums<S, K, T>::of(rows, offset, ahead, bytes, a.q8k + b * kSegmentColumns, cols, m);
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
       std::int32_t pairs[8];
