@@ -67,7 +67,8 @@ Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
 void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& view,
                          std::vector<Job>& jobs) {
   if (view.state == market::AuditState::waiting) return;
-  if (record.stage == AuditStage::handed && core_.now() < view.commit_due)
+  const std::uint64_t now = core_.now();
+  if (record.stage == AuditStage::handed && now < view.commit_due)
     jobs.push_back(
         {view.commit_due, record.id, [this, record, view] { return compute(record, view); }});
   if (record.stage == AuditStage::committed && record.salt_secret)
@@ -75,7 +76,7 @@ void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& vie
   // One replay answers all checks of a pass once no more can come. Before that, one more, where
   // there is nothing else to do, so that an only check need not wait.
   const auto asked = std::ranges::find(view.checks, core_.address, &market::OpenCheck::auditor);
-  const bool all = core_.now() >= view.check_due;
+  const bool all = now >= view.check_due;
   if (asked != view.checks.end() && (all || !answered_.contains(record.id)))
     jobs.push_back(
         {asked->due, record.id, [this, record, view] { return answer(record, view); }, all});
