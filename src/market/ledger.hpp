@@ -72,6 +72,12 @@ struct PassPlace {
   Address auditor{};
 };
 
+// What an auditor has to answer, and in which audit.
+struct CheckAsked {
+  Hash audit{};
+  Bytes proof;
+};
+
 struct HashOfHash {
   std::size_t operator()(const Hash& h) const { return load_le<std::size_t>(h.data()); }
 };
@@ -101,9 +107,9 @@ struct State {
   BeaconState beacon;
   std::map<AuditorKey, AuditorView> auditors;
   std::map<Hash, AuditRecord> audits;
-  std::set<Hash> waiting_audits;     // for the next beacon
-  std::map<Hash, PassPlace> passes;  // RevealAudit that passed → whose
-  std::map<Hash, Hash> checks;       // open check → audit
+  std::set<Hash> waiting_audits;      // for the next beacon
+  std::map<Hash, PassPlace> passes;   // RevealAudit that passed → whose
+  std::map<Hash, CheckAsked> checks;  // open ones; not hashed: the operations hold the proofs
   std::set<LiveAudit> live_audits;
   std::unordered_map<Hash, std::uint64_t, HashOfHash> applied;  // operation id → place in the log
 };
@@ -127,7 +133,7 @@ struct Undo {
   std::map<Hash, std::optional<AuditRecord>> audits;
   std::map<Hash, bool> waiting_audits;
   std::map<Hash, std::optional<PassPlace>> passes;
-  std::map<Hash, std::optional<Hash>> checks;
+  std::map<Hash, std::optional<CheckAsked>> checks;
   std::map<LiveAudit, bool> live_audits;
 };
 

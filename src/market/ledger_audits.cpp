@@ -180,8 +180,8 @@ Status on(Step& step, const Signed<protocol::SettleAudit>& op) {
     audit.state = AuditState::settled;
     return {};
   }
-  if (!v.checks.empty())
-    return fail(Errc::refused, "a check is open until {}: fees wait for it", v.checks.front().due);
+  if (const OpenCheck* check = pending_check(v))
+    return fail(Errc::refused, "a check is open until {}: fees wait for it", check->due);
   const auto& lease = step.state().leases.at(v.lease);
   const bool wrong = lease.wrong.contains(v.subject);
   const bool failed = std::ranges::count(v.drawn, static_cast<std::uint32_t>(AuditVerdict::fail),

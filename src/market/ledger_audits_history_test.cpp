@@ -65,7 +65,6 @@ const std::vector<std::pair<std::string, std::string>> kRefusals = {
     {"check_audit", "only a pass"},
     {"check_audit", "checks are taken"},
     {"check_audit", "does not open"},
-    {"check_audit", "checks of this auditor"},
     {"answer_check", "does not show"},
     {"answer_check", "was due before"},
     {"answer_check", "convicted for this audit"},
@@ -290,7 +289,7 @@ class History {
     const bool any_pass =
         std::ranges::any_of(v.drawn, [](const DrawnAuditor& d) { return d.pass != Hash{}; });
     if (any_pass && w_.time < v.reveal_due && below(4) != 0) w_.time = v.reveal_due;
-    for (auto n = below(8) == 0 ? 5 : 1; n > 0; --n) {
+    for (auto n = below(8) == 0 ? 3 : 1; n > 0; --n) {
       const auto op = w_.check(id, *who, below(2) ? w_.buyer : w_.other, 100'000,
                                below(8) == 0 ? "nonsense" : "opens");
       if (run(op, "check")) checks_.push_back({operation_id(w_.domain(), op), id, *who});

@@ -13,8 +13,6 @@ using protocol::check_signature;
 
 namespace {
 
-constexpr std::size_t kOpenChecksMax = 4;  // of one auditor in one audit
-
 Result<DrawnPlace> unconvicted(const Step& step, const Hash& audit, const Address& account) {
   TRY(const auto place, find_drawn(step, audit, account));
   if (place.auditor->convicted)
@@ -39,12 +37,13 @@ DisputeCase checked_case(const Step& step, const AuditRecord& record, const Chec
 struct Found {
   Hash audit{};
   OpenCheck check;
+  const Bytes* proof = nullptr;  // until the check ends
 };
 Result<Found> open_check(const Step& step, const Hash& id) {
   const auto it = step.state().checks.find(id);
   if (it == step.state().checks.end()) return fail(Errc::not_found, "no such check is open");
-  const auto& all = step.state().audits.at(it->second).view.checks;
-  return Found{it->second, *std::ranges::find(all, id, &OpenCheck::id)};
+  const auto& all = step.state().audits.at(it->second.audit).view.checks;
+  return Found{it->second.audit, *std::ranges::find(all, id, &OpenCheck::id), &it->second.proof};
 }
 
 void end_check(Step& step, const Found& found, const Address& bond_to) {
@@ -71,9 +70,6 @@ Status on(Step& step, const CheckAudit& op) {
     return fail(Errc::refused, "bond {} is under the least {}", format_money(m.bond),
                 format_money(least));
   CHECK_OK(check_available(step, m.challenger, m.bond));
-  const auto open = std::ranges::count(v.checks, m.auditor, &OpenCheck::auditor);
-  if (static_cast<std::size_t>(open) >= kOpenChecksMax)
-    return fail(Errc::refused, "{} checks of this auditor are open: wait for one", open);
   if (op.proof.size() > kPayloadMax)
     return fail(Errc::invalid, "a proof of {} bytes, at most {}", op.proof.size(), kPayloadMax);
   if (m.proof != crypto::sha256(op.proof))
@@ -82,13 +78,13 @@ Status on(Step& step, const CheckAudit& op) {
   CHECK_OK(step.state().referee->open_check(checked_case(step, *place.record, op), op.proof));
 
   step.lock_bond(m.challenger, m.bond);
+  // All at the same time: one replay, once no more can come, answers them however many they are.
   step.audit(m.audit).view.checks.push_back({.id = step.id(),
                                              .challenger = m.challenger,
                                              .auditor = m.auditor,
                                              .bond = m.bond,
-                                             .due = step.time() + step.parameters().move_s,
-                                             .proof = op.proof});
-  step.add_check(step.id(), m.audit);
+                                             .due = v.check_due + step.parameters().move_s});
+  step.add_check(step.id(), {m.audit, op.proof});
   return {};
 }
 
@@ -108,7 +104,7 @@ Status on(Step& step, const AnswerCheck& op) {
                            .auditor = m.account,
                            .nonce_hash = place.auditor->nonce_hash,
                            .root_hash = place.auditor->root_hash};
-  CHECK_OK(step.state().referee->judge_check(found.check.proof, commit, op.proof));
+  CHECK_OK(step.state().referee->judge_check(*found.proof, commit, op.proof));
   end_check(step, found, m.account);
   return {};
 }
@@ -120,8 +116,12 @@ Status expire_check(Step& step, const Hash& id) {
   const bool convicted = place.auditor->convicted;
   if (!convicted && step.time() < found.check.due)
     return fail(Errc::refused, "the auditor has until {}, it is {}", found.check.due, step.time());
+  // Whoever asked first is rewarded, not whoever says first that the time is over.
+  const auto& all = place.record->view.checks;
+  const Address first =
+      std::ranges::find(all, found.check.auditor, &OpenCheck::auditor)->challenger;
   end_check(step, found, found.check.challenger);
-  if (!convicted) convict_auditor(step, found.audit, found.check.auditor, found.check.challenger);
+  if (!convicted) convict_auditor(step, found.audit, found.check.auditor, first);
   return {};
 }
 

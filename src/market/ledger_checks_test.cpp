@@ -73,8 +73,8 @@ TEST_F(LedgerChecks, ACheckAsksOnlyAPassInItsTime) {
   auto execution = w.check(audit, a, w.other, 100'000);
   execution.execution.canon += 1;
   refuse(execution, Errc::mismatch, "execution id");
-  for (int i = 0; i < 4; ++i) w.must(w.check(audit, a, w.other, 100'000));
-  refuse(w.check(audit, a, w.other, 100'000), Errc::refused, "4 checks");
+  w.time = w.audit_of(audit).check_due - 1;
+  w.must(w.check(audit, a, w.other, 100'000));
   w.time = w.audit_of(audit).check_due;
   refuse(w.check(audit, a, w.buyer, 100'000), Errc::refused, "checks are taken");
 }
@@ -93,7 +93,7 @@ TEST_F(LedgerChecks, ABondIsNoLessThanTheFee) {
 TEST_F(LedgerChecks, WhoeverComputedAnswersAndHasTheBond) {
   passed();
   const auto id = w.must(w.check(audit, a, w.other, 123'456));
-  EXPECT_EQ(text(w.audit_of(audit).checks[0].proof), "opens");
+  EXPECT_EQ(text(w.state.checks.at(id).proof), "opens");
   refuse(w.reply(Hash{3}, a), Errc::not_found, "no such check");
   refuse(w.reply(id, w.other), Errc::refused, "another auditor");
   refuse(w.reply(id, a, "garbage"), Errc::mismatch, "does not show");
@@ -109,6 +109,57 @@ TEST_F(LedgerChecks, WhoeverComputedAnswersAndHasTheBond) {
   EXPECT_EQ(w.account(a).available, 1'000'000 + 123'456);
   EXPECT_TRUE(w.audit_of(audit).checks.empty());
   refuse(w.timeout(id, w.other), Errc::not_found, "no such dispute");
+}
+
+// However many ask, and whenever: one replay after the last of them answers all.
+TEST_F(LedgerChecks, ChecksAreDueTogether) {
+  passed();
+  w.must(w.check(audit, a, w.other, 100'000));
+  const auto v = w.audit_of(audit);
+  w.time = v.check_due - 1;
+  w.must(w.check(audit, a, w.buyer, 100'000));
+  for (const auto& c : w.audit_of(audit).checks)
+    EXPECT_EQ(c.due, v.check_due + w.state.info.parameters.move_s);
+}
+
+// An auditor that has some of the values may ask itself for those, through as many accounts as it
+// likes, and answer: nobody else is kept from asking for the rest.
+TEST_F(LedgerChecks, NoSockPuppetKeepsOthersFromAsking) {
+  passed();
+  std::vector<Hash> own;
+  for (int i = 0; i < 60; ++i) own.push_back(w.must(w.check(audit, a, w.buyer, 100'000)));
+  w.time = w.audit_of(audit).check_due - 1;
+  const auto honest = w.must(w.check(audit, a, w.other, 100'000));
+  for (const auto& id : own) w.must(w.reply(id, a));
+  w.time = w.audit_of(audit).checks.front().due;
+  w.must(w.timeout(honest, w.payout));
+  expect_slashed(1'000'000, 0);
+}
+
+// Nor does it get the reward by being the first to say that the time is over.
+TEST_F(LedgerChecks, WhoeverAskedFirstIsRewarded) {
+  passed();
+  w.must(w.check(audit, a, w.other, 100'000));
+  const auto puppet = w.must(w.check(audit, a, w.buyer, 100'000));
+  w.time = w.audit_of(audit).checks.front().due;
+  const auto before = w.account(w.other).available;
+  w.must(w.timeout(puppet, w.buyer));
+  expect_slashed(1'000'000, 0);
+  EXPECT_EQ(w.account(w.other).available, before + 1'000'000);
+}
+
+// Checks of the convicted that nobody ends hold nobody's fee; their bonds come back at any time.
+TEST_F(LedgerChecks, WhatTheConvictedAreAskedHoldsNoFee) {
+  passed();
+  const auto first = w.must(w.check(audit, a, w.other, 100'000));
+  const auto second = w.must(w.check(audit, a, w.buyer, 100'000));
+  w.time = w.audit_of(audit).checks.front().due;
+  w.must(w.timeout(first, w.other));
+  w.must(w.settlement(audit, w.other));
+  const auto before = w.account(w.buyer).available;
+  w.must(w.timeout(second, w.other));
+  EXPECT_EQ(w.account(w.buyer).available, before + 100'000);
+  EXPECT_TRUE(w.state.checks.empty());
 }
 
 TEST_F(LedgerChecks, WhoeverDidNotIsConvicted) {

@@ -118,8 +118,8 @@ void Step::add_pass(const Hash& reveal, const PassPlace& place) {
   touch(state_.passes, undo_.passes, reveal) = place;
 }
 
-void Step::add_check(const Hash& check, const Hash& audit) {
-  touch(state_.checks, undo_.checks, check) = audit;
+void Step::add_check(const Hash& check, CheckAsked asked) {
+  touch(state_.checks, undo_.checks, check) = std::move(asked);
 }
 
 void Step::remove_check(const Hash& check) {

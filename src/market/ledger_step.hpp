@@ -40,7 +40,7 @@ class Step {
   void set_waiting(const Hash& audit, bool waits);
   void set_live(const LiveAudit& live, bool lives);
   void add_pass(const Hash& reveal, const PassPlace& place);
-  void add_check(const Hash& check, const Hash& audit);
+  void add_check(const Hash& check, CheckAsked asked);
   void remove_check(const Hash& check);
 
   // Money. The amounts were checked before: running short here is a programmer's error.

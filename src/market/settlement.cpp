@@ -1,5 +1,7 @@
 #include "market/settlement.hpp"
 
+#include <algorithm>
+
 #include "market/money.hpp"
 
 namespace assay::market {
@@ -37,6 +39,14 @@ bool Totals::conserved() const {
     sum = *next;
   }
   return withdrawn >= 0 && sum == deposited - withdrawn;
+}
+
+const OpenCheck* pending_check(const AuditView& audit) {
+  const auto pending = std::ranges::find_if(audit.checks, [&](const OpenCheck& check) {
+    const auto asked = std::ranges::find(audit.drawn, check.auditor, &DrawnAuditor::account);
+    return asked != audit.drawn.end() && !asked->convicted;
+  });
+  return pending == audit.checks.end() ? nullptr : &*pending;
 }
 
 std::string_view to_string(LeaseState state) {

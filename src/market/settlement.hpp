@@ -152,7 +152,6 @@ struct OpenCheck {
   Address challenger{}, auditor{};
   Micros bond = 0;
   std::uint64_t due = 0;
-  Bytes proof;  // what the auditor has to answer
   bool operator==(const OpenCheck&) const = default;
 };
 
@@ -170,11 +169,14 @@ struct AuditView {
   // before check_due. While waiting only check_due is set: from then on everything is returned.
   std::uint64_t commit_due = 0, reveal_due = 0, check_due = 0;
   std::vector<DrawnAuditor> drawn;  // in order of the draw
-  std::vector<OpenCheck> checks;
+  std::vector<OpenCheck> checks;    // as they were asked; their proofs are in the operations
   std::vector<Hash> open_disputes;  // about passes
   // Of the subject, when asked.
   bool subject_convicted = false, subject_canary = false;
 };
+
+// The first check that the audit's fees wait for: those of the convicted ask nothing any more.
+const OpenCheck* pending_check(const AuditView& audit);
 
 struct Totals {
   Micros deposited = 0, withdrawn = 0;

@@ -24,7 +24,6 @@ void members(V& v, OpenCheck& s) {
   v("auditor", s.auditor);
   v("bond", s.bond);
   v("due", s.due);
-  v("proof", s.proof);
 }
 // Enumerations are words, which the caller reads and writes.
 template <class V>

@@ -112,7 +112,7 @@ struct AuditsTest : testing::Test {
     return pass();
   }
   market::CheckAudit check(const Deal::Trade& t, DealModel& with, const verify::CheckPlace& place) {
-    verify::PlaceRecorder recorder(t.opening.salt_secret, layers(), place);
+    verify::PlaceRecorder recorder(t.opening.salt_secret, layers(), {place});
     execute(t, with, recorder);
     const auto proof = verify::check_proof_bytes(*recorder.proof());
     return {deal->sign(protocol::AuditCheck{.challenger = Deal::address(Deal::kBuyer),
@@ -126,7 +126,7 @@ struct AuditsTest : testing::Test {
   }
   Result<market::Applied> answer(const Deal::Trade& t, const Hash& id,
                                  const verify::CheckPlace& place) {
-    auto recorder = verify::PlaceRecorder::keyed(nonce(), layers(), place);
+    auto recorder = verify::PlaceRecorder::keyed(nonce(), layers(), {place});
     execute(t, deal->honest, recorder);
     return deal->run(market::AnswerCheck{
         deal->sign(protocol::CheckAnswer{Deal::address(kAuditor), id}, kAuditor),
@@ -194,6 +194,7 @@ TEST_F(AuditsTest, GarbageAnswersNothing) {
   const Hash id = market::operation_id(deal->domain, op);
   EXPECT_EQ(answer(t, id, place).error().code, Errc::mismatch);
   move_on();
+  move_on();  // it is due with all that may still come
   deal->must(timeout(id));
   EXPECT_TRUE(ledger->audit(audit)->drawn[0].convicted);
   EXPECT_EQ(ledger->account(Deal::address(kAuditor))->stake, 0);

@@ -268,65 +268,79 @@ CheckProof make_check_proof(const CheckPlace& place, std::span<const Hash> posit
   return p;
 }
 
-PlaceRecorder::PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, const CheckPlace& place)
-    : PlaceRecorder(salt_secret, layers, place, std::nullopt) {}
+PlaceRecorder::PlaceRecorder(const Hash& salt_secret, std::uint32_t layers,
+                             std::vector<CheckPlace> places)
+    : PlaceRecorder(salt_secret, layers, std::move(places), std::nullopt) {}
 
 PlaceRecorder PlaceRecorder::keyed(const Hash& nonce, std::uint32_t layers,
-                                   const CheckPlace& place) {
-  return {nonce, layers, place, nonce};
+                                   std::vector<CheckPlace> places) {
+  return {nonce, layers, std::move(places), nonce};
 }
 
-PlaceRecorder::PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, const CheckPlace& place,
-                             std::optional<Hash> key)
-    : TraceBuilder(salt_secret, layers, key), place_(place), depth_(layers), key_(key) {}
+PlaceRecorder::PlaceRecorder(const Hash& salt_secret, std::uint32_t layers,
+                             std::vector<CheckPlace> places, std::optional<Hash> key)
+    : TraceBuilder(salt_secret, layers, key), depth_(layers), key_(key) {
+  for (const CheckPlace& place : places) {
+    at_.emplace(std::pair(place.position, place.leaf), seen_.size());
+    seen_.push_back({.place = place});
+  }
+}
 
 template <class T>
-void PlaceRecorder::take(std::span<const T> values) {
+Hash PlaceRecorder::root_of(std::span<const T> values) const {
+  return key_ ? vector_root(values, *key_) : vector_root(values);
+}
+
+template <class T>
+void PlaceRecorder::take(Seen& seen, std::span<const T> values) const {
   const ByteView bytes{reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
   constexpr std::size_t kBytes = kChunkValues * sizeof(T);
-  chunk_leaves_.clear();
-  values_.clear();
+  seen.chunk_leaves.clear();
+  seen.values.clear();
   for (std::size_t i = 0; i < bytes.size(); i += kBytes) {
     const auto chunk = bytes.subspan(i, std::min(kBytes, bytes.size() - i));
-    if (chunk_leaves_.size() == place_.chunk) values_.assign(chunk.begin(), chunk.end());
-    chunk_leaves_.push_back(key_ ? keyed_chunk(*key_, chunk) : leaf_hash(chunk));
+    if (seen.chunk_leaves.size() == seen.place.chunk)
+      seen.values.assign(chunk.begin(), chunk.end());
+    seen.chunk_leaves.push_back(key_ ? keyed_chunk(*key_, chunk) : leaf_hash(chunk));
   }
 }
 
 void PlaceRecorder::cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
                          std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) {
   TraceBuilder::cell(position, layer, x, k, v);
-  if (position != place_.position || layer != place_.leaf) return;
-  const auto root = [this](auto values) {
-    return key_ ? vector_root(values, *key_) : vector_root(values);
-  };
-  roots_ = {root(x), root(k), root(v)};
-  if (place_.vector == StateVector::x) take(x);
-  if (place_.vector == StateVector::k) take(k);
-  if (place_.vector == StateVector::v) take(v);
+  const auto [first, last] = at_.equal_range({position, layer});
+  for (auto it = first; it != last; ++it) {
+    Seen& seen = seen_[it->second];
+    seen.roots = {root_of(x), root_of(k), root_of(v)};
+    if (seen.place.vector == StateVector::x) take(seen, x);
+    if (seen.place.vector == StateVector::k) take(seen, k);
+    if (seen.place.vector == StateVector::v) take(seen, v);
+  }
 }
 
 void PlaceRecorder::head(std::uint32_t position, std::span<const float> x,
                          std::span<const float> logits, engine::Token token) {
   TraceBuilder::head(position, x, logits, token);
-  if (position != place_.position || place_.leaf != depth_) return;
-  const auto root = [this](auto values) {
-    return key_ ? vector_root(values, *key_) : vector_root(values);
-  };
-  roots_ = {root(x), root(logits), Hash{}};
-  token_ = token;
-  if (place_.vector == StateVector::x) take(x);
-  if (place_.vector == StateVector::logits) take(logits);
+  const auto [first, last] = at_.equal_range({position, depth_});
+  for (auto it = first; it != last; ++it) {
+    Seen& seen = seen_[it->second];
+    seen.roots = {root_of(x), root_of(logits), Hash{}};
+    seen.token = token;
+    if (seen.place.vector == StateVector::x) take(seen, x);
+    if (seen.place.vector == StateVector::logits) take(seen, logits);
+  }
 }
 
-std::optional<CheckProof> PlaceRecorder::proof() const {
-  const auto of_position = leaves(place_.position);
+std::optional<CheckProof> PlaceRecorder::proof(std::size_t index) const {
+  ASSAY_ASSERT(index < seen_.size());
+  const Seen& seen = seen_[index];
+  const auto of_position = leaves(seen.place.position);
   const auto roots = position_roots();
-  if (place_.chunk >= chunk_leaves_.size() || place_.leaf >= of_position.size() ||
-      place_.position >= roots.size())
+  if (seen.place.chunk >= seen.chunk_leaves.size() || seen.place.leaf >= of_position.size() ||
+      seen.place.position >= roots.size())
     return std::nullopt;
-  return make_check_proof(place_, roots, depth_, of_position, roots_, chunk_leaves_,
-                          salt(place_.position, place_.leaf), token_, values_);
+  return make_check_proof(seen.place, roots, depth_, of_position, seen.roots, seen.chunk_leaves,
+                          salt(seen.place.position, seen.place.leaf), seen.token, seen.values);
 }
 
 }  // namespace assay::verify

@@ -6,6 +6,8 @@
 //
 // judge: pure functions of the bytes beside the operations; they take hostile input.
 #pragma once
+#include <map>
+
 #include "protocol/messages.hpp"
 #include "verify/referee/ops.hpp"
 #include "verify/trace.hpp"
@@ -69,14 +71,15 @@ struct KeyedTerms {
 // committed, other values, another tree).
 Status judge_check(ByteView proof, const KeyedTerms& terms, ByteView reply);
 
-// Watches an execution go by for one place: run it into a recorder with the request's salt secret
-// to make a proof, with the nonce to make a reply.
+// Watches an execution go by for any number of places: run it into a recorder with the request's
+// salt secret to make proofs, with the nonce to make replies.
 class PlaceRecorder final : public TraceBuilder {
  public:
   // Of the trace.
-  PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, const CheckPlace& place);
+  PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, std::vector<CheckPlace> places);
   // Of the keyed tree.
-  static PlaceRecorder keyed(const Hash& nonce, std::uint32_t layers, const CheckPlace& place);
+  static PlaceRecorder keyed(const Hash& nonce, std::uint32_t layers,
+                             std::vector<CheckPlace> places);
 
   void cell(std::uint32_t position, std::uint32_t layer, std::span<const float> x,
             std::span<const std::uint16_t> k, std::span<const std::uint16_t> v) override;
@@ -85,22 +88,29 @@ class PlaceRecorder final : public TraceBuilder {
   // Values must come by: nothing of a prefix cache will do.
   std::size_t memo_bytes() const override { return 0; }
 
-  // Once the execution is over. nullopt: it has no such place.
-  std::optional<CheckProof> proof() const;
+  // Once the execution is over, of the places in their order. nullopt: it has no such place.
+  std::optional<CheckProof> proof(std::size_t index = 0) const;
 
  private:
-  PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, const CheckPlace& place,
+  struct Seen {
+    CheckPlace place;
+    std::array<Hash, 3> roots{};
+    std::vector<Hash> chunk_leaves{};
+    std::uint32_t token = 0;
+    Bytes values{};
+  };
+  PlaceRecorder(const Hash& salt_secret, std::uint32_t layers, std::vector<CheckPlace> places,
                 std::optional<Hash> key);
   template <class T>
-  void take(std::span<const T> values);
+  Hash root_of(std::span<const T> values) const;
+  template <class T>
+  void take(Seen& seen, std::span<const T> values) const;
 
-  CheckPlace place_;
   std::uint32_t depth_;
   std::optional<Hash> key_;
-  std::array<Hash, 3> roots_{};
-  std::vector<Hash> chunk_leaves_;
-  std::uint32_t token_ = 0;
-  Bytes values_;
+  std::vector<Seen> seen_;
+  // Position and leaf → seen_.
+  std::multimap<std::pair<std::uint32_t, std::uint32_t>, std::size_t> at_;
 };
 
 // A proof from what a provider serves (protocol/states.hpp), without a model. `chunk_leaves` are

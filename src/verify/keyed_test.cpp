@@ -3,10 +3,15 @@
 #include "verify/keyed.hpp"
 
 #include <bit>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <iterator>
 
 #include "base/hex.hpp"
 #include "protocol/audit_keys.hpp"
+#include "verify/fuzz_testutil.hpp"
 #include "verify/trace_testutil.hpp"
 
 namespace assay::verify {
@@ -37,25 +42,18 @@ struct Keyed : testing::Test {
     feed(states, keyed);
     ASSERT_NE(plain.root(), keyed.root());
     terms.root_hash = protocol::keyed_root_hash(keyed.root(), kKey);
-    subject.program.layers = kShape.layers;
-    subject.program.dim = kShape.dim;
-    subject.program.heads = subject.program.kv_heads = 1;
-    subject.program.head_dim = kShape.kv;
-    subject.program.vocab = kShape.vocab;
-    subject.request.prompt_count = 3;
-    subject.count = 3;
-    subject.finish = 0;
+    subject = fuzz_checked(false);
     subject.trace_root = plain.root();
   }
 
   CheckProof proof_at(const CheckPlace& place) const {
-    PlaceRecorder recorder(states.salt_secret, kShape.layers, place);
+    PlaceRecorder recorder(states.salt_secret, kShape.layers, {place});
     feed(states, recorder);
     return *recorder.proof();
   }
   CheckReply reply_at(const CheckPlace& place, const Hash& key) const {
     auto recorder = PlaceRecorder::keyed(protocol::key_nonce(kBeacon, kAudit, auditor, key),
-                                         kShape.layers, place);
+                                         kShape.layers, {place});
     feed(states, recorder);
     return {key, recorder.proof()->path};
   }
@@ -88,10 +86,26 @@ TEST_F(Keyed, WhoeverHasTheValuesAnswersEverywhere) {
   EXPECT_EQ(places, 5u * 3 * 4 + 3u * 5);
 }
 
+// However many are asked for, one execution answers them, and each as if it were asked alone.
+TEST_F(Keyed, OneRunSeesAnyNumberOfPlaces) {
+  std::vector<CheckPlace> places;
+  every_place([&](const CheckPlace& place) { places.push_back(place); });
+  places.push_back(places.front());
+  PlaceRecorder plain(states.salt_secret, kShape.layers, places);
+  auto keyed = PlaceRecorder::keyed(nonce, kShape.layers, places);
+  feed(states, plain);
+  feed(states, keyed);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(check_proof_bytes(*plain.proof(i)), check_proof_bytes(proof_at(places[i])));
+    EXPECT_EQ(check_reply_bytes({kKey, keyed.proof(i)->path}),
+              check_reply_bytes(reply_at(places[i], kKey)));
+  }
+}
+
 TEST_F(Keyed, TheRecordersRootIsTheBuilders) {
   KeyedBuilder whole(nonce, kShape.layers);
   feed(states, whole);
-  auto recorder = PlaceRecorder::keyed(nonce, kShape.layers, {0, 0, StateVector::x, 0});
+  auto recorder = PlaceRecorder::keyed(nonce, kShape.layers, {{0, 0, StateVector::x, 0}});
   feed(states, recorder);
   EXPECT_EQ(recorder.root(), whole.root());
   EXPECT_EQ(whole.memo_bytes(), 0u);
@@ -110,7 +124,7 @@ TEST_F(Keyed, OfAPlaceThatIsNotThereThereIsNoProof) {
   for (const auto& place :
        {CheckPlace{5, 0, StateVector::x, 0}, CheckPlace{0, 3, StateVector::x, 0},
         CheckPlace{0, 0, StateVector::x, 2}, CheckPlace{0, 0, StateVector::logits, 0}}) {
-    PlaceRecorder recorder(states.salt_secret, kShape.layers, place);
+    PlaceRecorder recorder(states.salt_secret, kShape.layers, {place});
     feed(states, recorder);
     EXPECT_FALSE(recorder.proof());
   }
@@ -135,7 +149,7 @@ TEST_F(Keyed, OneOtherBitInAnyValueIsFound) {
         const auto at = std::size_t{256} * place.chunk;
         flip(place.vector == StateVector::x ? h.x[at] : h.logits[at]);
       }
-    auto recorder = PlaceRecorder::keyed(nonce, kShape.layers, place);
+    auto recorder = PlaceRecorder::keyed(nonce, kShape.layers, {place});
     feed(other, recorder);
     auto mine = terms;
     mine.root_hash = protocol::keyed_root_hash(recorder.root(), kKey);
@@ -254,6 +268,50 @@ TEST_F(Keyed, AnyBytesAreReadOrRefused) {
     bad[i] ^= 0x41;
     EXPECT_FALSE(judge_check(proof, terms, bad)) << i;
   }
+}
+
+// The fuzzer's seeds (tests/fuzz/corpus/keyed), whole and damaged; written with
+// ASSAY_WRITE_VECTORS=1.
+TEST_F(Keyed, CorpusReplaysWholeAndDamaged) {
+  const std::filesystem::path folder = ASSAY_SOURCE_DIR "/tests/fuzz/corpus/keyed";
+  if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) {
+    std::filesystem::create_directories(folder);
+    const std::pair<const char*, CheckPlace> seeds[] = {{"input", {0, 0, StateVector::x, 1}},
+                                                        {"key", {4, 2, StateVector::k, 0}},
+                                                        {"value", {1, 1, StateVector::v, 0}},
+                                                        {"head", {3, 3, StateVector::x, 0}},
+                                                        {"logits", {2, 3, StateVector::logits, 2}}};
+    for (const auto& [name, place] : seeds)
+      for (const bool fault : {false, true}) {
+        const auto proof = check_proof_bytes(proof_at(place));
+        Bytes seed{static_cast<std::uint8_t>(fault)};
+        append_le(seed, static_cast<std::uint16_t>(proof.size()));
+        append(seed, proof);
+        append(seed, check_reply_bytes(reply_at(place, kKey)));
+        std::ofstream(folder / (std::string(name) + (fault ? "_fault" : "")), std::ios::binary)
+            << text(seed);
+      }
+  }
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string good{std::istreambuf_iterator<char>(in), {}};
+    SCOPED_TRACE(entry.path().string());
+    const auto whole = fuzz_keyed(view(good));
+    if (std::string_view(entry.path().c_str()).find("found") == std::string_view::npos) {
+      EXPECT_TRUE(whole.judged);
+      // Where a trace ends in a fault, its last position is not checked.
+      EXPECT_EQ(whole.opened, entry.path().filename() != "key_fault");
+    }
+    for (std::size_t i = 0; i < good.size(); i += 7) {
+      auto bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ 0x41);
+      static_cast<void>(fuzz_keyed(view(bad)));
+      static_cast<void>(fuzz_keyed(view(good).first(i)));
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 10);
 }
 
 // spec/vectors/trace/keyed-checks.json.

@@ -1,4 +1,5 @@
 // An auditor at work on a real ledger, step by step under a clock of the test's.
+#include <atomic>
 #include <gtest/gtest.h>
 
 #include "io/files.hpp"
@@ -20,16 +21,24 @@ constexpr std::uint8_t kAuditor = 8, kOther = 9;
 constexpr std::uint64_t kMoveS = 100;
 constexpr protocol::Micros kFee = 20'000;
 
+// A clock that may move whenever somebody looks at it: computing takes time.
+struct BusyClock : ManualClock {
+  std::atomic<std::int64_t> look_ms{0};
+  mutable std::atomic<std::int64_t> looked_ms{0};
+  std::int64_t now_ms() const override { return ms + (looked_ms += look_ms); }
+};
+
 struct AuditorTest : ::testing::Test {
   io::TempDirectory folder = *io::TempDirectory::create("assay-auditor");
-  ManualClock clock;
+  BusyClock clock;
   std::unique_ptr<settle::EmbeddedLedger> ledger;
   std::unique_ptr<Deal> deal;
   settle::DealModel worse{settle::deal_file_with_one_weight_changed()};
   std::unique_ptr<AuditorCore> core;
   std::unique_ptr<AuditDesk> desk;
   std::unique_ptr<AuditIntake> intake;
-  Hash beacon = Hash{0x42};
+  // Rounds 1 and 2.
+  std::array<Hash, 2> beacons{protocol::beacon_before(Hash{0x42}), Hash{0x42}};
   Hash lease{}, audit{};
   Deal::Trade trade;
 
@@ -40,7 +49,7 @@ struct AuditorTest : ::testing::Test {
     info.host = Deal::address(Deal::kHost);
     info.parameters.move_s = kMoveS;
     info.parameters.window_min_s = kMoveS;
-    info.beacon = protocol::beacon_before(beacon);
+    info.beacon = protocol::beacon_before(beacons[0]);
     ledger = *settle::EmbeddedLedger::open(folder.path() + "/ledger.db", info, clock);
     deal = std::make_unique<Deal>(*ledger, now());
     const auto offer = deal->fund();
@@ -91,19 +100,26 @@ struct AuditorTest : ::testing::Test {
     desk = std::make_unique<AuditDesk>(*core);
   }
 
-  void ask(settle::DealModel& computes) {
-    trade = deal->trade(lease, 1, computes);
+  void request(settle::DealModel& computes, std::uint8_t sequence) {
+    trade = deal->trade(lease, sequence, computes);
     protocol::AuditRequest request{.buyer = Deal::address(Deal::kBuyer),
                                    .lease = lease,
                                    .subject = trade.dispute.dispute.message.subject,
                                    .auditors = 2,
                                    .fee_max = kFee,
-                                   .nonce = Hash{7}};
+                                   .nonce = Hash{sequence}};
     audit = protocol::digest(deal->domain, request);
     deal->must(market::RequestAudit{.request = deal->sign(request, Deal::kBuyer),
                                     .evidence = trade.dispute.evidence});
-    deal->must(deal->sign(protocol::Beacon{.round = 1, .value = beacon}, Deal::kHost));
+  }
+  void draw(std::uint64_t round) {
+    deal->must(
+        deal->sign(protocol::Beacon{.round = round, .value = beacons.at(round - 1)}, Deal::kHost));
     ASSERT_EQ(ledger->audit(audit)->drawn.size(), 2u);
+  }
+  void ask(settle::DealModel& computes) {
+    request(computes, 1);
+    draw(1);
   }
   protocol::AuditCall call() const {
     const auto& o = trade.opening;
@@ -126,9 +142,61 @@ struct AuditorTest : ::testing::Test {
   }
   protocol::AuditSecret secret() const { return {audit, trade.opening.salt_secret}; }
   AuditRecord record() { return **core->store->audit(audit); }
+  std::size_t open_checks() { return ledger->audit(audit)->checks.size(); }
+  // The other auditor commits to noise.
+  void noise() {
+    const Hash key{5}, nonce = protocol::key_nonce(ledger->audit(audit)->beacon, audit,
+                                                   Deal::address(kOther), key);
+    deal->must(
+        deal->sign(protocol::CommitAudit{Deal::address(kOther), audit, protocol::nonce_hash(nonce),
+                                         protocol::keyed_root_hash(Hash{6}, key)},
+                   kOther));
+  }
+  void passes_noise() {
+    deal->must(deal->sign(protocol::RevealAudit{Deal::address(kOther), audit,
+                                                static_cast<std::uint32_t>(AuditVerdict::pass)},
+                          kOther));
+  }
+  void check(const protocol::Address& auditor, const verify::CheckPlace& place) {
+    const auto layers = deal->honest.model->hyper().layers;
+    verify::PlaceRecorder recorder(trade.opening.salt_secret, layers, {place});
+    ASSERT_TRUE(verify::replay_into(
+        verify::Execution{verify::sampling_of(trade.dispute.evidence.request.message), Hash{},
+                          trade.opening.prompt, trade.opening.answer, 0, false, 0},
+        deal->honest.model, deal->honest.pool, engine::best_isa(), {}, verify::kReplayKvBytes,
+        recorder));
+    const auto proof = recorder.proof();
+    ASSERT_TRUE(proof);
+    const Bytes bytes = verify::check_proof_bytes(*proof);
+    deal->must(market::CheckAudit{
+        .check = deal->sign(protocol::AuditCheck{.challenger = Deal::address(Deal::kBuyer),
+                                                 .audit = audit,
+                                                 .auditor = auditor,
+                                                 .bond = 100'000,
+                                                 .proof = crypto::sha256(bytes),
+                                                 .nonce = ++deal->nonce},
+                            Deal::kBuyer),
+        .execution = deal->execution,
+        .program = deal->program,
+        .proof = bytes});
+  }
   market::DrawnAuditor mine() {
     const auto view = *ledger->audit(audit);
     return *std::ranges::find(view.drawn, Deal::address(kAuditor), &market::DrawnAuditor::account);
+  }
+  // Two audits drawn together, after the first has taken so long to compute.
+  AuditRecord second_of_a_round(std::int64_t prefill_ms) {
+    request(deal->honest, 1);
+    const auto first = call();
+    request(deal->honest, 2);
+    draw(1);
+    EXPECT_TRUE(intake->take(first));
+    clock.look_ms = prefill_ms;
+    EXPECT_TRUE(desk->do_job());
+    clock.look_ms = 0;
+    EXPECT_TRUE(intake->take(call()));
+    EXPECT_TRUE(desk->do_job());
+    return record();
   }
   void work() {
     for (int i = 0; i < 3; ++i) {
@@ -196,57 +264,142 @@ TEST_F(AuditorTest, AnswersAnyCheckOfItsPass) {
   audit_it();
   pass_time(kMoveS);
   const auto layers = deal->honest.model->hyper().layers;
-  const auto& request = trade.dispute.evidence.request.message;
-  int asked = 0;
-  for (const verify::CheckPlace& place :
-       {verify::CheckPlace{0, 0, verify::StateVector::x, 0},
-        verify::CheckPlace{5, layers - 1, verify::StateVector::v, 0},
-        verify::CheckPlace{8, layers, verify::StateVector::logits, 0}}) {
-    verify::PlaceRecorder recorder(trade.opening.salt_secret, layers, place);
-    ASSERT_TRUE(verify::replay_into(
-        verify::Execution{verify::sampling_of(request), Hash{}, trade.opening.prompt,
-                          trade.opening.answer, 0, false, 0},
-        deal->honest.model, deal->honest.pool, engine::best_isa(), {}, verify::kReplayKvBytes,
-        recorder));
-    const auto proof = recorder.proof();
-    ASSERT_TRUE(proof);
-    const Bytes bytes = verify::check_proof_bytes(*proof);
-    deal->must(market::CheckAudit{
-        .check = deal->sign(protocol::AuditCheck{.challenger = Deal::address(Deal::kBuyer),
-                                                 .audit = audit,
-                                                 .auditor = core->address,
-                                                 .bond = 100'000,
-                                                 .proof = crypto::sha256(bytes),
-                                                 .nonce = ++deal->nonce},
-                            Deal::kBuyer),
-        .execution = deal->execution,
-        .program = deal->program,
-        .proof = bytes});
-    ASSERT_EQ(ledger->audit(audit)->checks.size(), 1u);
-    if (++asked == 2) start();
-    const auto before = ledger->account(core->address)->available;
-    work();
-    EXPECT_EQ(ledger->audit(audit)->checks.size(), 0u);
-    EXPECT_EQ(ledger->account(core->address)->available, before + 100'000) << "the bond";
-  }
+  const auto before = ledger->account(core->address)->available;
+  // An only one need not wait.
+  check(core->address, {0, 0, verify::StateVector::x, 0});
+  work();
+  EXPECT_EQ(open_checks(), 0u);
+  EXPECT_EQ(ledger->account(core->address)->available, before + 100'000) << "the bond";
+  // Whoever asks one by one gets no replay for each.
+  check(core->address, {5, layers - 1, verify::StateVector::v, 0});
+  work();
+  check(core->address, {8, layers, verify::StateVector::logits, 0});
+  check(core->address, {8, layers, verify::StateVector::logits, 0});
+  work();
+  EXPECT_EQ(open_checks(), 3u);
+  pass_time(kMoveS);
+  ASSERT_TRUE(desk->do_job());
+  EXPECT_EQ(open_checks(), 0u);
+  EXPECT_EQ(ledger->account(core->address)->available, before + 4 * 100'000);
 }
 
-TEST_F(AuditorTest, DisputesWhatItFindsWrongAndWhoPassedIt) {
-  ask(worse);
-  // The other one commits to noise and passes the lie.
-  const Hash key{5}, nonce = protocol::key_nonce(beacon, audit, Deal::address(kOther), key);
-  deal->must(
-      deal->sign(protocol::CommitAudit{Deal::address(kOther), audit, protocol::nonce_hash(nonce),
-                                       protocol::keyed_root_hash(Hash{6}, key)},
-                 kOther));
+TEST_F(AuditorTest, AnswersChecksAfterACrash) {
+  ask(deal->honest);
+  audit_it();
+  pass_time(kMoveS);
+  check(core->address, {3, 1, verify::StateVector::k, 0});
+  pass_time(kMoveS);
+  start();
+  work();
+  EXPECT_EQ(open_checks(), 0u);
+  EXPECT_EQ(ledger->account(core->address)->stake, 2'000'000);
+}
+
+// What costs the stake goes before what costs a fee, although the fee's deadline is nearer.
+TEST_F(AuditorTest, ChecksThatCannotWaitComeFirst) {
+  ask(deal->honest);
+  audit_it();
+  pass_time(kMoveS);
+  check(core->address, {0, 0, verify::StateVector::x, 0});
+  const Hash first = audit;
+  pass_time(kMoveS - 10);
+  request(deal->honest, 2);
+  draw(2);
+  ASSERT_TRUE(intake->take(call()));
+  pass_time(10);
+  ASSERT_LT(ledger->audit(audit)->commit_due, ledger->audit(first)->checks.at(0).due);
+  ASSERT_TRUE(desk->do_job());
+  EXPECT_EQ(ledger->audit(first)->checks.size(), 0u);
+  EXPECT_EQ(record().stage, AuditStage::handed);
+  ASSERT_TRUE(desk->do_job());
+  EXPECT_EQ(record().stage, AuditStage::committed);
+}
+
+// What others cannot answer holds the fee of whoever can, until somebody says that the time is
+// over.
+TEST_F(AuditorTest, EndsChecksThatNobodyElseEnds) {
+  ask(deal->honest);
+  noise();
   ASSERT_TRUE(intake->take(call()));
   work();
   ASSERT_TRUE(intake->take_secret(secret()));
   work();
   pass_time(kMoveS);
-  deal->must(deal->sign(protocol::RevealAudit{Deal::address(kOther), audit,
-                                              static_cast<std::uint32_t>(AuditVerdict::pass)},
-                        kOther));
+  passes_noise();
+  work();
+  pass_time(kMoveS);
+  check(Deal::address(kOther), {0, 0, verify::StateVector::x, 0});
+  check(Deal::address(kOther), {1, 0, verify::StateVector::x, 0});
+  pass_time(2 * kMoveS);
+  const auto before = ledger->account(core->address)->available;
+  work();
+  EXPECT_EQ(ledger->account(Deal::address(kOther))->stake, 0);
+  EXPECT_EQ(ledger->audit(audit)->state, market::AuditState::settled);
+  EXPECT_EQ(ledger->account(core->address)->available, before + kFee);
+}
+
+// All passes of a round may have to be shown at the same time, in half of what the ledger gives.
+TEST_F(AuditorTest, CommitsToWhatItCanShow) {
+  const AuditRecord second = second_of_a_round(24'000);
+  EXPECT_EQ(second.stage, AuditStage::committed) << second.reason;
+}
+TEST_F(AuditorTest, CommitsToNoMoreThanItCanShow) {
+  const AuditRecord second = second_of_a_round(26'000);
+  EXPECT_EQ(second.stage, AuditStage::done);
+  EXPECT_NE(second.reason.find("more than could be shown"), std::string::npos) << second.reason;
+}
+
+// Else its own stake would be bound for as long as the lease's parties like.
+TEST_F(AuditorTest, ClosesALeaseThatIsLeftOpen) {
+  ask(deal->honest);
+  audit_it();
+  pass_time(2 * kMoveS);
+  work();
+  ASSERT_EQ(ledger->audit(audit)->state, market::AuditState::settled);
+  const auto terms = ledger->lease(lease)->terms;
+  clock.ms = static_cast<std::int64_t>(terms.expires + terms.window) * 1000;
+  work();
+  EXPECT_EQ(ledger->lease(lease)->state, market::LeaseState::open) << "a claim may still come";
+  pass_time(1);
+  start();
+  work();
+  EXPECT_EQ(ledger->lease(lease)->state, market::LeaseState::closed);
+  EXPECT_EQ(record().stage, AuditStage::revealed)
+      << "its pass may be disputed until the window ends";
+  pass_time(terms.window + 1);
+  // The ledger's time is that of its last operation.
+  deal->must(deal->sign(protocol::Deposit{core->address, 1, ++deal->nonce}, Deal::kHost));
+  start();
+  work();
+  EXPECT_EQ(record().stage, AuditStage::done);
+}
+
+TEST_F(AuditorTest, OnlySoManyWaitHere) {
+  ask(deal->honest);
+  for (std::uint8_t i = 1; i <= 63; ++i) ASSERT_TRUE(core->store->add(Hash{i}, call()));
+  ASSERT_TRUE(intake->take(call()));
+  EXPECT_TRUE(intake->take(call())) << "the same again is no more";
+  const Hash here = std::exchange(audit, Hash{64});
+  ASSERT_TRUE(core->store->finish(here, "over"));
+  ASSERT_TRUE(core->store->add(audit, call()));
+  audit = here;
+  request(deal->honest, 2);
+  draw(2);
+  EXPECT_EQ(intake->take(call()).error().code, Errc::unavailable);
+  ASSERT_TRUE(core->store->finish(Hash{9}, "over"));
+  EXPECT_TRUE(intake->take(call()));
+}
+
+TEST_F(AuditorTest, DisputesWhatItFindsWrongAndWhoPassedIt) {
+  ask(worse);
+  // The other one passes the lie.
+  noise();
+  ASSERT_TRUE(intake->take(call()));
+  work();
+  ASSERT_TRUE(intake->take_secret(secret()));
+  work();
+  pass_time(kMoveS);
+  passes_noise();
   work();
   EXPECT_EQ(mine().verdict, static_cast<std::uint32_t>(AuditVerdict::fail));
   work();

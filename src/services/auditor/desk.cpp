@@ -111,15 +111,8 @@ Status AuditDesk::duty(const AuditRecord& record, const market::AuditView& view,
       CHECK_OK(note_disputes(record, view));
       // Settled before its dispute is filed, a failure would earn nothing.
       const bool to_dispute = disputing && !view.subject_convicted;
-      if (view.state != market::AuditState::settled && now >= view.check_due &&
-          view.checks.empty() && !to_dispute) {
-        const auto settled = core_.settlement.submit(
-            core_.sign(protocol::SettleAudit{.account = core_.address, .audit = record.id}));
-        // Somebody else settled it, or a failure waits for its dispute.
-        if (!settled && settle::worth_repeating(settled.error()))
-          return std::unexpected(settled.error());
-        return {};
-      }
+      if (view.state != market::AuditState::settled && now >= view.check_due && !to_dispute)
+        return settle(record, view);
       const bool bound = std::ranges::find(self.audits, record.id) != self.audits.end();
       if (view.state == market::AuditState::settled && bound) CHECK_OK(close(view.lease));
       if (view.state != market::AuditState::settled || bound || disputing) return {};
@@ -148,6 +141,22 @@ Status AuditDesk::reveal(const AuditRecord& record) {
                                        .verdict = static_cast<std::uint32_t>(record.verdict)})));
   // Not the reason: it may name tokens of the prompt.
   io::log_info("audit {}: {}", to_hex(record.id), market::to_string(record.verdict));
+  return {};
+}
+
+Status AuditDesk::settle(const AuditRecord& record, const market::AuditView& view) {
+  Result<market::Applied> done = market::Applied{};
+  if (const market::OpenCheck* check = market::pending_check(view)) {
+    // What another auditor cannot answer, and nobody ends, would hold this one's fee.
+    if (core_.now() < check->due || check->auditor == core_.address) return {};
+    done = core_.settlement.submit(
+        core_.sign(protocol::Timeout{.account = core_.address, .dispute = check->id}));
+  } else {
+    done = core_.settlement.submit(
+        core_.sign(protocol::SettleAudit{.account = core_.address, .audit = record.id}));
+  }
+  // Somebody else did it, or a failure waits for its dispute.
+  if (!done && settle::worth_repeating(done.error())) return std::unexpected(done.error());
   return {};
 }
 

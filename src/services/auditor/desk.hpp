@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "io/backoff.hpp"
@@ -48,14 +49,16 @@ class AuditDesk {
   Status commit(const AuditRecord& record, const market::AuditView& view);
   Status reveal(const AuditRecord& record);
   Status close(const Hash& lease);
+  Status settle(const AuditRecord& record, const market::AuditView& view);
   Status note_disputes(const AuditRecord& record, const market::AuditView& view);
 
   Result<std::vector<Job>> collect();
   void add_jobs(const AuditRecord& record, const market::AuditView& view, std::vector<Job>& jobs);
   Status compute(const AuditRecord& record, const market::AuditView& view);
   Status judge(const AuditRecord& record);
-  Status answer(const AuditRecord& record, const market::AuditView& view,
-                const market::OpenCheck& check);
+  Result<bool> has_room(const AuditRecord& record, const market::AuditView& view);
+  Status answer(const AuditRecord& record, const market::AuditView& view);
+  Status compute_replies(const AuditRecord& record, const market::AuditView& view);
   Status defend(const market::DisputeView& view);
   Status dispute(AuditorsDispute dispute);
   settle::DisputedCase case_of(const AuditRecord& record, const AuditorsDispute& dispute,
@@ -68,6 +71,11 @@ class AuditDesk {
   settle::Challenger challenger_;
   settle::Parties defences_;
   io::Backoff duty_backoff_, job_backoff_;
+
+  // Of the jobs' thread.
+  std::set<Hash> answered_;  // audits in which checks were answered since the start
+  std::map<Hash, market::AnswerCheck> replies_;      // to open checks, computed and not yet taken
+  double replayed_ms_ = 0, replayed_positions_ = 0;  // by all keyed roots since the start
 
   std::mutex mutex_;
   std::condition_variable wake_;

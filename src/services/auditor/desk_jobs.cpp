@@ -3,10 +3,21 @@
 #include "io/random.hpp"
 #include "protocol/audit_keys.hpp"
 #include "services/auditor/desk.hpp"
+#include "settle/retry.hpp"
 
 namespace assay::services {
 
 using protocol::AuditVerdict;
+
+namespace {
+
+constexpr std::size_t kAnsweredAtOnce = 4096;  // checks: what is kept of each is under 20 KB
+
+double positions_of(const AuditRecord& record) {
+  return static_cast<double>(record.call.prompt.size() + record.call.answer.size());
+}
+
+}  // namespace
 
 Status AuditDesk::do_job() {
   TRY(std::vector<Job> jobs, collect());
@@ -56,21 +67,50 @@ Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
 void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& view,
                          std::vector<Job>& jobs) {
   if (view.state == market::AuditState::waiting) return;
-  if (record.stage == AuditStage::handed && core_.now() < view.commit_due)
+  const std::uint64_t now = core_.now();
+  if (record.stage == AuditStage::handed && now < view.commit_due)
     jobs.push_back(
         {view.commit_due, record.id, [this, record, view] { return compute(record, view); }});
   if (record.stage == AuditStage::committed && record.salt_secret)
     jobs.push_back({view.reveal_due, record.id, [this, record] { return judge(record); }});
-  for (const market::OpenCheck& check : view.checks)
-    if (check.auditor == core_.address)
-      jobs.push_back({check.due, check.id,
-                      [this, record, view, check] { return answer(record, view, check); }, true});
+  // One replay answers all checks of a pass once no more can come. Before that, one more, where
+  // there is nothing else to do, so that an only check need not wait.
+  const auto asked = std::ranges::find(view.checks, core_.address, &market::OpenCheck::auditor);
+  const bool all = now >= view.check_due;
+  if (asked != view.checks.end() && (all || !answered_.contains(record.id)))
+    jobs.push_back(
+        {asked->due, record.id, [this, record, view] { return answer(record, view); }, all});
+}
+
+// Every pass may have to be shown within move_s, and those of audits drawn together all at once. No
+// more is passed than can be shown in half of it, so that the other half is left for an outage.
+Result<bool> AuditDesk::has_room(const AuditRecord& record, const market::AuditView& view) {
+  if (replayed_positions_ == 0) return true;
+  const std::uint64_t move_s = core_.ledger.parameters.move_s;
+  double positions = positions_of(record);
+  TRY(const auto records, core_.store->live());
+  for (const AuditRecord& other : records) {
+    const bool passes = other.verdict == AuditVerdict::none || other.verdict == AuditVerdict::pass;
+    if (other.id == record.id || other.stage == AuditStage::handed || !passes) continue;
+    TRY(const market::AuditView of_other, core_.settlement.audit(other.id));
+    const std::uint64_t apart = of_other.check_due > view.check_due
+                                    ? of_other.check_due - view.check_due
+                                    : view.check_due - of_other.check_due;
+    if (apart < move_s) positions += positions_of(other);
+  }
+  return positions * replayed_ms_ / replayed_positions_ <= 500.0 * static_cast<double>(move_s);
 }
 
 Status AuditDesk::compute(const AuditRecord& record, const market::AuditView& view) {
+  TRY(const bool room, has_room(record, view));
+  if (!room)
+    return core_.store->finish(record.id, "more than could be shown in time beside other audits");
   AuditRecord keyed = record;
   keyed.key = io::random_hash();
+  const std::int64_t began = core_.clock.now_ms();
   TRY(keyed.keyed_root, examiner_.keyed_root(record, nonce_of(keyed, view)));
+  replayed_ms_ += static_cast<double>(std::max<std::int64_t>(0, core_.clock.now_ms() - began));
+  replayed_positions_ += positions_of(record);
   // On disk before it is on the ledger: an auditor that lost its key could not answer a check.
   CHECK_OK(core_.store->commit(record.id, keyed.key, keyed.keyed_root));
   wake();
@@ -92,13 +132,46 @@ Status AuditDesk::judge(const AuditRecord& record) {
   return {};
 }
 
-Status AuditDesk::answer(const AuditRecord& record, const market::AuditView& view,
-                         const market::OpenCheck& check) {
-  TRY(Bytes proof, examiner_.answer(record, nonce_of(record, view), check.proof));
-  CHECK_OK(core_.settlement.submit(market::AnswerCheck{
-      .answer = core_.sign(protocol::CheckAnswer{.account = core_.address, .check = check.id}),
-      .proof = std::move(proof)}));
-  io::log_info("audit {}: a check is answered", to_hex(record.id));
+Status AuditDesk::answer(const AuditRecord& record, const market::AuditView& view) {
+  CHECK_OK(compute_replies(record, view));
+  answered_.insert(record.id);
+  Status first;
+  for (const market::OpenCheck& check : view.checks) {
+    const auto reply = replies_.find(check.id);
+    if (reply == replies_.end()) continue;
+    const auto taken = core_.settlement.submit(reply->second);
+    if (!taken && settle::worth_repeating(taken.error())) {
+      if (first) first = std::unexpected(taken.error());
+      continue;
+    }
+    replies_.erase(reply);
+    if (taken)
+      io::log_info("audit {}: a check is answered", to_hex(record.id));
+    else if (first)
+      first = std::unexpected(taken.error());
+  }
+  return first;
+}
+
+Status AuditDesk::compute_replies(const AuditRecord& record, const market::AuditView& view) {
+  std::vector<Hash> asked;
+  std::vector<Bytes> proofs;
+  for (const market::OpenCheck& check : view.checks) {
+    if (check.auditor != core_.address || replies_.contains(check.id)) continue;
+    if (asked.size() == kAnsweredAtOnce) break;  // the rest in the next round
+    TRY(market::Operation operation, core_.settlement.operation(check.id));
+    auto* made = std::get_if<market::CheckAudit>(&operation);
+    if (made == nullptr) return fail(Errc::mismatch, "the ledger serves another operation");
+    asked.push_back(check.id);
+    proofs.push_back(std::move(made->proof));
+  }
+  if (asked.empty()) return {};
+  TRY(auto answers, examiner_.answers(record, nonce_of(record, view), proofs));
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    if (answers[i])
+      replies_[asked[i]] = {
+          .answer = core_.sign(protocol::CheckAnswer{.account = core_.address, .check = asked[i]}),
+          .proof = std::move(*answers[i])};
   return {};
 }
 

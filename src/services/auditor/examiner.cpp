@@ -90,15 +90,22 @@ Result<verify::AuditReport> Examiner::judge(const AuditRecord& record) {
   return report;
 }
 
-Result<Bytes> Examiner::answer(const AuditRecord& record, const Hash& nonce, ByteView check_proof) {
-  TRY(const verify::CheckProof asked, verify::parse_check_proof(check_proof));
+Result<std::vector<std::optional<Bytes>>> Examiner::answers(const AuditRecord& record,
+                                                            const Hash& nonce,
+                                                            std::span<const Bytes> check_proofs) {
+  std::vector<verify::CheckPlace> places;
+  for (const Bytes& proof : check_proofs) {
+    TRY(const verify::CheckProof asked, verify::parse_check_proof(proof));
+    places.push_back(asked.place);
+  }
   TRY(const AuditedModel* model, core_.model_of(record.request().execution));
-  auto place = verify::PlaceRecorder::keyed(nonce, model->model->hyper().layers, asked.place);
-  TRY(const auto examined, run(record, &place));
-  const auto own = place.proof();
-  if (!examined || !own)
-    return fail(Errc::mismatch, "the execution has no such place as the check asks for");
-  return verify::check_reply_bytes({.key = record.key, .path = own->path});
+  auto seen = verify::PlaceRecorder::keyed(nonce, model->model->hyper().layers, std::move(places));
+  TRY(const auto examined, run(record, &seen));
+  std::vector<std::optional<Bytes>> out(check_proofs.size());
+  for (std::size_t i = 0; examined && i < out.size(); ++i)
+    if (const auto own = seen.proof(i))
+      out[i] = verify::check_reply_bytes({.key = record.key, .path = own->path});
+  return out;
 }
 
 }  // namespace assay::services

@@ -21,8 +21,10 @@ class Examiner {
   // longer in memory. Errors: as before, and mismatch: the secret and the tokens do not open the
   // statement.
   Result<verify::AuditReport> judge(const AuditRecord& record);
-  // What a check of this auditor's pass is answered with: one prefill.
-  Result<Bytes> answer(const AuditRecord& record, const Hash& nonce, ByteView check_proof);
+  // What checks of this auditor's pass are answered with, all together: one prefill. nullopt: the
+  // execution has no such place, which a check that a ledger took does not ask for.
+  Result<std::vector<std::optional<Bytes>>> answers(const AuditRecord& record, const Hash& nonce,
+                                                    std::span<const Bytes> check_proofs);
 
   static protocol::Opening opening_of(const AuditRecord& record);
 

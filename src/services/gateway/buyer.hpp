@@ -49,10 +49,10 @@ struct Buyer {
   ProviderClient providers;
   ActiveRequests active{};
 
-  // What a hired audit takes and a dispute needs after it: to commit, to reveal, to compute, to
-  // file.
+  // What a hired audit takes and a dispute needs after it: to commit, to reveal, to check, to
+  // answer, to file.
   std::uint64_t audit_s() const {
-    return options.audit_by == AuditBy::hire ? 4 * ledger.parameters.move_s : 0;
+    return options.audit_by == AuditBy::hire ? 5 * ledger.parameters.move_s : 0;
   }
   std::uint64_t now() const { return static_cast<std::uint64_t>(clock.now_s()); }
   template <class M>

@@ -70,11 +70,12 @@ Status Demands::shown(const LeaseRecord& lease, const market::ClaimLeaf& leaf) {
     return {};
   }
   // A provider that only was away still has it, for nothing. What it shows now and what it claims
-  // with may be two receipts: then they are looked at again, side by side.
+  // with may be two receipts. That is said at once: audited and settled, the first ends the claim.
   if (!paid_in_part && intake_.pick_up(record)) {
-    TRY(const RequestRecord picked, buyer_.store->request(id));
-    if (picked.statement_id == buyer_.id(leaf.receipt.message)) return {};
-    return fail(Errc::unavailable, "the provider shows another receipt than it claims with");
+    TRY(RequestRecord picked, buyer_.store->request(id));
+    if (picked.statement && market::contradiction(*picked.statement, leaf.receipt))
+      return equivocated(lease, std::move(picked), leaf.receipt);
+    return {};
   }
   // Nothing can be delivered: the buyer has all there is, and a replay tells whether it is so.
   if (leaf.receipt.message.count == 0) {

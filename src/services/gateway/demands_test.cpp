@@ -1,9 +1,6 @@
 // Answers that were claimed and never sent: the gateway demands them on the ledger.
-#include <thread>
-
 #include "crypto/merkle_sum.hpp"
 #include "crypto/sha256.hpp"
-#include "io/system_clock.hpp"
 #include "protocol/delivery.hpp"
 #include "services/gateway/gateway_testutil.hpp"
 
@@ -17,15 +14,6 @@ struct DemandTest : GatewayTest {
   ScriptedProvider* provider = nullptr;
   Hash lease{}, demand{};
 
-  template <class F>
-  bool soon(F&& done) {
-    const std::int64_t end = io::steady_ms() + 20'000;
-    while (!done()) {
-      if (io::steady_ms() > end) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-  }
   Hash submit(const market::Operation& operation) {
     const auto done = ledger->submit(operation);
     EXPECT_TRUE(done) << done.error().message;
@@ -222,6 +210,45 @@ TEST_F(DemandTest, ASecondReceiptForOneRequestConvicts) {
                   {outcomes[1].call.request, outcomes[1].receipt}});
   EXPECT_TRUE(soon([&] { return ledger->account(provider->address())->convictions == 1; }));
   EXPECT_NE(text_at(await_stage("", "refunded"), "reason").find("two receipts"), std::string::npos);
+}
+
+// What is picked up while a claim is looked into need not be what is claimed with: a provider that
+// shows one receipt and claims with another has signed two.
+TEST_F(DemandTest, AnotherReceiptThanIsClaimedWithConvicts) {
+  swallow_one();
+  clock.ms += 1'000'000;  // given up
+  ASSERT_TRUE(soon([&] { return get("/assay/leases").at("data").at(0).at("free") == "1.00"; }));
+  const auto outcome = provider->outcomes()[0];
+  auto claimed = outcome.receipt.message;
+  claimed.trace_root[0] ^= 1;
+  claim_and_open({{outcome.call.request, sign(claimed, kProvider)}}, [&] {
+    gateway.reset();
+    provider->script.forget_receipt = false;
+  });
+  EXPECT_TRUE(soon([&] { return ledger->account(provider->address())->convictions == 1; }));
+  expect_convicted(await_stage("", "refunded"), "two receipts");
+}
+
+// Nothing could be delivered, so nothing is demanded: whether there was no answer is replayed.
+TEST_F(DemandTest, AReceiptForNothingIsReplayed) {
+  swallow_one({.silent_after = 0});
+  const auto outcome = provider->outcomes()[0];
+  const auto& request = outcome.call.request.message;
+  auto nothing = outcome.receipt.message;
+  nothing.count = 0;
+  nothing.finish = static_cast<std::uint32_t>(protocol::Finish::fault);
+  nothing.tape_root = protocol::tape_root(outcome.call.salt_secret, {});
+  nothing.logprobs_root = *protocol::logprobs_root(outcome.call.salt_secret, request, 0, {});
+  nothing.amount = *protocol::amount_of(outcome.call.lease.message, request, 0);
+  ASSERT_GT(nothing.amount, 0);
+  claim_and_open({{outcome.call.request, sign(nothing, kProvider)}});
+  ASSERT_TRUE(soon([&] { return !ledger->account(provider->address())->open_disputes.empty(); }));
+  const auto dispute = *ledger->dispute(ledger->account(provider->address())->open_disputes[0]);
+  EXPECT_EQ(dispute.about, market::DisputeAbout::statement);
+  const auto row = await_stage("", "disputed");
+  EXPECT_EQ(text_at(row, "audit"), "mismatch");
+  clock.ms += 3'600'000;
+  EXPECT_TRUE(soon([&] { return ledger->account(provider->address())->convictions == 1; }));
 }
 
 }  // namespace

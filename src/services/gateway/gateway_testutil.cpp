@@ -223,6 +223,8 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
                       request.logprobs);
   }
   protocol::Receipt receipt = sign_for(protocol::Receipt{});
+  if (script.overcharges) receipt.amount *= 1000;
+  if (script.false_finish) finish = protocol::Finish::stop;
   receipt.finish = static_cast<std::uint32_t>(finish);
   const std::lock_guard lock(mutex_);
   receipt.key_sequence = ++key_sequence_;

@@ -4,11 +4,13 @@
 #include <atomic>
 #include <gtest/gtest.h>
 #include <map>
+#include <thread>
 
 #include "engine/gguf_testutil.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "io/http_router.hpp"
+#include "io/system_clock.hpp"
 #include "protocol/inference.hpp"
 #include "services/gateway/gateway.hpp"
 #include "settle/dispute_game.hpp"
@@ -45,6 +47,8 @@ class ScriptedProvider {
     std::size_t sends = SIZE_MAX;         // tokens; the rest and the receipt it keeps back
     bool forget_receipt = false;          // /v1/receipt does not know it
     bool false_logprobs = false;          // the last bit of each token's own is another
+    bool overcharges = false;             // a thousandfold
+    bool false_finish = false;            // says it stopped where it did not
     std::size_t silent_after = SIZE_MAX;  // moves of a dispute it makes before it stops answering
   };
   ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key, const Clock& clock,
@@ -81,6 +85,26 @@ class ScriptedProvider {
   std::unique_ptr<io::HttpServer> server_;
 };
 
+// The ledger through a connection; tests say what goes wrong with it.
+struct FarLedger : market::Settlement {
+  explicit FarLedger(market::Settlement& ledger) : inner(ledger) {}
+  Result<market::LedgerInfo> info() override { return inner.info(); }
+  Result<market::AccountView> account(const protocol::Address& a) override {
+    return inner.account(a);
+  }
+  Result<market::LeaseView> lease(const Hash& id) override { return inner.lease(id); }
+  Result<market::DisputeView> dispute(const Hash& id) override { return inner.dispute(id); }
+  Result<market::Totals> totals() override { return inner.totals(); }
+  Result<market::Applied> submit(const market::Operation& o) override { return inner.submit(o); }
+  Result<market::FileDispute> game(const Hash& dispute) override { return inner.game(dispute); }
+  Result<market::Operation> operation(const Hash& id) override { return inner.operation(id); }
+  Result<market::AuditView> audit(const Hash& id) override { return inner.audit(id); }
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override {
+    return inner.auditors(execution);
+  }
+  market::Settlement& inner;
+};
+
 struct GatewayTest : testing::Test {
   io::TempDirectory folder = *io::TempDirectory::create("assay-gateway");
   ManualClock clock;
@@ -109,6 +133,16 @@ struct GatewayTest : testing::Test {
   json::object get(const std::string& path);
   // Polls until the only listed receipt (or the newest) reaches the stage.
   json::object await_stage(const std::string& receipt, const std::string& stage);
+  // Polls for up to 20 s.
+  template <class F>
+  bool soon(F&& done) {
+    const std::int64_t end = io::steady_ms() + 20'000;
+    while (!done()) {
+      if (io::steady_ms() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+  }
   protocol::Micros paid(const ScriptedProvider& provider);  // to its account, beyond its stake
 };
 

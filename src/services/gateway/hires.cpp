@@ -166,13 +166,18 @@ Status Hires::again(HireRecord& hire, const AuditView& view) {
 }
 
 Status Hires::settle_one(const AuditView& view) {
-  if (view.state == market::AuditState::settled || buyer_.now() < view.check_due ||
-      !view.checks.empty())
-    return {};
-  const auto settled = buyer_.settlement.submit(
-      buyer_.sign(protocol::SettleAudit{.account = buyer_.address, .audit = view.id}));
+  if (view.state == market::AuditState::settled || buyer_.now() < view.check_due) return {};
+  Result<market::Applied> done = market::Applied{};
+  if (const market::OpenCheck* check = market::pending_check(view)) {
+    if (buyer_.now() < check->due) return {};
+    done = buyer_.settlement.submit(
+        buyer_.sign(protocol::Timeout{.account = buyer_.address, .dispute = check->id}));
+  } else {
+    done = buyer_.settlement.submit(
+        buyer_.sign(protocol::SettleAudit{.account = buyer_.address, .audit = view.id}));
+  }
   // Refused while a failure waits for its dispute.
-  if (!settled && settle::worth_repeating(settled.error())) return std::unexpected(settled.error());
+  if (!done && settle::worth_repeating(done.error())) return std::unexpected(done.error());
   return {};
 }
 

@@ -60,7 +60,10 @@ Result<RequestRecord> Intake::convicting(RequestRecord record, const protocol::O
   record.statement = receipt;
   record.statement_id = buyer_.id(receipt.message);
   CHECK_OK(buyer_.vault.write_opening(record.statement_id, opening));
-  record.amount = 0;
+  // Until it is convicted it can be claimed: then it is owed, and nothing more than the cap ever
+  // is.
+  if (from != RequestStage::demanded)
+    record.amount = std::min(receipt.message.amount, record.request.message.cap);
   record.reason = fault;
   record.audit = AuditState::mismatch;
   record.stage = RequestStage::mismatch;

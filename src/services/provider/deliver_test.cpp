@@ -89,6 +89,43 @@ TEST_F(DeliverTest, ADamagedAnswerIsNotDelivered) {
   EXPECT_EQ(view(id).moves, 0u);
 }
 
+// Convicted for something else, there is nothing to deliver any more, and nothing to wait for.
+TEST_F(DeliverTest, WhatIsMootIsEndedAtOnce) {
+  service.reset();
+  const auto id = demand(*reply.receipt);
+  auto second = reply.receipt->message;
+  second.trace_root[0] ^= 1;
+  const auto address = crypto::address_of(world.buyer);
+  market::ReportEquivocation report;
+  report.request = call.request;
+  report.first = *reply.receipt;
+  report.second = protocol::sign(world.info.domain, second, world.provider);
+  report.report = protocol::sign(
+      world.info.domain,
+      protocol::Equivocation{.challenger = address,
+                             .lease = lease,
+                             .first = protocol::digest(world.info.domain, reply.receipt->message),
+                             .second = protocol::digest(world.info.domain, second)},
+      world.buyer);
+  ASSERT_TRUE(world.ledger->submit(protocol::sign(
+      world.info.domain,
+      protocol::CommitDispute{address, market::commitment_of(world.info.domain, report), 9},
+      world.buyer)));
+  const auto convicted = world.ledger->submit(report);
+  ASSERT_TRUE(convicted) << convicted.error().message;
+  ASSERT_EQ(view(id).state, market::DisputeState::open);
+  // Without a stake it could not offer anything.
+  ASSERT_TRUE(world.ledger->submit(protocol::sign(
+      world.info.domain, protocol::Stake{crypto::address_of(world.provider), 20'000'000, 99},
+      world.provider)));
+  auto started = world.start();
+  ASSERT_TRUE(started) << started.error().message;
+  service = std::move(*started);
+  ASSERT_TRUE(eventually([&] { return view(id).state == market::DisputeState::decided; }));
+  EXPECT_EQ(view(id).outcome, protocol::Outcome::not_judged);
+  EXPECT_LT(world.clock.now_s(), static_cast<std::int64_t>(view(id).filed + 10));
+}
+
 TEST_F(DeliverTest, TheLogServesEveryOperation) {
   const auto id = demand(*reply.receipt);
   const auto operation = world.ledger->operation(id);
