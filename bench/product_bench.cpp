@@ -42,8 +42,8 @@ struct Tokens {
         sums(tokens * cols / 16, 100) {
     for (std::size_t i = 0; i < q.size(); ++i) q[i] = static_cast<std::int8_t>(i * 37 % 255 - 127);
   }
-  Activations view() const {
-    return {x.data(), q.data(), scale.data(), q.data(), scale.data(), sums.data()};
+  Activations view(std::size_t tokens) const {
+    return {x.data(), q.data(), scale.data(), q.data(), scale.data(), sums.data(), tokens};
   }
 };
 
@@ -91,7 +91,7 @@ void measure(const Kernels& kernels, const Weights& weights, std::string_view fo
     const auto run = [&](std::uint32_t n, std::uint32_t count) {
       const Matrix w{f.format, n, kCols, weights.data, row_bytes};
       for (std::uint32_t r = 0; r < n; r += kRowGroup)
-        kernels.product(w, r, r + kRowGroup, tokens.view(), count, y.data(), n, scratch);
+        kernels.product(w, r, r + kRowGroup, tokens.view(count), count, y.data(), n, scratch);
     };
     fmt::print("{:>10} {:5}", isa_name(kernels.isa), f.name);
     const double prefill = best_of(5, [&] { run(kPrefillRows, kTokens); });

@@ -66,7 +66,7 @@ void Forward::for_rows(std::uint32_t layer, std::size_t cost_each, const Step& s
 
 void Forward::products(std::size_t rows, std::initializer_list<Product> list, const float* x) {
   const std::size_t cols = list.begin()->matrix.cols;
-  const Activations a = activations(x);
+  const Activations a = quantized_.view(x, rows);
   const auto units_of = [](const Matrix& m) { return (m.rows + kRowGroup - 1) / kRowGroup; };
   std::size_t units = 0;
   for (const Product& p : list) units += units_of(p.matrix);
@@ -86,25 +86,16 @@ void Forward::products(std::size_t rows, std::initializer_list<Product> list, co
   });
 }
 
-Activations Forward::activations(const float* x) const {
-  return {x, q8_.data(), q8_scale_.data(), q8k_.data(), q8k_scale_.data(), q8k_sums_.data()};
-}
-
-// One row's activations in every quantized form the matrices that follow want.
 bool Forward::quantize_for(std::initializer_list<const Matrix*> next, std::size_t row,
-                           const float* x) {
+                           std::size_t rows, const float* x) {
   const std::size_t n = (*next.begin())->cols;
-  const auto wanted = [&](canon::Activation activation) {
+  const auto wanted = [&](canon::Activation form) {
     return std::ranges::any_of(
-        next, [&](const Matrix* m) { return canon::info(m->format).activation == activation; });
+        next, [&](const Matrix* m) { return canon::info(m->format).activation == form; });
   };
-  if (wanted(canon::Activation::q8) &&
-      !kernels_.quantize_q8(x + row * n, n, &q8_[row * n], &q8_scale_[row * (n / canon::kBlock)]))
-    return false;
-  return !wanted(canon::Activation::q8k) ||
-         kernels_.quantize_q8k(x + row * n, n, &q8k_[row * n],
-                               &q8k_scale_[row * (n / canon::kSuperblock)],
-                               &q8k_sums_[row * (n / 16)]);
+  for (const auto form : {canon::Activation::q8, canon::Activation::q8k})
+    if (wanted(form) && !quantized_.row(kernels_, form, row, rows, x + row * n, n)) return false;
+  return true;
 }
 
 void Forward::run(std::span<Slice> slices) {
@@ -130,10 +121,7 @@ void Forward::run(std::span<Slice> slices) {
   for (auto* v : {&k_, &v_}) v->resize(n * hyper_.kv_dim());
   for (auto* v : {&gate_, &up_}) v->resize(n * hyper_.ffn);
   for (auto* v : {&k_half_, &v_half_, &held_.k, &held_.v}) v->resize(n * hyper_.kv_dim());
-  for (auto* v : {&q8_, &q8k_}) v->resize(n * widest);
-  q8_scale_.resize(n * (widest / canon::kBlock));
-  q8k_scale_.resize(n * (widest / canon::kSuperblock));
-  q8k_sums_.resize(n * (widest / 16));
+  quantized_.resize(n, widest);
 
   for (std::size_t row = 0; row < n; ++row) {
     const Slice& slice = slices[rows_[row].slice];
@@ -163,14 +151,15 @@ void Forward::layer(std::uint32_t index) {
     std::copy_n(&x_[r * dim], dim, &entering_[r * dim]);
     return kernels_.rms_norm(&x_[r * dim], w.attn_norm.data(), dim, hyper_.rms_epsilon,
                              &normed_[r * dim]) &&
-           quantize_for({&w.q, &w.k, &w.v}, r, normed_.data());
+           quantize_for({&w.q, &w.k, &w.v}, r, n, normed_.data());
   });
   products(n, {{w.q, q_.data()}, {w.k, k_.data()}, {w.v, v_.data()}}, normed_.data());
   for_rows(index, q_dim * 4, [&](std::size_t r) { return finish_qkv(r, index); });
 
   attend(index);
   for_rows(index, q_dim * 4, [&](std::size_t r) {
-    return kernels_.all_finite(&mixed_[r * q_dim], q_dim) && quantize_for({&w.o}, r, mixed_.data());
+    return kernels_.all_finite(&mixed_[r * q_dim], q_dim) &&
+           quantize_for({&w.o}, r, n, mixed_.data());
   });
   products(n, {{w.o, projected_.data()}}, mixed_.data());
 
@@ -178,12 +167,12 @@ void Forward::layer(std::uint32_t index) {
     return kernels_.add(&x_[r * dim], &projected_[r * dim], dim) &&
            kernels_.rms_norm(&x_[r * dim], w.ffn_norm.data(), dim, hyper_.rms_epsilon,
                              &normed_[r * dim]) &&
-           quantize_for({&w.gate, &w.up}, r, normed_.data());
+           quantize_for({&w.gate, &w.up}, r, n, normed_.data());
   });
   products(n, {{w.gate, gate_.data()}, {w.up, up_.data()}}, normed_.data());
   for_rows(index, ffn * 8, [&](std::size_t r) {
     return kernels_.swiglu(&gate_[r * ffn], &up_[r * ffn], ffn, &gate_[r * ffn]) &&
-           quantize_for({&w.down}, r, gate_.data());
+           quantize_for({&w.down}, r, n, gate_.data());
   });
   products(n, {{w.down, projected_.data()}}, gate_.data());
   for_rows(index, dim,
@@ -334,7 +323,7 @@ void Forward::heads(std::span<const std::size_t> rows) {
     for (std::size_t i = begin; i < end; ++i)
       heads_[i].ended = !kernels_.rms_norm(&x_[rows[i] * dim], weights_.output_norm.data(), dim,
                                            hyper_.rms_epsilon, &normed_[i * dim]) ||
-                        !quantize_for({&output}, i, normed_.data());
+                        !quantize_for({&output}, i, n, normed_.data());
   });
   logits_.resize(n * vocab);
   part_maxima_.assign(n * parts, {});
@@ -344,7 +333,7 @@ void Forward::heads(std::span<const std::size_t> rows) {
     if (!heads_[i].ended && slices_[s].sink) slices_[s].sink->expect_logits(position, vocab);
   }
   // A part of the logits is committed and searched while it is in the cache.
-  const Activations a = activations(normed_.data());
+  const Activations a = quantized_.view(normed_.data(), n);
   parallel_beside_cells(parts, n * kLogitsPart * dim, [&](std::size_t from, std::size_t to) {
     std::byte* scratch = thread_scratch(product_scratch(static_cast<std::uint32_t>(dim)));
     for (std::size_t part = from; part < to; ++part) {

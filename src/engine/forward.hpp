@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/thread_pool.hpp"
+#include "engine/kernels/quantized.hpp"
 #include "engine/kv_cache.hpp"
 #include "engine/sampler.hpp"
 #include "engine/types.hpp"
@@ -41,7 +42,8 @@ struct Slice {
 class Forward {
  public:
   static constexpr std::size_t kTile = kProductTokens;  // most rows of one pass
-  // Most heads at once: an audit has one at every position, and reads the output matrix once a tile.
+  // Most heads at once: an audit has one at every position, and reads the output matrix once a
+  // tile.
   static constexpr std::size_t kHeadTile = 64;
 
   // The pool of threads runs one pass at a time. model and pool outlive it.
@@ -75,9 +77,10 @@ class Forward {
   // Calls step for every row without a fault; false is a fault of that row in `layer`.
   void for_rows(std::uint32_t layer, std::size_t cost_each, const Step& step);
   void products(std::size_t rows, std::initializer_list<Product> list, const float* x);
-  bool quantize_for(std::initializer_list<const Matrix*> next, std::size_t row, const float* x);
+  // Row `row` of `rows` at x, in every form the matrices that follow want.
+  bool quantize_for(std::initializer_list<const Matrix*> next, std::size_t row, std::size_t rows,
+                    const float* x);
   bool alive(std::size_t row) const;
-  Activations activations(const float* x) const;
 
   void layer(std::uint32_t index);
   bool finish_qkv(std::size_t row, std::uint32_t layer);
@@ -125,9 +128,7 @@ class Forward {
   // [row][width]
   std::vector<float> x_, entering_, normed_, q_, k_, v_, mixed_, projected_, gate_, up_, logits_;
   std::vector<std::uint16_t> k_half_, v_half_;
-  std::vector<std::int8_t> q8_, q8k_;
-  std::vector<float> q8_scale_, q8k_scale_;
-  std::vector<std::int16_t> q8k_sums_;
+  Quantized quantized_;
 };
 
 }  // namespace assay::engine

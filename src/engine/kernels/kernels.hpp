@@ -22,15 +22,19 @@ struct Matrix {
   std::size_t row_bytes;
 };
 
+inline constexpr std::uint32_t kActivationSegment = 256;  // columns: the canon's segment
+
 // Rows of activations, one per token, in the forms the following matrices need (canon::Activation);
-// the others are null.
+// the others are not read. Quantized ones lie segment by segment, each with its place for 256
+// columns however few the last has: what one segment of weights is multiplied with lies together.
 struct Activations {
   const float* x;                // [token][cols]
-  const std::int8_t* q8;         // [token][cols]
-  const float* q8_scale;         // [token][cols / 32]
-  const std::int8_t* q8k;        // [token][cols]
-  const float* q8k_scale;        // [token][cols / 256]
-  const std::int16_t* q8k_sums;  // [token][cols / 16]
+  const std::int8_t* q8;         // [segment][token][256]
+  const float* q8_scale;         // [segment][token][8]
+  const std::int8_t* q8k;        // [segment][token][256]
+  const float* q8k_scale;        // [segment][token]
+  const std::int16_t* q8k_sums;  // [segment][token][16]
+  std::size_t tokens;            // of this layout
 };
 
 // One query head of one token over the cache of its KV head.

@@ -88,8 +88,13 @@ void fill_rows(Format format, Data data, OddBytes& out, Random& random) {
 
 struct Tokens {
   std::vector<float> x, q8_scale, q8k_scale;
-  std::vector<std::int8_t> q8, q8k, stored;
+  std::vector<std::int8_t> q8, q8k;
   std::vector<std::int16_t> q8k_sums;
+  struct {
+    std::vector<std::int8_t> q8, q8k;
+    std::vector<float> q8_scale, q8k_scale;
+    std::vector<std::int16_t> q8k_sums;
+  } packed;
   std::size_t cols;
 
   Tokens(std::size_t count, std::size_t columns, Data data, Random& random) : cols(columns) {
@@ -116,12 +121,31 @@ struct Tokens {
     return std::abs(canon::from_fp16(half(data, random)));
   }
 
-  // As `kernels` keeps them.
+  // As `kernels` keeps them: segments of 256 columns, each of all tokens.
   Activations view(const Kernels& kernels) {
-    stored = q8;
-    for (auto& q : stored) q = static_cast<std::int8_t>(q ^ kernels.q8_flip);
-    return {x.data(),   stored.data(),    q8_scale.data(),
-            q8k.data(), q8k_scale.data(), q8k_sums.data()};
+    const std::size_t count = x.size() / cols, segments = (cols + 255) / 256;
+    // What lies in places that no column has must not matter.
+    packed = {std::vector<std::int8_t>(count * segments * 256, 99),
+              std::vector<std::int8_t>(count * segments * 256, 99),
+              std::vector<float>(count * segments * 8, -7.0f), std::vector<float>(count * segments),
+              std::vector<std::int16_t>(count * segments * 16)};
+    for (std::size_t t = 0; t < count && cols % 32 == 0; ++t)
+      for (std::size_t c = 0; c < cols; ++c) {
+        const std::size_t place = c / 256 * count + t, from = t * cols + c;
+        packed.q8[place * 256 + c % 256] = static_cast<std::int8_t>(q8[from] ^ kernels.q8_flip);
+        packed.q8_scale[place * 8 + c % 256 / 32] = q8_scale[t * (cols / 32) + c / 32];
+        if (q8k_sums.empty()) continue;
+        packed.q8k[place * 256 + c % 256] = q8k[from];
+        packed.q8k_scale[place] = q8k_scale[t * (cols / 256) + c / 256];
+        packed.q8k_sums[place * 16 + c % 256 / 16] = q8k_sums[from / 16];
+      }
+    return {x.data(),
+            packed.q8.data(),
+            packed.q8_scale.data(),
+            packed.q8k.data(),
+            packed.q8k_scale.data(),
+            packed.q8k_sums.data(),
+            count};
   }
   canon::ActivationRow row(std::size_t t) const {
     return {{&x[t * cols], cols},

@@ -8,6 +8,7 @@
 #include "canon/attention.hpp"
 #include "canon/fp16.hpp"
 #include "canon/fp_environment.hpp"
+#include "engine/kernels/quantized.hpp"
 #include "engine/kernels/scratch.hpp"
 
 namespace assay::engine {
@@ -182,20 +183,17 @@ class Run {
         std::memset(data.data() + 1 + r * w.row_bytes + *block * format.block_bytes,
                     static_cast<int>(numbers_.below(0x70)), format.block_bytes);
     const auto x = numbers_.some(std::size_t{tokens} * cols, 10.0f);
-    std::vector<std::int8_t> q8(x.size()), q8k(x.size());
-    std::vector<float> q8_scale(x.size() / 32), q8k_scale(x.size() / 256 + 1);
-    std::vector<std::int16_t> sums(x.size() / 16);
+    // Both quantizers are compared on their own.
+    Quantized mine, other;
+    for (Quantized* q : {&mine, &other}) q->resize(tokens, cols);
     for (std::uint32_t t = 0; t < tokens; ++t) {
-      scalar_.quantize_q8(&x[t * cols], cols, &q8[t * cols], &q8_scale[t * (cols / 32)]);
-      if (cols % 256 == 0)
-        scalar_.quantize_q8k(&x[t * cols], cols, &q8k[t * cols], &q8k_scale[t * (cols / 256)],
-                             &sums[t * (cols / 16)]);
+      mine.row(scalar_, format.activation, t, tokens, &x[t * cols], cols);
+      other.row(kernels_, format.activation, t, tokens, &x[t * cols], cols);
     }
-    Activations a{x.data(), q8.data(), q8_scale.data(), q8k.data(), q8k_scale.data(), sums.data()};
     std::vector<float> y(std::size_t{tokens} * rows), z(y.size());
-    scalar_.product(w, 0, rows, a, tokens, y.data(), rows, nullptr);
-    flip(q8);
-    kernels_.product(w, 0, rows, a, tokens, z.data(), rows, thread_scratch(product_scratch(cols)));
+    scalar_.product(w, 0, rows, mine.view(x.data(), tokens), tokens, y.data(), rows, nullptr);
+    kernels_.product(w, 0, rows, other.view(x.data(), tokens), tokens, z.data(), rows,
+                     thread_scratch(product_scratch(cols)));
     if (!same(y, z) && !bad_)
       bad_ = fmt::format("the product of {} rows of {} with {} tokens differs from the scalar one",
                          rows, format.name, tokens);

@@ -109,16 +109,16 @@ template <class S, class K, int T>
 struct WideSums {
   [[gnu::always_inline]] static void of(const lanes::UnitRows& rows, std::size_t offset,
                                         std::size_t ahead, const std::uint64_t* scales,
-                                        const std::int8_t* q, std::size_t cols,
-                                        __m256i (&m)[T][8]) {
+                                        const std::int8_t* q, __m256i (&m)[T][8]) {
     using Layout = WideLayout<K>;
     __m512i x[T][4];
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t)
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i)
-        x[t][i] = joined(lanes::load256<S>(q + t * cols + 32 * Layout::block_of(i, 0)),
-                         lanes::load256<S>(q + t * cols + 32 * Layout::block_of(i, 1)));
+        x[t][i] =
+            joined(lanes::load256<S>(q + t * lanes::kSegmentColumns + 32 * Layout::block_of(i, 0)),
+                   lanes::load256<S>(q + t * lanes::kSegmentColumns + 32 * Layout::block_of(i, 1)));
 #pragma GCC unroll 1
     for (std::uint32_t r = 0; r < 8; ++r) {
       const std::uint8_t* block = rows.row[r] + offset;

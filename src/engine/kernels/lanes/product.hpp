@@ -45,11 +45,16 @@ template <class S>
   S::store(at, S::add(S::load(at), sum));
 }
 
+// From one token's words of a segment to the next one's.
+template <class S>
+inline constexpr std::size_t kWordsBytes =
+    S::takes_q8 ? kSegmentColumns : 4 * kBlocksPerSegment * S::block_steps;
+
 template <class S, int T>
 [[gnu::always_inline]] inline void block_tile(const BlockPanel& panel, int vector, int blocks,
-                                              const std::byte* words, std::size_t words_stride,
-                                              const float* scale, std::size_t scale_stride,
+                                              const std::byte* words, const float* scale,
                                               Totals totals) {
+  constexpr std::size_t words_stride = kWordsBytes<S>;
   constexpr int R = S::tile_vectors;
   typename S::F acc[R][T];
 #pragma GCC unroll 8
@@ -83,8 +88,8 @@ template <class S, int T>
       const typename S::F dw = S::load(&panel.scale[b][(vector + r) * S::width]);
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t)
-        acc[r][t] = S::fma(S::to_float(sum[r][t]), S::mul(dw, S::set(scale[t * scale_stride + b])),
-                           acc[r][t]);
+        acc[r][t] = S::fma(S::to_float(sum[r][t]),
+                           S::mul(dw, S::set(scale[t * kBlocksPerSegment + b])), acc[r][t]);
     }
   }
 #pragma GCC unroll 8
@@ -95,9 +100,8 @@ template <class S, int T>
 
 template <class S, class K, int T>
 [[gnu::always_inline]] inline void super_tile(const SuperPanel& panel, int vector,
-                                              const std::int8_t* q, std::size_t cols,
-                                              const std::int32_t (*sums)[8], const float* scale,
-                                              std::size_t scale_stride, Totals totals) {
+                                              const std::int8_t* q, const std::int32_t (*sums)[8],
+                                              const float* scale, Totals totals) {
   constexpr int R = S::tile_vectors, quads = kQuads / K::groups;
   constexpr int run = S::short_sums ? K::short_quads : quads;
   typename S::I isum[R][T];
@@ -117,7 +121,7 @@ template <class S, class K, int T>
           w[r] = S::load_words(&panel.quads[begin + k][(vector + r) * S::width]);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-          const typename S::I x = S::broadcast(q + t * cols + 4 * (begin + k));
+          const typename S::I x = S::broadcast(q + t * kSegmentColumns + 4 * (begin + k));
 #pragma GCC unroll 8
           for (int r = 0; r < R; ++r)
             if (k == 0)
@@ -148,7 +152,7 @@ template <class S, class K, int T>
     }
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      const typename S::F dx = S::set(scale[t * scale_stride]);
+      const typename S::F dx = S::set(scale[t]);
       typename S::F acc;
       if constexpr (K::has_mins) {
         const typename S::F dmin = S::load(&panel.dmin[(vector + r) * S::width]);
@@ -211,23 +215,11 @@ template <class S, class Tile>
 template <int T>
 inline constexpr int kFewer = T > 4 ? 4 : T / 2;
 
-// The next tile's activations lie a stride apart, which no hardware prefetcher follows.
+// Before a tile: asks for what comes after it. Activations lie together, as the machine expects.
 template <int T>
-[[gnu::always_inline]] inline void prefetch_tile(const std::int8_t* q, std::size_t stride) {
-#pragma GCC unroll 8
-  for (int t = 0; t < T; ++t)
-#pragma GCC unroll 4
-    for (int i = 0; i < kSegmentColumns; i += kLine) __builtin_prefetch(q + t * stride + i);
-}
-
-// Before a tile: asks for what comes after it.
-template <int T>
-[[gnu::always_inline]] inline void before_tile(const Work& k, std::uint32_t token,
-                                               const std::int8_t* q, std::size_t stride) {
+[[gnu::always_inline]] inline void before_tile(const Work& k, std::uint32_t token) {
   if (k.ahead != nullptr) k.ahead->some();
-  if (token + 2 * T > k.tokens) return;
-  prefetch_tile<T>(q + T * stride, stride);
-  if (k.y == nullptr) return;
+  if (k.y == nullptr || token + 2 * T > k.tokens) return;
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     const float* next = k.y + (token + T + static_cast<std::uint32_t>(t)) * k.y_stride;
@@ -251,24 +243,22 @@ template <class S, int T>
 
 template <class S, int T>
 void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
-  const std::size_t cols = k.w.cols, blocks = cols / kBlockColumns;
   const int here = k.columns / kBlockColumns;
   for (; token + T <= k.tokens; token += T) {
-    const std::int8_t* q = k.a.q8 + token * cols + k.column;
+    const std::size_t place = k.column / kSegmentColumns * k.a.tokens + token;
+    const std::int8_t* q = k.a.q8 + place * kSegmentColumns;
     const void* words = q;
-    std::size_t words_stride = cols;
     alignas(64) std::int32_t prepared[S::takes_q8 ? 1 : T * kBlocksPerSegment * S::block_steps];
     if constexpr (!S::takes_q8) {
-      words_stride = sizeof prepared / T;
       for (int t = 0; t < T; ++t)
-        S::prepare(q + t * cols, here, prepared + t * kBlocksPerSegment * S::block_steps);
+        S::prepare(q + t * kSegmentColumns, here,
+                   prepared + t * kBlocksPerSegment * S::block_steps);
       words = prepared;
     }
-    before_tile<T>(k, token, q, cols);
-    const float* scale = k.a.q8_scale + token * blocks + k.column / kBlockColumns;
+    before_tile<T>(k, token);
     each_vector<S>(k.rows, [&](int v) __attribute__((always_inline)) {
-      block_tile<S, T>(panel, v, here, static_cast<const std::byte*>(words), words_stride, scale,
-                       blocks, k.totals + token);
+      block_tile<S, T>(panel, v, here, static_cast<const std::byte*>(words),
+                       k.a.q8_scale + place * kBlocksPerSegment, k.totals + token);
     });
     after_tile<S, T>(k, token);
   }
@@ -278,16 +268,14 @@ void block_tokens(const Work& k, const BlockPanel& panel, std::uint32_t token) {
 
 template <class S, class K, int T>
 void super_tokens(const Work& k, const SuperPanel& panel, std::uint32_t token) {
-  const std::size_t cols = k.w.cols;
   for (; token + T <= k.tokens; token += T) {
-    const std::int8_t* q = k.a.q8k + token * cols + k.column;
-    const std::int16_t* sums = k.a.q8k_sums + (token * cols + k.column) / 16;
+    const std::size_t place = k.column / kSegmentColumns * k.a.tokens + token;
+    const std::int16_t* sums = k.a.q8k_sums + place * (kSegmentColumns / 16);
     std::int32_t pairs[T][8];
-    for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (cols / 16), pairs[t]);
-    before_tile<T>(k, token, q, cols);
-    const float* scale = k.a.q8k_scale + (token * cols + k.column) / kSegmentColumns;
+    for (int t = 0; t < T; ++t) sums_of_groups<S, K>(sums + t * (kSegmentColumns / 16), pairs[t]);
+    before_tile<T>(k, token);
     each_vector<S>(k.rows, [&](int v) __attribute__((always_inline)) {
-      super_tile<S, K, T>(panel, v, q, cols, pairs, scale, cols / kSegmentColumns,
+      super_tile<S, K, T>(panel, v, k.a.q8k + place * kSegmentColumns, pairs, k.a.q8k_scale + place,
                           k.totals + token);
     });
     after_tile<S, T>(k, token);

@@ -46,6 +46,7 @@ template <class S, int T, class Values>
   for (int t = 0; t < T; ++t) total[t] = _mm256_setzero_ps();
   for (std::size_t begin = 0; begin < blocks; begin += kBlocksPerSegment) {
     const std::size_t end = begin + kBlocksPerSegment < blocks ? begin + kBlocksPerSegment : blocks;
+    const std::size_t place = begin / kBlocksPerSegment * a.tokens;
     __m256 acc[T];
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) acc[t] = _mm256_setzero_ps();
@@ -54,7 +55,8 @@ template <class S, int T, class Values>
       __m256i m[T][8], x[T], start[T];
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t) {
-        x[t] = RowBlock<S>::token(a.q8 + t * cols + b * kBlockColumns);
+        x[t] =
+            RowBlock<S>::token(a.q8 + (place + t) * kSegmentColumns + (b - begin) * kBlockColumns);
         start[t] = RowBlock<S>::start(x[t]);
       }
 #pragma GCC unroll 8
@@ -68,9 +70,11 @@ template <class S, int T, class Values>
       const __m256 dw = halves_of_rows<S>(rows, 0, offset);
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t)
-        acc[t] =
-            _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum_rows<S>(m[t])),
-                            _mm256_mul_ps(dw, _mm256_set1_ps(a.q8_scale[t * blocks + b])), acc[t]);
+        acc[t] = _mm256_fmadd_ps(
+            _mm256_cvtepi32_ps(sum_rows<S>(m[t])),
+            _mm256_mul_ps(dw,
+                          _mm256_set1_ps(a.q8_scale[(place + t) * kBlocksPerSegment + b - begin])),
+            acc[t]);
     }
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) total[t] = _mm256_add_ps(total[t], acc[t]);
@@ -115,7 +119,7 @@ template <class S>
 // time: they are asked for in the order of their lines, and their weights are not far.
 inline constexpr std::size_t kShortRow = 1024;
 
-// One token and eight whole short rows, which lie a stride apart: few addresses to keep.
+// The only token and eight whole short rows, which lie a stride apart: few addresses to keep.
 template <class S, class Values>
 [[gnu::always_inline]] inline void block_rows_of_one(const std::uint8_t* block, std::size_t stride,
                                                      std::size_t block_bytes, std::size_t cols,
@@ -183,7 +187,7 @@ template <class S, class K, int T>
 struct SuperSums {
   [[gnu::always_inline]] static void of(const UnitRows& rows, std::size_t offset, std::size_t ahead,
                                         const std::uint64_t* scales, const std::int8_t* q,
-                                        std::size_t cols, __m256i (&m)[T][8]) {
+                                        __m256i (&m)[T][8]) {
     using Layout = SuperLayout<S, K>;
 #pragma GCC unroll 1
     for (std::uint32_t r = 0; r < 8; ++r) {
@@ -197,7 +201,7 @@ struct SuperSums {
         const __m256i w = Layout::values(block, j), s = group_scale<S, K>(of_groups, j);
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) {
-          const __m256i x = load256<S>(q + t * cols + 32 * j);
+          const __m256i x = load256<S>(q + t * kSegmentColumns + 32 * j);
           sum[t] = RowBlock<S>::add_scaled(j == 0 ? _mm256_setzero_si256() : sum[t], w, x, s);
           keep<S>(sum[t]);
         }
@@ -227,17 +231,18 @@ template <class S, class K, int T>
       store256<S>(bytes + 4, _mm256_permute2x128_si256(low, high, 0x31));
     }
     __m256i m[T][8];
-    SuperSums<S, K, T>::of(rows, offset, ahead, bytes, a.q8k + b * kSegmentColumns, cols, m);
+    const std::size_t place = b * a.tokens;
+    SuperSums<S, K, T>::of(rows, offset, ahead, bytes, a.q8k + place * kSegmentColumns, m);
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
       std::int32_t pairs[8];
-      sums_of_groups<S, K>(a.q8k_sums + (t * cols + b * kSegmentColumns) / 16, pairs);
+      sums_of_groups<S, K>(a.q8k_sums + (place + t) * (kSegmentColumns / 16), pairs);
       __m256i of_sums = _mm256_setzero_si256();
 #pragma GCC unroll 8
       for (int i = 0; i < K::sum_steps; ++i)
         of_sums = _mm256_add_epi32(
             of_sums, _mm256_madd_epi16(sum_weight_pairs<S, K>(h, i), _mm256_set1_epi32(pairs[i])));
-      const __m256 dx = _mm256_set1_ps(a.q8k_scale[t * count + b]);
+      const __m256 dx = _mm256_set1_ps(a.q8k_scale[place + t]);
       const __m256i isum = sum_rows<S>(m[t]);
       __m256 acc;
       if constexpr (K::has_mins) {
@@ -262,7 +267,8 @@ void rows_product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const
   const std::size_t ahead = 8 * w.row_bytes;  // far enough for the memory, near enough for L2
   for (std::uint32_t row = begin; row < end; row += 8) {
     if constexpr (T == 1)
-      if (w.format == canon::Format::q8_0 && w.row_bytes <= kShortRow && end - row >= 8) {
+      if (w.format == canon::Format::q8_0 && w.row_bytes <= kShortRow && end - row >= 8 &&
+          a.tokens == 1) {
         block_rows_of_one<S>(w.data + row * w.row_bytes, w.row_bytes, 34, w.cols, a, y + row,
                              values_q8_0<S>);
         continue;

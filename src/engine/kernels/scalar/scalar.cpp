@@ -14,24 +14,45 @@
 namespace assay::engine {
 namespace {
 
-canon::ActivationRow row_of(const Activations& a, std::size_t token, std::size_t n) {
-  canon::ActivationRow row;
-  if (a.x) row.x = {a.x + token * n, n};
-  if (a.q8) {
-    row.q8 = {a.q8 + token * n, n};
-    row.q8_scale = {a.q8_scale + token * (n / canon::kBlock), n / canon::kBlock};
+// One token's values, put together.
+struct TokenRow {
+  std::vector<std::int8_t> q;
+  std::vector<float> scale;
+};
+
+// `each` values of q have one scale, `scales` of which belong to a segment.
+TokenRow gather(const std::int8_t* q, const float* scale, std::size_t each, std::size_t n,
+                std::size_t token, std::size_t tokens) {
+  TokenRow out{std::vector<std::int8_t>(n), std::vector<float>(n / each)};
+  for (std::size_t at = 0, place = token; at < n; at += kActivationSegment, place += tokens) {
+    const std::size_t here = std::min<std::size_t>(n - at, kActivationSegment);
+    std::copy_n(q + place * kActivationSegment, here, &out.q[at]);
+    std::copy_n(scale + place * (kActivationSegment / each), here / each, &out.scale[at / each]);
   }
-  if (a.q8k) {
-    row.q8k = {a.q8k + token * n, n};
-    row.q8k_scale = {a.q8k_scale + token * (n / canon::kSuperblock), n / canon::kSuperblock};
-  }
-  return row;
+  return out;
 }
 
 void product(const Matrix& w, std::uint32_t begin, std::uint32_t end, const Activations& a,
              std::uint32_t tokens, float* y, std::size_t y_stride, std::byte*) {
   for (std::uint32_t token = 0; token < tokens; ++token) {
-    const auto row = row_of(a, token, w.cols);
+    const std::size_t n = w.cols;
+    canon::ActivationRow row;
+    TokenRow values;
+    switch (canon::info(w.format).activation) {
+      case canon::Activation::plain:
+        row.x = {a.x + token * n, n};
+        break;
+      case canon::Activation::q8:
+        values = gather(a.q8, a.q8_scale, canon::kBlock, n, token, a.tokens);
+        row.q8 = values.q;
+        row.q8_scale = values.scale;
+        break;
+      case canon::Activation::q8k:
+        values = gather(a.q8k, a.q8k_scale, canon::kSuperblock, n, token, a.tokens);
+        row.q8k = values.q;
+        row.q8k_scale = values.scale;
+        break;
+    }
     for (std::uint32_t r = begin; r < end; ++r)
       y[token * y_stride + r] = canon::row_product(w.format, w.data + r * w.row_bytes, w.cols, row);
   }
