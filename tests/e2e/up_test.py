@@ -59,7 +59,7 @@ def no_orphans_after_kill_9(t):
     with Folder() as folder:
         up = start(t, folder)
         children = pathlib.Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
-        expect(len(children) == 4, f"children of up: {children}")
+        expect(len(children) == 5, f"children of up: {children}")
         up.kill()
 
         def gone():
