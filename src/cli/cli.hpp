@@ -62,6 +62,7 @@ void add_ledger(CLI::App& app, Context& context);
 void add_provider(CLI::App& app, Context& context);
 void add_gateway(CLI::App& app, Context& context);
 void add_auditor(CLI::App& app, Context& context);
+void add_log(CLI::App& app, Context& context);
 void add_screen(CLI::App& app, Context& context);
 void add_attack(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);

@@ -49,7 +49,7 @@ Status LocalMarket::make_key(const LocalMarketOptions& options, const std::strin
   return {};
 }
 
-Status LocalMarket::launch(const std::string& name, std::vector<std::string> argv) {
+Result<json::object> LocalMarket::launch(const std::string& name, std::vector<std::string> argv) {
   LocalParty& party = parties_.at(name);
   argv.insert(argv.begin(), io::self_executable());
   argv.push_back("--json");
@@ -74,7 +74,20 @@ Status LocalMarket::launch(const std::string& name, std::vector<std::string> arg
   }
   TRY(party.url, json::get_string(*o, "url"));
   children_.emplace_back(name, std::move(child));
-  return {};
+  return *o;
+}
+
+Result<std::vector<std::string>> LocalMarket::launch_log() {
+  LocalParty& party = parties_["log"];
+  party.name = "log";
+  party.data = data_ + "/log";
+  party.log = data_ + "/logs/log.log";
+  TRY(const json::object ready,
+      launch("log", {"log", "serve", "--data", party.data, "--origin", "localhost/assay"}));
+  log_url_ = party.url;
+  TRY(log_vkey_, json::get_string(ready, "vkey"));
+  TRY(const std::string append_url, json::get_string(ready, "append_url"));
+  return std::vector<std::string>{"--log", append_url};
 }
 
 // Through the host's own verb, so that the demo uses what an operator would use.
@@ -128,6 +141,10 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
                                   "--port",
                                   std::to_string(options.market_port)};
   ledger.insert(ledger.end(), options.market_flags.begin(), options.market_flags.end());
+  if (options.log) {
+    TRY(const auto flags, market.launch_log());
+    ledger.insert(ledger.end(), flags.begin(), flags.end());
+  }
   CHECK_OK(market.launch("ledger", ledger));
   CHECK_OK(market.fund("buyer", options.buyer_funds));
   for (const auto& provider : options.providers)

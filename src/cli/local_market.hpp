@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "base/json.hpp"
 #include "crypto/keystore.hpp"
 #include "io/process.hpp"
 #include "settle/remote.hpp"
@@ -28,6 +29,7 @@ struct LocalMarketOptions {
   std::vector<std::string> market_flags, gateway_flags;
   crypto::ScryptCost key_cost;  // demo keys live for a minute and may be cheap
   unsigned threads = 1;         // engine threads per provider
+  bool log = false;             // with a transparency log beside the ledger
 };
 
 struct LocalParty {
@@ -46,6 +48,9 @@ class LocalMarket {
 
   const std::string& market_url() const { return parties_.at("ledger").url; }
   const std::string& gateway_url() const { return parties_.at("buyer").url; }
+  // Of the log, where there is one: its readers' side and its public key.
+  const std::string& log_url() const { return log_url_; }
+  const std::string& log_vkey() const { return log_vkey_; }
   const LocalParty& party(const std::string& name) const { return parties_.at(name); }
   std::vector<std::string> names() const;  // ledger, buyer, then providers in order
   std::string name_of(const crypto::Address& address) const;  // or its hex
@@ -58,10 +63,13 @@ class LocalMarket {
  private:
   LocalMarket() = default;
   Status make_key(const LocalMarketOptions& options, const std::string& name);
-  Status launch(const std::string& name, std::vector<std::string> argv);
+  // The child's ready line.
+  Result<json::object> launch(const std::string& name, std::vector<std::string> argv);
+  // Returns the flags that tell the market of it.
+  Result<std::vector<std::string>> launch_log();
   Status fund(const std::string& name, const std::string& amount);
 
-  std::string data_, passphrase_;
+  std::string data_, passphrase_, log_url_, log_vkey_;
   std::map<std::string, LocalParty> parties_;
   std::vector<std::string> order_;
   std::vector<std::pair<std::string, io::ChildProcess>> children_;

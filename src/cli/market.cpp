@@ -79,6 +79,11 @@ void add_market(CLI::App& app, Context& context) {
   verb->add_option("--beacon-ms", m.beacon_ms,
                    "between beacon rounds, which draw auditors, ms (default 10000)")
       ->check(CLI::PositiveNumber);
+  verb->add_option("--log", m.log_url,
+                   "append side of the transparency log to publish to (`assay log serve`)");
+  verb->add_option("--log-ms", m.log_ms,
+                   "the ledger's rows are in the log within so long, ms (default 10000)")
+      ->check(CLI::PositiveNumber);
   const std::string fresh = "rules of a new ledger (an existing one keeps its own)";
   verb->add_option("--exposure-factor", p.exposure_factor,
                    "unpaid escrow per provider <= factor x stake (default 3)")

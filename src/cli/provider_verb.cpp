@@ -84,6 +84,12 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--threads", flags.threads, "engine threads (default: all)")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--stake", flags.stake, "raise the stake to this amount, e.g. 5.00");
+  verb->add_option("--log-delay", s.log_delay_ms,
+                   "receipts go to the market's log at multiples of so many ms (default 10000)")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--log-pad", s.log_pad,
+                   "a multiple of so many numbers at a time, the rest voids (default 4)")
+      ->check(CLI::Range(1, 4096));
   verb->add_option("--rest", s.rest_s,
                    "seconds without a request after which a lease is claimed or closed "
                    "(default 3600)");
@@ -121,6 +127,7 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)
     options.vram_mib = static_cast<std::uint32_t>(*hardware.gpus.front().vram_bytes >> 20);
   options.threads = thread_count(flags.threads);
+  options.log_url = flags.market + "/log";
   options.prefix_cache = !flags.no_prefix_cache;
   const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());

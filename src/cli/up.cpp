@@ -21,6 +21,7 @@ LocalMarketOptions market_options(const Options& options) {
   out.models = options.models;
   out.market_port = options.market_port;
   out.gateway_port = options.port;
+  out.log = true;
   constexpr const char* kNames[] = {"alder", "birch", "cedar", "elm"};
   for (unsigned i = 0; i < options.providers; ++i)
     out.providers.push_back({.name = kNames[i],
@@ -42,19 +43,22 @@ Result<int> run(const Context& context, const Options& options) {
     context.print(json::object{{"ready", "up"},
                                {"url", market->gateway_url()},
                                {"market", market->market_url()},
+                               {"log", market->log_url()},
+                               {"log_vkey", market->log_vkey()},
                                {"data", options.data}});
   } else {
     fmt::print(
         "{}\n"
         "  gateway   {}/v1   any OpenAI client, any API key\n"
         "  ledger    {}\n"
+        "  log       {}   {}\n"
         "  data      {}   receipts in {}/receipts\n\n"
         "try  curl {}/v1/chat/completions -d '{{\"model\":\"{}\",\"messages\":"
         "[{{\"role\":\"user\",\"content\":\"What is 27 + 48?\"}}]}}'\n"
         "Ctrl-C stops everything; the same command continues where it left off.\n",
         bold("A market is up on this machine."), market->gateway_url(), market->market_url(),
-        options.data, market->party("buyer").data, market->gateway_url(),
-        std::filesystem::path(options.model).stem().string());
+        market->log_url(), market->log_vkey(), options.data, market->party("buyer").data,
+        market->gateway_url(), std::filesystem::path(options.model).stem().string());
   }
   std::fflush(stdout);
   while (!stop.wait(500))
@@ -70,7 +74,7 @@ Result<int> run(const Context& context, const Options& options) {
 
 void add_up(CLI::App& app, Context& context) {
   auto* verb =
-      context.verb(app, "up", "start a whole market on loopback: ledger, providers, gateway",
+      context.verb(app, "up", "start a whole market on loopback: ledger, log, providers, gateway",
                    "assay up --models models --model models/tern-q8_0.gguf");
   const auto o = std::make_shared<Options>();
   verb->add_option("--data", o->data, "folder for keys, ledger, receipts (default ./assay-data)");

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <set>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -147,12 +148,7 @@ Status write_file_atomic(const std::string& path, ByteView content, unsigned mod
 Status append_file(const std::string& path, ByteView content, unsigned mode) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, mode));
   if (fd.get() < 0) return os_fail(errno, "open", path);
-  while (!content.empty()) {
-    const ssize_t n = ::write(fd.get(), content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return os_fail(errno, "write", path);
-    content = content.subspan(static_cast<std::size_t>(n));
-  }
+  CHECK_OK(write_all(fd.get(), content, path));
   if (::fdatasync(fd.get()) != 0) return os_fail(errno, "write", path);
   return {};
 }
@@ -172,6 +168,50 @@ Status make_directories(const std::string& path, unsigned mode) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored))
     return fail(Errc::invalid, "exists but is not a folder: {}", path);
+  return {};
+}
+
+namespace {
+
+// Makes the folder of a file and those above it, and notes each folder that got a new name.
+Status make_folder(const std::string& root, const std::string& folder, unsigned mode,
+                   std::set<std::string>& changed) {
+  std::vector<std::string> made;
+  for (std::string at = folder; at.size() > root.size() && !path_exists(at); at = parent_of(at)) {
+    made.push_back(at);
+    changed.insert(parent_of(at));
+  }
+  CHECK_OK(make_directories(folder, mode));
+  for (const std::string& path : made)
+    if (::chmod(path.c_str(), mode) != 0) return os_fail(errno, "create folder", path);
+  changed.insert(folder);
+  return {};
+}
+
+}  // namespace
+
+Status write_files(const std::string& root, std::span<const NewFile> files, unsigned mode) {
+  constexpr std::size_t kOpenMax = 128;
+  const unsigned folder_mode = mode | (mode & 0444) >> 2;  // whoever may read may enter
+  std::set<std::string> changed;
+  while (!files.empty()) {
+    const auto some = files.first(std::min(files.size(), kOpenMax));
+    files = files.subspan(some.size());
+    std::vector<UniqueFd> open;
+    for (const NewFile& file : some) {
+      const std::string path = root + "/" + file.path;
+      const std::string folder = parent_of(path);
+      if (!changed.contains(folder)) CHECK_OK(make_folder(root, folder, folder_mode, changed));
+      UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+      // The umask may have taken bits: these files are for others to read.
+      if (!fd.valid() || ::fchmod(fd.get(), mode) != 0) return os_fail(errno, "write", path);
+      CHECK_OK(write_all(fd.get(), file.content, path));
+      open.push_back(std::move(fd));
+    }
+    for (std::size_t i = 0; i < some.size(); ++i)
+      if (::fdatasync(open[i].get()) != 0) return os_fail(errno, "sync", root + "/" + some[i].path);
+  }
+  for (const std::string& folder : changed) CHECK_OK(sync_directory(folder));
   return {};
 }
 

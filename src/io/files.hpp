@@ -52,6 +52,15 @@ Status make_directories(const std::string& path, unsigned mode = 0755);
 
 bool path_exists(const std::string& path);
 
+// Writes many files under `root` and makes them durable together, at the price of one wait for the
+// disk a file instead of three. Missing folders are made. After a crash, or an error, each file may
+// be missing, empty, partial or whole: for files that nothing refers to until this has returned.
+struct NewFile {
+  std::string path;  // relative to `root`
+  Bytes content;
+};
+Status write_files(const std::string& root, std::span<const NewFile> files, unsigned mode = 0644);
+
 // A fresh folder under $TMPDIR or /tmp, mode 0700, removed with its content on destruction.
 class TempDirectory {
  public:

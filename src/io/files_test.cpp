@@ -211,5 +211,28 @@ TEST(AppendFile, AddsToTheEndAndMakesTheFile) {
       << refused.error().message;
 }
 
+TEST(WriteFiles, ManyAtOnceWithTheirFolders) {
+  const TempDirectory folder = *TempDirectory::create();
+  const mode_t before = ::umask(077);
+  std::vector<NewFile> files;
+  for (int i = 0; i < 300; ++i)
+    files.push_back({fmt::format("a/b{}/f{}", i % 3, i), Bytes(static_cast<std::size_t>(i), 'x')});
+  EXPECT_TRUE(write_files(folder.path(), files));
+  files.resize(1);
+  files[0].content = {'y'};
+  EXPECT_TRUE(write_files(folder.path(), files)) << "again, other bytes";
+  ::umask(before);
+  EXPECT_EQ(read_file(folder.file("a/b0/f0")), "y");
+  EXPECT_EQ(read_file(folder.file("a/b2/f299"))->size(), 299u);
+  struct stat info{};
+  ASSERT_EQ(::stat(folder.file("a/b1").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0755u);
+  ASSERT_EQ(::stat(folder.file("a/b1/f1").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0644u);
+  files[0].path = "a/b0/f0/under-a-file";
+  EXPECT_FALSE(write_files(folder.path(), files));
+  EXPECT_TRUE(write_files(folder.path(), {}));
+}
+
 }  // namespace
 }  // namespace assay::io

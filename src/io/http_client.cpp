@@ -218,7 +218,9 @@ struct HttpClient::Impl {
     CURL* const easy = handle->easy;
     HeaderList list;
     bool listed = list.add("Expect:");  // no "100 Continue" round trip
-    if (body != nullptr) listed &= list.add("Content-Type: application/json");
+    const bool typed = std::ranges::any_of(
+        headers, [](const auto& header) { return header.first == "Content-Type"; });
+    if (body != nullptr && !typed) listed &= list.add("Content-Type: application/json");
     for (const auto& [name, value] : headers) {
       const std::string line = fmt::format("{}: {}", name, value);
       if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
@@ -285,6 +287,10 @@ Result<HttpReply> HttpClient::get(const std::string& url, const Headers& headers
 Result<HttpReply> HttpClient::post_json(const std::string& url, std::string_view body,
                                         const Headers& headers) {
   return impl_->request(url, &body, headers, nullptr, {});
+}
+
+Result<HttpReply> HttpClient::post_text(const std::string& url, std::string_view body) {
+  return impl_->request(url, &body, {{"Content-Type", "text/plain; charset=utf-8"}}, nullptr, {});
 }
 
 Result<HttpReply> HttpClient::post_stream(const std::string& url, std::string_view body,

@@ -50,6 +50,7 @@ class HttpClient {
   Result<HttpReply> get(const std::string& url, const Headers& headers = {});
   Result<HttpReply> post_json(const std::string& url, std::string_view body,
                               const Headers& headers = {});
+  Result<HttpReply> post_text(const std::string& url, std::string_view body);
   // on_data gets the body of a 2xx reply as it arrives; other replies are collected in body.
   Result<HttpReply> post_stream(const std::string& url, std::string_view body,
                                 const OnData& on_data, const Headers& headers = {},

@@ -1,6 +1,7 @@
 #include "settle/remote.hpp"
 
 #include "base/hex.hpp"
+#include "settle/http_json.hpp"
 
 namespace assay::settle {
 
@@ -19,36 +20,6 @@ io::HttpClientOptions client_options() {
   return options;
 }
 
-Errc errc_of(std::string_view code) {
-  for (const auto e :
-       {Errc::invalid, Errc::unsupported, Errc::not_found, Errc::conflict, Errc::refused,
-        Errc::unavailable, Errc::io, Errc::mismatch, Errc::cancelled, Errc::internal})
-    if (to_string(e) == code) return e;
-  return Errc::unavailable;
-}
-
-// The host's own words where it gave some, else the status.
-std::unexpected<Error> refusal(const std::string& url, const io::HttpReply& reply) {
-  if (const auto v = json::parse(reply.body))
-    if (const auto* o = v->if_object())
-      if (const auto error = json::get_object(*o, "error"))
-        if (const auto message = json::get_string(**error, "message"))
-          return fail(errc_of(json::get_string(**error, "code").value_or("")), "{}", *message);
-  return fail(Errc::unavailable, "market at {} answers with status {}", url, reply.status);
-}
-
-Result<json::object> body_of(const std::string& url, const io::HttpReply& reply) {
-  if (reply.status != 200) return refusal(url, reply);
-  TRY(json::value v, json::parse(reply.body, client_options().max_body_bytes));
-  if (auto* o = v.if_object()) return std::move(*o);
-  return fail(Errc::invalid, "market at {} does not answer with a JSON object", url);
-}
-
-std::string without_slash(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
-  return url;
-}
-
 }  // namespace
 
 RemoteLedger::RemoteLedger(std::string url)
@@ -56,12 +27,12 @@ RemoteLedger::RemoteLedger(std::string url)
 
 Result<json::object> RemoteLedger::get(const std::string& path) {
   TRY(const auto reply, client_.get(url_ + path));
-  return body_of(url_, reply);
+  return object_of("market", url_, reply, client_options().max_body_bytes);
 }
 
 Result<json::object> RemoteLedger::post(const std::string& path, const json::object& body) {
   TRY(const auto reply, client_.post_json(url_ + path, json::dump(body)));
-  return body_of(url_, reply);
+  return object_of("market", url_, reply, client_options().max_body_bytes);
 }
 
 Result<market::LedgerInfo> RemoteLedger::info() {
@@ -136,7 +107,8 @@ Status RemoteLedger::publish(const Signed<Offer>& offer) {
 
 Result<std::string> RemoteLedger::log(std::uint64_t from) {
   TRY(auto reply, client_.get(fmt::format("{}/ledger/log?from={}", url_, from)));
-  if (reply.status != 200) return refusal(url_, reply);
+  if (reply.status != 200)
+    return std::unexpected(object_of("market", url_, reply, 0).error());
   return std::move(reply.body);
 }
 

@@ -8,7 +8,7 @@ import subprocess
 
 from harness import MODEL, ROOT, Folder, Runner, expect, expect_equal
 
-VERBS = ["generate", "tokenize", "model", "perplexity", "keys", "market", "ledger", "provider", "gateway",
+VERBS = ["generate", "tokenize", "model", "perplexity", "keys", "market", "ledger", "log", "provider", "gateway",
          "screen", "up", "demo", "verify", "audit", "attack"]
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market killed at random moments,
+# Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market and a log killed at random moments,
 # random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target,
 # ASSAY_SOAK_REQUESTS (default 10000) how many requests must not give a false alarm.
 set -euo pipefail
@@ -32,4 +32,5 @@ ASSAY_SOAK_REQUESTS=${ASSAY_SOAK_REQUESTS:-10000} build/release/src/assay_verify
 tools/check/same_bits.sh
 
 /usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
+/usr/bin/python3 tests/e2e/log_test.py --assay build/release/src/assay --only a_killed --rounds 250
 echo "soak: done"

@@ -21,6 +21,7 @@ boost() {  # Debian 12's default Boost is 1.74; 1.81 is beside it. Ubuntu 24.04'
 
 packages=()
 npm_folders=()
+go_folders=()
 for group in "$@"; do
   case "$group" in
     build)
@@ -30,7 +31,8 @@ for group in "$@"; do
       packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
     test)
       packages+=(python3 python3-numpy python3-jinja2 curl ca-certificates
-        g++-aarch64-linux-gnu qemu-user googletest)
+        g++-aarch64-linux-gnu qemu-user googletest golang-go)
+      go_folders+=(tests/peers/log)
       npm_folders+=(tests/peers tests/peers/llama tests/aarch64) ;;
     clang)
       packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19 lld-19) ;;
@@ -67,5 +69,17 @@ for folder in "${npm_folders[@]}"; do
     echo "setup: npm $how in $folder"
     (cd "$folder" && npm "$how" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
     cp "$wanted" "$stamp"
+  fi
+done
+
+# The distribution's Go, whatever else is on the PATH; modules as go.sum pins them.
+for folder in "${go_folders[@]}"; do
+  stamp="$folder/.go/installed"
+  wanted=$(cat "$folder"/go.mod "$folder"/go.sum "$folder"/*.go | sha256sum)
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    echo "setup: go build in $folder"
+    (cd "$folder" && env -u GOROOT GOPATH="$PWD/.go/path" GOCACHE="$PWD/.go/cache" GOFLAGS="-mod=readonly -modcacherw" \
+      CGO_ENABLED=0 /usr/bin/go build -o .go/reader .)
+    echo "$wanted" > "$stamp"
   fi
 done

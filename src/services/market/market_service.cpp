@@ -94,6 +94,9 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
       settle::EmbeddedLedger::open(options.data_dir + "/ledger.db", fresh, clock));
   service->beacon_ = std::make_unique<BeaconPublisher>(*service->ledger_, std::move(chain),
                                                        host_key, options.beacon_ms);
+  if (!options.log_url.empty())
+    service->log_ =
+        std::make_unique<LogDesk>(*service->ledger_, host_key, options.log_url, options.log_ms);
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
@@ -108,6 +111,7 @@ void MarketService::stop() {
   beacon_.reset();
   if (server_) server_->stop();
   server_.reset();
+  log_.reset();
 }
 
 std::string MarketService::url() const { return server_->url(); }
@@ -198,6 +202,7 @@ io::HttpHandler MarketService::routes() {
     else
       response.send_json(200, json::object{{"published", true}});
   });
+  if (log_) log_->add_routes(router);
   return router.handler();
 }
 

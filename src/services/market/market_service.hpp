@@ -6,6 +6,7 @@
 #include "io/files.hpp"
 #include "io/http_server.hpp"
 #include "services/market/beacon_publisher.hpp"
+#include "services/market/log_desk.hpp"
 #include "settle/embedded/embedded_ledger.hpp"
 
 namespace assay::services {
@@ -17,6 +18,9 @@ struct MarketOptions {
   market::Parameters parameters;  // of a new ledger; an old one keeps its own
   // Between beacon rounds, of which one comes when audits wait.
   std::uint64_t beacon_ms = 10'000;
+  // Append side of the transparency log; empty: none. Its rows follow within log_ms.
+  std::string log_url;
+  std::uint64_t log_ms = 10'000;
 };
 
 class MarketService {
@@ -31,7 +35,7 @@ class MarketService {
 
   std::string url() const;
   settle::EmbeddedLedger& ledger() { return *ledger_; }
-  // Ends the beacon and requests first, then the writer.
+  // Ends the beacon, the log and requests first, then the writer.
   void stop();
 
  private:
@@ -42,6 +46,7 @@ class MarketService {
   io::FileLock lock_;
   std::unique_ptr<settle::EmbeddedLedger> ledger_;
   std::unique_ptr<BeaconPublisher> beacon_;
+  std::unique_ptr<LogDesk> log_;  // null without a log
   std::unique_ptr<io::HttpServer> server_;
   std::atomic<std::int64_t> pruned_at_{0};
   const Clock* clock_ = nullptr;

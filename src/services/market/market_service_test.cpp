@@ -1,11 +1,13 @@
 // The whole host over HTTP: money in, a lease, a dispute played to its end, the log replayed.
 #include "services/market/market_service.hpp"
 
+#include <array>
 #include <gtest/gtest.h>
 #include <thread>
 
 #include "io/http_client.hpp"
 #include "settle/deal_testutil.hpp"
+#include "settle/log_testutil.hpp"
 #include "settle/remote.hpp"
 
 namespace assay::services {
@@ -17,6 +19,7 @@ using settle::Deal;
 struct MarketServiceTest : testing::Test {
   io::TempDirectory folder = *io::TempDirectory::create("assay-market");
   ManualClock clock;
+  std::string log_url;
   std::unique_ptr<MarketService> service;
   std::unique_ptr<settle::RemoteLedger> remote;
 
@@ -27,6 +30,8 @@ struct MarketServiceTest : testing::Test {
     MarketOptions options;
     options.data_dir = folder.file("data");
     options.beacon_ms = 20;
+    options.log_url = log_url;
+    options.log_ms = 20;
     auto started = MarketService::start(options, settle::deal_key(Deal::kHost), clock);
     ASSERT_TRUE(started) << started.error().message;
     service = std::move(*started);
@@ -175,6 +180,51 @@ TEST_F(MarketServiceTest, TheBeaconDrawsWhoeverIsRegistered) {
   const auto operations = remote->totals()->operations;
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_EQ(remote->totals()->operations, operations);
+}
+
+// Every row of the ledger is in the log under its sequence, also those from before there was one;
+// who has a stake may append through the market.
+TEST_F(MarketServiceTest, PublishesItsRowsAndLetsStakedProvidersAppend) {
+  Deal deal(*remote, now());
+  open_lease(deal);
+  settle::LogInMemory log;
+  log_url = log.url();
+  start();
+  const auto info = *remote->info();
+  const auto rows_in_log = [&] { return log.entries(info.host).size(); };
+  const auto wait = [&](std::size_t rows) {
+    for (int i = 0; i < 500 && rows_in_log() < rows; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return rows_in_log() == rows;
+  };
+  ASSERT_TRUE(wait(remote->totals()->operations));
+  start();
+  ASSERT_TRUE(wait(remote->totals()->operations)) << "again: the same entries";
+  const std::string rows = *remote->log(1);
+  std::size_t at = 0, sequence = 0;
+  for (const auto& entry : log.entries(info.host)) {
+    const auto end = rows.find('\n', at);
+    const auto row = *settle::log_row_from_line(std::string_view(rows).substr(at, end - at));
+    at = end + 1;
+    EXPECT_EQ(entry.number, ++sequence);
+    EXPECT_EQ(entry.ledger, info.domain.separator());
+    EXPECT_EQ(entry.commitment, tlog::row_commitment(row.hash));
+  }
+
+  settle::LogWriter market(service->url() + "/log");
+  const Hash ledger = info.domain.separator();
+  const auto entry = [&](const Hash& of, std::uint8_t party, std::uint64_t number) {
+    return tlog::sign_entry(of, number, Hash{1}, settle::deal_key(party));
+  };
+  const auto provider = crypto::address_of(settle::deal_key(Deal::kProvider));
+  EXPECT_EQ(*market.next_number(ledger, provider), 1u);
+  EXPECT_TRUE(market.append(std::array{entry(ledger, Deal::kProvider, 1)}));
+  EXPECT_EQ(*market.next_number(ledger, provider), 2u);
+  EXPECT_EQ(market.append(std::array{entry(ledger, Deal::kProvider, 3)}).error().code,
+            Errc::refused);
+  EXPECT_EQ(market.append(std::array{entry(ledger, Deal::kBuyer, 1)}).error().code, Errc::refused);
+  EXPECT_EQ(market.append(std::array{entry(Hash{1}, Deal::kProvider, 2)}).error().code,
+            Errc::invalid);
 }
 
 }  // namespace

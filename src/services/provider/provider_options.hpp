@@ -44,6 +44,12 @@ struct ProviderOptions {
   // nothing unpaid is closed then.
   std::uint64_t rest_s = 3600;
   std::int64_t tick_ms = 1000;  // of the background loop
+
+  // Where receipts are published (settle/log_client.hpp); empty: nowhere. At the multiples of
+  // log_delay_ms, a multiple of log_pad numbers at a time.
+  std::string log_url;
+  std::int64_t log_delay_ms = 10'000;
+  std::size_t log_pad = 4;
 };
 
 }  // namespace assay::services

@@ -112,6 +112,10 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
     service->engines_.push_back(std::move(engine));
   }
 
+  // Before anybody is served: no receipt takes a number that the log has from before.
+  if (!options.log_url.empty())
+    service->publisher_ = std::make_unique<ReceiptPublisher>(service->core_, options.log_url);
+
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
@@ -146,6 +150,7 @@ void ProviderService::stop() {
     if (const auto gone = offers_->withdraw(); !gone)
       io::log_warn("the offer is not withdrawn: {}", gone.error().message);
   }
+  publisher_.reset();
   if (server_) server_->stop();
 }
 

@@ -14,6 +14,7 @@
 #include "services/provider/offer_keeper.hpp"
 #include "services/provider/openings.hpp"
 #include "services/provider/provider_run.hpp"
+#include "services/provider/receipt_publisher.hpp"
 #include "services/provider/states.hpp"
 
 namespace assay::services {
@@ -70,6 +71,7 @@ class ProviderService {
   std::unique_ptr<OfferKeeper> offers_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<DisputeDesk> disputes_;
+  std::unique_ptr<ReceiptPublisher> publisher_;
   std::unique_ptr<io::HttpServer> server_;
 };
 

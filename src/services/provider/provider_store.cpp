@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS requests(
   request TEXT NOT NULL, salt BLOB NOT NULL, prompt BLOB NOT NULL, stop_ids BLOB NOT NULL,
   answer BLOB, logprobs BLOB, receipt TEXT, amount INTEGER, key_sequence INTEGER UNIQUE,
   UNIQUE(lease, sequence)) STRICT;
+CREATE TABLE IF NOT EXISTS voids(key_sequence INTEGER PRIMARY KEY, salt BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS claims(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
   leaves BLOB NOT NULL) STRICT;
@@ -99,6 +100,15 @@ Status bind_to(io::Database& db, std::string_view key, const std::string& value,
   return {};
 }
 
+// Of this key: after every receipt, void and reserved number.
+Result<std::int64_t> next_number(io::Database& db) {
+  TRY(const auto last,
+      db.query_int64("SELECT MAX(COALESCE((SELECT MAX(key_sequence) FROM requests), 0), "
+                     "COALESCE((SELECT MAX(key_sequence) FROM voids), 0), COALESCE((SELECT "
+                     "CAST(value AS INTEGER) FROM meta WHERE key = 'numbers_below'), 1) - 1)"));
+  return last.value_or(0) + 1;
+}
+
 Status touch(io::Database& db, const Hash& lease, std::uint64_t now) {
   TRY(auto update, db.prepare("UPDATE leases SET used = ?2 WHERE id = ?1"));
   return update.bind_all(ByteView(lease), static_cast<std::int64_t>(now)).run();
@@ -172,8 +182,7 @@ Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
   TRY(auto stored, find(*db_, id));
   if (!stored) return fail(Errc::not_found, "no such request");
   if (stored->outcome) return std::move(*stored->outcome);
-  TRY(const auto last, db_->query_int64("SELECT MAX(key_sequence) FROM requests"));
-  const std::int64_t key_sequence = last.value_or(0) + 1;
+  TRY(const std::int64_t key_sequence, next_number(*db_));
   StoredOutcome outcome{{answer.begin(), answer.end()},
                         {logprobs.begin(), logprobs.end()},
                         sign(static_cast<std::uint64_t>(key_sequence))};
@@ -190,6 +199,47 @@ Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
   // If the process dies before this returns, the receipt was never sent and does not exist.
   CHECK_OK(transaction.commit());
   return outcome;
+}
+
+Result<std::vector<NumberUsed>> ProviderStore::numbers(std::uint64_t from, std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare("SELECT key_sequence, receipt, salt FROM requests WHERE key_sequence >= ?1 "
+                   "UNION ALL SELECT key_sequence, NULL, salt FROM voids WHERE key_sequence >= ?1 "
+                   "ORDER BY 1 LIMIT ?2"));
+  select.bind_all(static_cast<std::int64_t>(from), static_cast<std::int64_t>(most));
+  std::vector<NumberUsed> out;
+  for (;;) {
+    TRY(const bool row, select.step());
+    if (!row) return out;
+    NumberUsed used;
+    used.number = static_cast<std::uint64_t>(select.column_int64(0));
+    if (!select.column_is_null(1)) {
+      TRY(used.receipt, load<protocol::Receipt>(select.column_text(1)));
+    }
+    TRY(used.salt, select.column_hash(2));
+    out.push_back(std::move(used));
+  }
+}
+
+Status ProviderStore::add_voids(std::span<const Hash> salts) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(std::int64_t next, next_number(*db_));
+  for (const Hash& salt : salts) {
+    TRY(auto insert, db_->prepare("INSERT INTO voids(key_sequence, salt) VALUES(?1, ?2)"));
+    CHECK_OK(insert.bind_all(next++, ByteView(salt)).run());
+  }
+  return transaction.commit();
+}
+
+Status ProviderStore::reserve_numbers(std::uint64_t next) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(const std::int64_t known, next_number(*db_));
+  if (known >= static_cast<std::int64_t>(next)) return {};
+  CHECK_OK(set_meta(*db_, "numbers_below", std::to_string(next)));
+  return transaction.commit();
 }
 
 Result<protocol::Micros> ProviderStore::receipted(const Hash& lease) {

@@ -27,6 +27,13 @@ struct StoredRequest {
   std::optional<StoredOutcome> outcome;  // none: it was interrupted and may be sent again
 };
 
+// A number of the provider's key: of a receipt, or of nothing.
+struct NumberUsed {
+  std::uint64_t number = 0;
+  std::optional<protocol::Signed<protocol::Receipt>> receipt;  // none: a void
+  Hash salt{};  // the request's salt secret, or the void's salt
+};
+
 enum class LeaseStage : std::int64_t { open = 0, over = 1 };
 
 struct StoredLease {
@@ -74,6 +81,13 @@ class ProviderStore {
                                std::span<const std::uint32_t> answer,
                                std::span<const std::uint32_t> logprobs, std::uint64_t now,
                                const Sign& sign);
+
+  // Numbers of receipts and voids from `from` on, in order, at most `most`.
+  Result<std::vector<NumberUsed>> numbers(std::uint64_t from, std::size_t most);
+  // Each uses up the next number.
+  Status add_voids(std::span<const Hash> salts);
+  // Numbers below `next` were used, also if this database does not know for what.
+  Status reserve_numbers(std::uint64_t next);
 
   Result<protocol::Micros> receipted(const Hash& lease);
   Result<std::vector<StoredLease>> open_leases();

@@ -1,0 +1,44 @@
+// The market's side of the transparency log: it lets providers with a stake append their numbered
+// receipts (they could fill it otherwise), and publishes every row of its own ledger, verdicts
+// included, under the host's key. Numbers of the host are sequences of rows.
+//
+//   POST /log/append, GET /log/issuers/{ledger}/{address}   as the log's (settle/log_client.hpp)
+#pragma once
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "io/http_router.hpp"
+#include "settle/embedded/embedded_ledger.hpp"
+#include "settle/log_client.hpp"
+
+namespace assay::services {
+
+class LogDesk {
+ public:
+  // `ledger` outlives it. `url`: the log's append side. `every_ms`: between looks at the ledger.
+  LogDesk(settle::EmbeddedLedger& ledger, const crypto::SecretKey& host_key, const std::string& url,
+          std::uint64_t every_ms);
+  ~LogDesk();
+  LogDesk(const LogDesk&) = delete;
+  LogDesk& operator=(const LogDesk&) = delete;
+
+  void add_routes(io::Router& router);
+
+ private:
+  void work();
+  // True when there may be more rows.
+  Result<bool> publish();
+  Result<std::vector<std::uint64_t>> append(const std::string& body);
+
+  settle::EmbeddedLedger& ledger_;
+  const crypto::SecretKey key_;
+  settle::LogWriter log_;
+  const std::uint64_t every_ms_;
+  std::mutex guard_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace assay::services

@@ -1,0 +1,16 @@
+// A receipt's place in a log.
+#pragma once
+#include "protocol/files.hpp"
+#include "tlog/entry.hpp"
+
+namespace assay::tlog {
+
+// What identifies the entry: everything but commitment and signature.
+LogEntry place_of(const protocol::ReceiptFile& file);
+// The entry is the provider's, under the receipt's number, and commits to it with the salt that the
+// request's salt secret makes. The receipt itself is somebody else's business (verify/receipt).
+// Errors: mismatch, saying which.
+Status check_receipt_entry(const LogEntry& entry, const protocol::ReceiptFile& file,
+                           const Hash& salt_secret);
+
+}  // namespace assay::tlog
