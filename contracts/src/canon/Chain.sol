@@ -10,7 +10,7 @@ library Chain {
     /// Σ a_i · b_i. The fast version, and the readable one where the numbers are none of the ordinary ones.
     function dot(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256) {
         (bool ordinary, uint256 acc) = fast(a, b, stepB, count);
-        return ordinary ? acc : reference(a, b, stepB, count);
+        return ordinary ? acc : readable(a, b, stepB, count);
     }
 
     /// Σ a_i, which is Σ a_i · 1.
@@ -24,7 +24,7 @@ library Chain {
         return dot(a, one, 0, count);
     }
 
-    function reference(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256 acc) {
+    function readable(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256 acc) {
         unchecked {
             for (uint256 i; i < count; ++i) {
                 acc = F32.fma(_load(a + 32 * i), _load(b + stepB * i), acc);
@@ -32,9 +32,9 @@ library Chain {
         }
     }
 
-    function _load(uint256 at) private pure returns (uint256 v) {
+    function _load(uint256 ptr) private pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := mload(at)
+            v := mload(ptr)
         }
     }
 

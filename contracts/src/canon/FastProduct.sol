@@ -33,17 +33,17 @@ library FastProduct {
             }
             uint256 products = dots + 32 * count;
             uint256 size = Formats.blockBytes(format);
-            for (uint256 at; at < 32 * count; at += 32) {
+            for (uint256 ptr; ptr < 32 * count; ptr += 32) {
                 uint256 d = Half.widen(_half(w));
                 uint256 bytes_ = _word(w + 2);
                 if (format == Formats.Q8_0) bytes_ ^= BIAS;
                 else bytes_ = _nibbles(bytes_ >> 128) + 0x78 * ONES; // -8, + 128
-                int256 dot = _dot(bytes_, _reversed(_word(q + at) ^ BIAS));
+                int256 dot = _dot(bytes_, _reversed(_word(q + ptr) ^ BIAS));
                 uint256 a = F32.fromInt(dot);
-                uint256 b = F32.mul(d, _at(scales + at));
+                uint256 b = F32.mul(d, _at(scales + ptr));
                 assembly ("memory-safe") {
-                    mstore(add(dots, at), a)
-                    mstore(add(products, at), b)
+                    mstore(add(dots, ptr), a)
+                    mstore(add(products, ptr), b)
                 }
                 w += size;
             }
@@ -153,23 +153,23 @@ library FastProduct {
         }
     }
 
-    function _word(uint256 at) private pure returns (uint256 v) {
+    function _word(uint256 ptr) private pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := calldataload(at)
+            v := calldataload(ptr)
         }
     }
 
     /// A little-endian binary16.
-    function _half(uint256 at) private pure returns (uint256 v) {
+    function _half(uint256 ptr) private pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := calldataload(at)
+            v := calldataload(ptr)
             v := or(byte(0, v), shl(8, byte(1, v)))
         }
     }
 
-    function _at(uint256 at) private pure returns (uint256 v) {
+    function _at(uint256 ptr) private pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := mload(at)
+            v := mload(ptr)
         }
     }
 }

@@ -60,19 +60,19 @@ library Formats {
     function finite(uint256 format, bytes calldata data, uint256 values) internal pure returns (bool) {
         unchecked {
             uint256 size = blockBytes(format);
-            for (uint256 at; at < values / blockValues(format) * size; at += size) {
-                if (!_blockFinite(format, data, at)) return false;
+            for (uint256 ptr; ptr < values / blockValues(format) * size; ptr += size) {
+                if (!_blockFinite(format, data, ptr)) return false;
             }
             return true;
         }
     }
 
-    function _blockFinite(uint256 format, bytes calldata data, uint256 at) private pure returns (bool) {
-        if (format == F32_) return F32.finite(le(data, at, 4));
-        if (format == BF16) return F32.finite(le(data, at, 2) << 16);
-        if (format == Q6_K) return Half.finite(le(data, at + 208, 2));
-        bool d = Half.finite(le(data, at, 2));
-        return format == Q4_K || format == Q5_K ? d && Half.finite(le(data, at + 2, 2)) : d;
+    function _blockFinite(uint256 format, bytes calldata data, uint256 ptr) private pure returns (bool) {
+        if (format == F32_) return F32.finite(le(data, ptr, 4));
+        if (format == BF16) return F32.finite(le(data, ptr, 2) << 16);
+        if (format == Q6_K) return Half.finite(le(data, ptr + 208, 2));
+        bool d = Half.finite(le(data, ptr, 2));
+        return format == Q4_K || format == Q5_K ? d && Half.finite(le(data, ptr + 2, 2)) : d;
     }
 
     /// Value `i` as a number (spec/canon.md, "Embedding").
@@ -82,8 +82,8 @@ library Formats {
             if (format == F16) return Half.widen(le(data, 2 * i, 2));
             if (format == BF16) return le(data, 2 * i, 2) << 16;
             if (format == Q8_0 || format == Q4_0) {
-                uint256 at = i / 32 * blockBytes(format);
-                return F32.mul(F32.fromInt(quant(format, data, at, i % 32)), Half.widen(le(data, at, 2)));
+                uint256 ptr = i / 32 * blockBytes(format);
+                return F32.mul(F32.fromInt(quant(format, data, ptr, i % 32)), Half.widen(le(data, ptr, 2)));
             }
             Superblock memory s = superblock(format, data);
             uint256 scale = F32.mul(Half.widen(s.d), F32.fromInt(s.scales[i / s.group]));
@@ -133,10 +133,10 @@ library Formats {
     }
 
     /// Integer `i` of the block of Q8_0 or Q4_0 that begins at `at`.
-    function quant(uint256 format, bytes calldata data, uint256 at, uint256 i) internal pure returns (int256) {
+    function quant(uint256 format, bytes calldata data, uint256 ptr, uint256 i) internal pure returns (int256) {
         unchecked {
-            if (format == Q8_0) return signed(data, at + 2 + i);
-            uint256 pair = uint8(data[at + 2 + i % 16]);
+            if (format == Q8_0) return signed(data, ptr + 2 + i);
+            uint256 pair = uint8(data[ptr + 2 + i % 16]);
             return int256(i < 16 ? pair & 15 : pair >> 4) - 8;
         }
     }
@@ -190,19 +190,19 @@ library Formats {
     }
 
     /// A little-endian number of `size` ≤ 8 bytes.
-    function le(bytes calldata data, uint256 at, uint256 size) internal pure returns (uint256 v) {
+    function le(bytes calldata data, uint256 ptr, uint256 size) internal pure returns (uint256 v) {
         unchecked {
             for (uint256 i; i < size; ++i) {
-                v |= _byte(data, at + i) << 8 * i;
+                v |= _byte(data, ptr + i) << 8 * i;
             }
         }
     }
 
-    function signed(bytes calldata data, uint256 at) internal pure returns (int256) {
-        return int8(uint8(data[at]));
+    function signed(bytes calldata data, uint256 ptr) internal pure returns (int256) {
+        return int8(uint8(data[ptr]));
     }
 
-    function _byte(bytes calldata data, uint256 at) private pure returns (uint256) {
-        return uint8(data[at]);
+    function _byte(bytes calldata data, uint256 ptr) private pure returns (uint256) {
+        return uint8(data[ptr]);
     }
 }

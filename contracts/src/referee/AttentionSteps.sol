@@ -91,17 +91,17 @@ contract AttentionSteps is StepsBase {
     }
 
     function _attentionSum(Step calldata s, Reader memory r) private view returns (uint256) {
-        uint256 at = s.element * _segments(s) + s.step;
-        uint256 w = Inputs.value(s, r, Inputs.A, at);
-        return _number(_chainStep(s, w, Inputs.value(s, r, Inputs.B, at)));
+        uint256 index = s.element * _segments(s) + s.step;
+        uint256 w = Inputs.value(s, r, Inputs.A, index);
+        return _number(_chainStep(s, w, Inputs.value(s, r, Inputs.B, index)));
     }
 
     /// The last step divides by l.
     function _attentionOut(Step calldata s, Reader memory r) private view returns (uint256) {
         uint256 head = s.element / s.headDim;
-        uint256 at = head * _segments(s) + s.step;
-        uint256 w = Inputs.value(s, r, Inputs.A, at);
-        uint256 out = _chainStep(s, w, Inputs.value(s, r, Inputs.B, at * s.headDim + s.element % s.headDim));
+        uint256 index = head * _segments(s) + s.step;
+        uint256 w = Inputs.value(s, r, Inputs.A, index);
+        uint256 out = _chainStep(s, w, Inputs.value(s, r, Inputs.B, index * s.headDim + s.element % s.headDim));
         if (s.step + 1 < s.ops[0].steps()) return _number(out);
         return _number(F32.div(out, Inputs.value(s, r, Inputs.C, head)));
     }

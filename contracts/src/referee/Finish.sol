@@ -52,16 +52,16 @@ contract Finish is IFinish {
         if (_impossible(counts, vocabulary, context)) return true;
         if (!_runnable(counts, subject.sampling) || !_biasesValid(biases, vocabulary)) return true;
         if (proof.length > PROOF_MAX) revert IReferee.ProofInvalid();
-        uint256 at;
+        uint256 ptr;
         assembly ("memory-safe") {
-            at := proof.offset
+            ptr := proof.offset
         }
-        Proof memory p = Proof(at, at + proof.length);
+        Proof memory p = Proof(ptr, ptr + proof.length);
         uint256 kind = Openings.le32(Openings.take(p, 4));
         if (kind > 1) revert IReferee.ProofInvalid();
         if (kind == 0) wrong = _answerWrong(p, subject, stopRoot);
         else wrong = _token(p, counts.prompt(), subject.promptRoot, _index(p)) >= vocabulary;
-        if (p.at != p.end) revert IReferee.ProofInvalid();
+        if (p.ptr != p.end) revert IReferee.ProofInvalid();
     }
 
     /// The statement cannot be one of any execution.
@@ -98,9 +98,9 @@ contract Finish is IFinish {
     function _biasesValid(bytes calldata biases, uint256 vocabulary) private pure returns (bool) {
         if (biases.length % 8 != 0 || biases.length > 8 * BIASES_MAX) return false;
         uint256 next;
-        for (uint256 at; at < biases.length; at += 8) {
-            uint256 token = uint32(bytes4(biases[at:]));
-            uint256 bits = uint32(bytes4(biases[at + 4:]));
+        for (uint256 ptr; ptr < biases.length; ptr += 8) {
+            uint256 token = uint32(bytes4(biases[ptr:]));
+            uint256 bits = uint32(bytes4(biases[ptr + 4:]));
             if (token < next || token >= vocabulary || !_plain(bits) || bits == 0) return false;
             next = token + 1;
         }
@@ -110,7 +110,7 @@ contract Finish is IFinish {
     /// A token of the answer beside the stop ids.
     function _answerWrong(Proof memory p, Subject calldata subject, bytes32 stopRoot) private view returns (bool) {
         uint256 count = Openings.le32(Openings.take(p, 4));
-        if (count > (p.end - p.at) / 4) revert IReferee.ProofInvalid();
+        if (count > (p.end - p.ptr) / 4) revert IReferee.ProofInvalid();
         uint256 ids = Openings.take(p, 4 * count);
         if (_stopRoot(ids, count) != stopRoot) revert IReferee.ProofMismatch();
         uint256 counts = subject.counts;
@@ -138,17 +138,17 @@ contract Finish is IFinish {
         uint256 chunk = index / 256;
         uint256 rest = count - chunk * 256;
         uint256 size = 32 + 4 * (rest < 256 ? rest : 256);
-        uint256 at = Openings.opChunk(p, size, chunk, (count + 255) / 256, root);
-        return Openings.le32(at + 32 + 4 * (index % 256));
+        uint256 ptr = Openings.opChunk(p, size, chunk, (count + 255) / 256, root);
+        return Openings.le32(ptr + 32 + 4 * (index % 256));
     }
 
     /// The unsalted root over chunks of 256 ids; of none the hash of nothing.
-    function _stopRoot(uint256 at, uint256 count) private view returns (bytes32) {
+    function _stopRoot(uint256 ptr, uint256 count) private view returns (bytes32) {
         if (count == 0) return sha256("");
         bytes32[] memory leaves = new bytes32[]((count + 255) / 256);
         for (uint256 i; i < leaves.length; ++i) {
             uint256 rest = count - 256 * i;
-            leaves[i] = Sha256Tree.leaf(at + 1024 * i, 4 * (rest < 256 ? rest : 256));
+            leaves[i] = Sha256Tree.leaf(ptr + 1024 * i, 4 * (rest < 256 ? rest : 256));
         }
         return Sha256Tree.root(leaves);
     }

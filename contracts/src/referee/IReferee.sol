@@ -123,5 +123,5 @@ interface IReferee {
         returns (Verdict);
 }
 
-/// `claimed` of a step that the provider says faults.
+// `claimed` of a step that the provider says faults.
 uint256 constant FAULT = type(uint256).max;

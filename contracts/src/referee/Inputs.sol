@@ -85,9 +85,9 @@ library Inputs {
         unchecked {
             words = allocate(count);
             for (uint256 done; done < count;) {
-                uint256 at = (begin + done) % 256;
-                uint256 part = 256 - at < count - done ? 256 - at : count - done;
-                widen(chunk(s, r, source, (begin + done) / 256) + 4 * at, part, words + 32 * done);
+                uint256 within = (begin + done) % 256;
+                uint256 part = 256 - within < count - done ? 256 - within : count - done;
+                widen(chunk(s, r, source, (begin + done) / 256) + 4 * within, part, words + 32 * done);
                 done += part;
             }
         }
@@ -99,10 +99,10 @@ library Inputs {
         view
         returns (uint256 words, uint256 count)
     {
-        uint256 at = chunk(s, r, source, index);
+        uint256 ptr = chunk(s, r, source, index);
         count = s.ops[source].chunkValues(index, s.position);
         words = allocate(count);
-        widen(at, count, words);
+        widen(ptr, count, words);
     }
 
     /// Numbers of the row of the cache that the op's layer has at a position; `own`: the source that is the row of
@@ -122,8 +122,8 @@ library Inputs {
             uint256 layer = s.ops[SELF].layer();
             for (uint256 i; i < count; ++i) {
                 uint256 index = (begin + i) / 256;
-                uint256 at = here ? chunk(s, r, own, index) : row(s, r, which, position, layer, index);
-                setWord(words + 32 * i, Half.widen(le16(at + 2 * ((begin + i) % 256))));
+                uint256 ptr = here ? chunk(s, r, own, index) : row(s, r, which, position, layer, index);
+                setWord(words + 32 * i, Half.widen(le16(ptr + 2 * ((begin + i) % 256))));
             }
         }
     }
@@ -131,8 +131,8 @@ library Inputs {
     /// cos and sin of a pair at the step's position, which is in the table.
     function rotation(Step calldata s, Reader memory r, uint256 pair) internal view returns (uint256 c, uint256 sine) {
         unchecked {
-            uint256 at = s.position * s.headDim + 2 * pair;
-            uint256 data = Openings.rope(s, r.proof, at / 256) + 4 * (at % 256);
+            uint256 index = s.position * s.headDim + 2 * pair;
+            uint256 data = Openings.rope(s, r.proof, index / 256) + 4 * (index % 256);
             return (Openings.le32(data), Openings.le32(data + 4));
         }
     }
@@ -144,8 +144,8 @@ library Inputs {
             bool answer = index >= prompt;
             if (answer) index -= prompt;
             if (answer && index >= Terms.answer(s.counts)) revert IReferee.ProofInvalid();
-            (uint256 at,) = Openings.tokens(s, r.proof, answer, index / 256);
-            return Openings.le32(at + 4 * (index % 256));
+            (uint256 ptr,) = Openings.tokens(s, r.proof, answer, index / 256);
+            return Openings.le32(ptr + 4 * (index % 256));
         }
     }
 
@@ -163,13 +163,13 @@ library Inputs {
     }
 
     /// `count` little-endian f32 in calldata as words in memory.
-    function widen(uint256 at, uint256 count, uint256 words) internal pure returns (uint256) {
+    function widen(uint256 ptr, uint256 count, uint256 words) internal pure returns (uint256) {
         assembly ("memory-safe") {
             let m := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
             let n := 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff
             for { let end := add(words, shl(5, count)) } lt(words, end) { words := add(words, 256) } {
-                let v := calldataload(at)
-                at := add(at, 32)
+                let v := calldataload(ptr)
+                ptr := add(ptr, 32)
                 v := or(and(shr(8, v), m), shl(8, and(v, m)))
                 v := or(and(shr(16, v), n), shl(16, and(v, n)))
                 mstore(words, shr(224, v))
@@ -185,21 +185,21 @@ library Inputs {
         return words;
     }
 
-    function word(uint256 at) internal pure returns (uint256 v) {
+    function word(uint256 ptr) internal pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := mload(at)
+            v := mload(ptr)
         }
     }
 
-    function setWord(uint256 at, uint256 v) internal pure {
+    function setWord(uint256 ptr, uint256 v) internal pure {
         assembly ("memory-safe") {
-            mstore(at, v)
+            mstore(ptr, v)
         }
     }
 
-    function le16(uint256 at) internal pure returns (uint256 v) {
+    function le16(uint256 ptr) internal pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := calldataload(at)
+            v := calldataload(ptr)
             v := or(byte(0, v), shl(8, byte(1, v)))
         }
     }
@@ -211,10 +211,10 @@ library Inputs {
         }
     }
 
-    function _rootAt(Step calldata s, uint256 source) private pure returns (uint256 at) {
+    function _rootAt(Step calldata s, uint256 source) private pure returns (uint256 ptr) {
         bytes32[5] calldata roots = s.roots;
         assembly ("memory-safe") {
-            at := add(roots, shl(5, source))
+            ptr := add(roots, shl(5, source))
         }
     }
 }

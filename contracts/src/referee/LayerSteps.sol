@@ -116,9 +116,9 @@ contract LayerSteps is StepsBase {
             bool halves = s.halves == 1;
             uint256 pair = halves ? within % half : within / 2;
             bool first = halves ? within < half : within % 2 == 0;
-            uint256 at = s.element - within + (halves ? pair : 2 * pair);
-            uint256 a = Inputs.value(s, r, Inputs.A, at);
-            uint256 b = Inputs.value(s, r, Inputs.A, at + (halves ? half : 1));
+            uint256 index = s.element - within + (halves ? pair : 2 * pair);
+            uint256 a = Inputs.value(s, r, Inputs.A, index);
+            uint256 b = Inputs.value(s, r, Inputs.A, index + (halves ? half : 1));
             (uint256 c, uint256 sine) = Inputs.rotation(s, r, pair);
             return _number(
                 first ? F32.fma(a, c, F32.neg(F32.mul(b, sine))) : F32.fma(a, sine, F32.mul(b, c))
@@ -136,8 +136,8 @@ contract LayerSteps is StepsBase {
         unchecked {
             uint256 token = Inputs.token(s, r, s.position);
             if (token >= s.rows) return FAULT_RESULT;
-            uint256 at = Openings.weight(s, r.proof, token, s.element / 256);
-            return _number(Formats.value(s.format, Openings.data(at, 1024), s.element % 256));
+            uint256 ptr = Openings.weight(s, r.proof, token, s.element / 256);
+            return _number(Formats.value(s.format, Openings.data(ptr, 1024), s.element % 256));
         }
     }
 }

@@ -22,8 +22,8 @@ contract LogprobSteps is StepsBase {
         if (kind == Kind.LOGPROB) return _logprob(s, r);
         if (kind == Kind.RANK_COUNT) return _rankCount(s, r);
         assert(kind == Kind.LOGPROB_LEAF);
-        uint256 at = Openings.logprobs(s, r.proof, s.position + 1 - s.counts.prompt());
-        return Openings.le32(at + 4 * s.element);
+        uint256 ptr = Openings.logprobs(s, r.proof, s.position + 1 - s.counts.prompt());
+        return Openings.le32(ptr + 4 * s.element);
     }
 
     function _logSum(Step calldata s, Reader memory r) private view returns (uint256) {

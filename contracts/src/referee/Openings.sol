@@ -9,7 +9,7 @@ import {Terms} from "./Terms.sol";
 
 /// What is left of a proof, in calldata.
 struct Proof {
-    uint256 at;
+    uint256 ptr;
     uint256 end;
 }
 
@@ -22,11 +22,11 @@ library Openings {
     /// Longest preimage of a tensor's leaf that a proof may hold.
     uint256 private constant TENSOR_LEAF_MAX = 256;
 
-    function take(Proof memory p, uint256 size) internal pure returns (uint256 at) {
+    function take(Proof memory p, uint256 size) internal pure returns (uint256 ptr) {
         unchecked {
-            at = p.at;
-            if (p.end - at < size) revert IReferee.ProofInvalid();
-            p.at = at + size;
+            ptr = p.ptr;
+            if (p.end - ptr < size) revert IReferee.ProofInvalid();
+            p.ptr = ptr + size;
         }
     }
 
@@ -34,18 +34,18 @@ library Openings {
     function opChunk(Proof memory p, uint256 size, uint256 chunk, uint256 chunks, bytes32 root)
         internal
         view
-        returns (uint256 at)
+        returns (uint256 ptr)
     {
         if (chunk >= chunks) revert IReferee.ProofInvalid();
-        at = take(p, size);
-        _expect(p, Sha256Tree.leaf(at, size), chunk, chunks, root);
+        ptr = take(p, size);
+        _expect(p, Sha256Tree.leaf(ptr, size), chunk, chunks, root);
     }
 
     /// A vector of leaf (position, leaf): row 0 is x, 1 k, 2 v. x also of a head, of the disputed leaf only.
     function leafChunk(Step calldata s, Proof memory p, uint256 row, uint256 position, uint256 leaf, uint256 chunk)
         internal
         view
-        returns (uint256 at)
+        returns (uint256 ptr)
     {
         unchecked {
             uint256 values = row == 0 ? s.dim : s.kvHeads * s.headDim;
@@ -58,8 +58,8 @@ library Openings {
             bytes32 root = row == 0 ? s.x : row == 1 ? s.k : s.v;
             if (!own) root = _earlierLeaf(s, p, row, position, leaf);
             uint256 size = (values - chunk * 256 < 256 ? values - chunk * 256 : 256) * (row == 0 ? 4 : 2);
-            at = take(p, size);
-            _expect(p, Sha256Tree.leaf(at, size), chunk, chunks, root);
+            ptr = take(p, size);
+            _expect(p, Sha256Tree.leaf(ptr, size), chunk, chunks, root);
         }
     }
 
@@ -69,8 +69,8 @@ library Openings {
         view
         returns (bytes32 root)
     {
-        uint256 at = take(p, 128);
-        bytes32 hash = Sha256Tree.cell(position, leaf, at);
+        uint256 ptr = take(p, 128);
+        bytes32 hash = Sha256Tree.cell(position, leaf, ptr);
         if (position == s.position) {
             _expect(p, hash, leaf, s.positionLeaves, s.positionRoot);
         } else {
@@ -79,13 +79,13 @@ library Openings {
             _expect(p, hash, position, s.positions, s.positionsRoot);
         }
         assembly ("memory-safe") {
-            root := calldataload(add(at, shl(5, add(row, 1))))
+            root := calldataload(add(ptr, shl(5, add(row, 1))))
         }
     }
 
     /// A chunk of a row of the step's tensor. Where it is none of a valid model the call ends here: the verdict is
     /// reached, and only that the proof ends here as well is still to be seen.
-    function weight(Step calldata s, Proof memory p, uint256 row, uint256 chunk) internal view returns (uint256 at) {
+    function weight(Step calldata s, Proof memory p, uint256 row, uint256 chunk) internal view returns (uint256 ptr) {
         unchecked {
             uint256 chunks = (s.columns + 255) / 256;
             if (row >= s.rows || chunk >= chunks) revert IReferee.ProofInvalid();
@@ -98,20 +98,21 @@ library Openings {
             uint256 size = values / Formats.blockValues(s.format) * Formats.blockBytes(s.format);
             bytes32 root;
             if (valid) {
-                at = take(p, size);
-                root = Sha256Tree.weight(s.tensor, row, chunk, at, size);
+                ptr = take(p, size);
+                root = Sha256Tree.weight(s.tensor, row, chunk, ptr, size);
                 root = _climb(p, root, row * chunks + chunk, s.rows * chunks);
             } else {
-                at = take(p, 32);
+                ptr = take(p, 32);
                 assembly ("memory-safe") {
-                    root := calldataload(at)
+                    root := calldataload(ptr)
                 }
             }
             _expect(p, Sha256Tree.tensor(description, length, root), s.tensor, s.tensors, s.weightsRoot);
-            if (!valid || !Formats.finite(s.format, data(at, size), values)) {
-                if (p.at != p.end) revert IReferee.ProofInvalid();
+            if (!valid || !Formats.finite(s.format, data(ptr, size), values)) {
+                if (p.ptr != p.end) revert IReferee.ProofInvalid();
+                uint256 result = INVALID_MODEL;
                 assembly ("memory-safe") {
-                    mstore(0, INVALID_MODEL)
+                    mstore(0, result)
                     return(0, 32)
                 }
             }
@@ -119,7 +120,7 @@ library Openings {
     }
 
     /// 256 floats of the RoPE table.
-    function rope(Step calldata s, Proof memory p, uint256 chunk) internal view returns (uint256 at) {
+    function rope(Step calldata s, Proof memory p, uint256 chunk) internal view returns (uint256 ptr) {
         unchecked {
             uint256 values = s.context * s.headDim;
             uint256 size = (values - chunk * 256 < 256 ? values - chunk * 256 : 256) * 4;
@@ -131,19 +132,19 @@ library Openings {
     function tokens(Step calldata s, Proof memory p, bool answer, uint256 chunk)
         internal
         view
-        returns (uint256 at, uint256 count)
+        returns (uint256 ptr, uint256 count)
     {
         unchecked {
             uint256 all = answer ? Terms.answer(s.counts) : Terms.prompt(s.counts);
             uint256 chunks = (all + 255) / 256;
             if (chunk >= chunks) revert IReferee.ProofInvalid();
             count = all - chunk * 256 < 256 ? all - chunk * 256 : 256;
-            at = _salted(p, 4 * count, chunk, chunks, answer ? s.tapeRoot : s.promptRoot);
+            ptr = _salted(p, 4 * count, chunk, chunks, answer ? s.tapeRoot : s.promptRoot);
         }
     }
 
     /// le32 numbers of the log-probabilities of an answer token.
-    function logprobs(Step calldata s, Proof memory p, uint256 token) internal view returns (uint256 at) {
+    function logprobs(Step calldata s, Proof memory p, uint256 token) internal view returns (uint256 ptr) {
         unchecked {
             uint256 asked = Terms.logprobs(s.counts);
             if (asked == 0) revert IReferee.ProofInvalid();
@@ -162,20 +163,20 @@ library Openings {
 
     /// The preimage of a tensor's leaf, without its root, is that of a tensor of this type and shape: string(name) ‖
     /// u32 type ‖ u32 dimensions ‖ u64 each. Names do not matter, the index does.
-    function describes(uint256 at, uint256 length, uint256 rows, uint256 columns, uint256 format)
+    function describes(uint256 ptr, uint256 length, uint256 rows, uint256 columns, uint256 format)
         internal
         pure
         returns (bool)
     {
         unchecked {
             if (length < 4) return false;
-            uint256 name = le32(at);
+            uint256 name = le32(ptr);
             if (name + 12 > length) return false;
-            at += 4 + name;
-            uint256 dimensions = le32(at + 4);
-            if (le32(at) != format || dimensions != 2 && (dimensions != 1 || rows != 1)) return false;
+            ptr += 4 + name;
+            uint256 dimensions = le32(ptr + 4);
+            if (le32(ptr) != format || dimensions != 2 && (dimensions != 1 || rows != 1)) return false;
             if (length != name + 12 + 8 * dimensions) return false;
-            return le64(at + 8) == columns && (dimensions == 1 || le64(at + 16) == rows);
+            return le64(ptr + 8) == columns && (dimensions == 1 || le64(ptr + 16) == rows);
         }
     }
 
@@ -201,22 +202,22 @@ library Openings {
         }
     }
 
-    function data(uint256 at, uint256 size) internal pure returns (bytes calldata out) {
+    function data(uint256 ptr, uint256 size) internal pure returns (bytes calldata out) {
         assembly ("memory-safe") {
-            out.offset := at
+            out.offset := ptr
             out.length := size
         }
     }
 
-    function le32(uint256 at) internal pure returns (uint256 v) {
+    function le32(uint256 ptr) internal pure returns (uint256 v) {
         assembly ("memory-safe") {
-            v := shr(224, calldataload(at))
+            v := shr(224, calldataload(ptr))
             v := or(and(shr(8, v), 0xff00ff), shl(8, and(v, 0xff00ff)))
             v := or(shr(16, v), shl(16, and(v, 0xffff)))
         }
     }
 
-    function le64(uint256 at) internal pure returns (uint256) {
-        return le32(at) | le32(at + 4) << 32;
+    function le64(uint256 ptr) internal pure returns (uint256) {
+        return le32(ptr) | le32(ptr + 4) << 32;
     }
 }

@@ -87,7 +87,7 @@ library Ops {
         if (!fault) l.faultFrom = l.count;
     }
 
-    function at(OpList memory l, uint256 index) internal pure returns (uint256 op) {
+    function get(OpList memory l, uint256 index) internal pure returns (uint256 op) {
         uint256 words = l.words;
         assembly ("memory-safe") {
             op := mload(add(words, shl(5, index)))

@@ -40,15 +40,15 @@ contract ProductSteps is StepsBase {
     }
 
     /// Weights of a plain format as words in memory.
-    function _widened(uint256 format, uint256 at, uint256 count) private pure returns (uint256 words) {
+    function _widened(uint256 format, uint256 ptr, uint256 count) private pure returns (uint256 words) {
         unchecked {
             words = Inputs.allocate(count);
             if (format == Formats.F32_) {
-                Inputs.widen(at, count, words);
+                Inputs.widen(ptr, count, words);
                 return words;
             }
             for (uint256 i; i < count; ++i) {
-                uint256 v = Inputs.le16(at + 2 * i);
+                uint256 v = Inputs.le16(ptr + 2 * i);
                 Inputs.setWord(words + 32 * i, format == Formats.F16 ? Half.widen(v) : v << 16);
             }
         }

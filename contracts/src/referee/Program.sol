@@ -53,8 +53,8 @@ library ProgramBytes {
     function read(uint256 m) internal pure returns (Program memory p) {
         uint256 tail;
         assembly ("memory-safe") {
-            function le32(at) -> v {
-                v := shr(224, mload(at))
+            function le32(ptr) -> v {
+                v := shr(224, mload(ptr))
                 v := or(and(shr(8, v), 0xff00ff), shl(8, and(v, 0xff00ff)))
                 v := or(shr(16, v), shl(16, and(v, 0xffff)))
             }
@@ -68,18 +68,18 @@ library ProgramBytes {
             mstore(add(p, 480), le32(add(m, 133))) // tensors
             mstore(add(p, 512), add(m, 137))
         }
-        p.halves = tail != "a";
-        p.biases = tail == "2";
-        p.headNorms = tail == "3";
+        p.halves = tail != 0x61;
+        p.biases = tail == 0x32;
+        p.headNorms = tail == 0x33;
     }
 
     /// The program kept at `at`, whose code is one zero byte and the program's.
-    function load(address at) internal view returns (Program memory) {
+    function load(address ptr) internal view returns (Program memory) {
         uint256 m;
         assembly ("memory-safe") {
             m := mload(0x40)
-            let size := sub(extcodesize(at), 1)
-            extcodecopy(at, m, 1, size)
+            let size := sub(extcodesize(ptr), 1)
+            extcodecopy(ptr, m, 1, size)
             mstore(0x40, and(add(add(m, size), 63), not(31)))
         }
         return read(m);
@@ -119,9 +119,9 @@ library ProgramBytes {
 
     /// ggml's type of a tensor.
     function format(Program memory p, uint256 index) internal pure returns (uint256 f) {
-        uint256 at = p.formats + index;
+        uint256 ptr = p.formats + index;
         assembly ("memory-safe") {
-            f := byte(0, mload(at))
+            f := byte(0, mload(ptr))
         }
     }
 

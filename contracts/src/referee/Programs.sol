@@ -5,7 +5,7 @@ import {Formats} from "../canon/Formats.sol";
 import {IPrograms} from "./IPrograms.sol";
 import {Program, ProgramBytes, Role} from "./Program.sol";
 
-/// @inheritdoc IPrograms
+/// @title The program bytes of models, kept
 /// @dev The checks are those of `parse_program` in src/verify/referee/program.cpp.
 contract Programs is IPrograms {
     using ProgramBytes for Program;
@@ -19,12 +19,12 @@ contract Programs is IPrograms {
     uint256 private constant ROPE_VALUES_MAX = 1 << 27;
 
     /// @inheritdoc IPrograms
-    mapping(bytes32 program => address) public at;
+    mapping(bytes32 program => address) public codeOf;
 
     /// @inheritdoc IPrograms
     function store(bytes calldata data) external returns (bytes32 program) {
         program = sha256(data);
-        if (at[program] != address(0)) return program;
+        if (codeOf[program] != address(0)) return program;
         _check(data);
         // Code that begins with STOP cannot run, so that nothing can remove it.
         bytes memory code = abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a3d393df300", data);
@@ -33,7 +33,7 @@ contract Programs is IPrograms {
             made := create(0, add(code, 32), mload(code))
         }
         require(made != address(0));
-        at[program] = made;
+        codeOf[program] = made;
         emit Stored(program, made);
     }
 

@@ -22,7 +22,7 @@ struct Parts {
     IFinish finish;
 }
 
-/// @inheritdoc IReferee
+/// @title The referee of steps
 /// @dev Finds the op of a step and what it reads, and has the contract of its kind execute it.
 contract Referee is IReferee {
     using OpWord for uint256;
@@ -65,7 +65,7 @@ contract Referee is IReferee {
         OpList memory l = _ops(subject, position, leaf, fault);
         list = new uint256[](l.count);
         for (uint256 i; i < l.count; ++i) {
-            list[i] = l.at(i);
+            list[i] = l.get(i);
         }
         faultFrom = l.faultFrom;
     }
@@ -122,9 +122,9 @@ contract Referee is IReferee {
     }
 
     function _program(bytes32 hash) private view returns (Program memory) {
-        address at = programs.at(hash);
-        if (at == address(0)) revert UnknownProgram();
-        return ProgramBytes.load(at);
+        address code = programs.codeOf(hash);
+        if (code == address(0)) revert UnknownProgram();
+        return ProgramBytes.load(code);
     }
 
     function _ops(Subject calldata subject, uint256 position, uint256 leaf, bool fault)
@@ -152,7 +152,7 @@ contract Referee is IReferee {
         if (proof.length > PROOF_MAX) revert ProofInvalid();
         OpList memory l = _ops(subject, place.position, place.leaf, place.fault);
         if (place.op >= l.count) revert NoSuchStep();
-        uint256 op = l.at(place.op);
+        uint256 op = l.get(place.op);
         uint256 chunk = place.element / 256;
         if (
             op.kind() == Kind.THRESHOLD || chunk >= op.chunks()
@@ -187,7 +187,7 @@ contract Referee is IReferee {
     }
 
     function _sourceOp(OpList memory l, uint256 source) private pure returns (uint256) {
-        return source.isOp() ? l.at(source.index()) : 0;
+        return source.isOp() ? l.get(source.index()) : 0;
     }
 
     function _setPlace(Step memory s, Place calldata place, Running calldata running) private pure {

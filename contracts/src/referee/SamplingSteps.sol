@@ -48,13 +48,13 @@ contract SamplingSteps is StepsBase {
             uint256 promptChunks = ((prompt < positions ? prompt : positions) + 255) / 256;
             bool answer = s.step >= promptChunks;
             uint256 chunk = answer ? s.step - promptChunks : s.step;
-            (uint256 at, uint256 ids) = Openings.tokens(s, r.proof, answer, chunk);
+            (uint256 ptr, uint256 ids) = Openings.tokens(s, r.proof, answer, chunk);
             uint256 first = s.ops[0].fromAnswer() ? prompt - s.counts.continuation() : 0;
             count = s.last;
             uint256 position = (answer ? prompt : 0) + chunk * 256;
             for (uint256 i; i < ids; ++i) {
                 if (position + i < first || position + i >= positions) continue;
-                if (Openings.le32(at + 4 * i) == s.element) ++count;
+                if (Openings.le32(ptr + 4 * i) == s.element) ++count;
             }
             return uint32(count);
         }
@@ -84,8 +84,8 @@ contract SamplingSteps is StepsBase {
     /// The bias of the element's id among be32 token ‖ be32 bits.
     function _bias(Step calldata s, bytes calldata biases) private pure returns (bool found, uint256 bits) {
         if (keccak256(biases) != s.biasHash) revert IReferee.ProofMismatch();
-        for (uint256 at; at + 8 <= biases.length; at += 8) {
-            if (uint32(bytes4(biases[at:])) == s.element) return (true, uint32(bytes4(biases[at + 4:])));
+        for (uint256 ptr; ptr + 8 <= biases.length; ptr += 8) {
+            if (uint32(bytes4(biases[ptr:])) == s.element) return (true, uint32(bytes4(biases[ptr + 4:])));
         }
     }
 
@@ -94,14 +94,14 @@ contract SamplingSteps is StepsBase {
     }
 
     /// How many of a chunk are at or above a threshold, or their sum.
-    function _count(Step calldata s, Reader memory r, bool at) private view returns (uint256) {
+    function _count(Step calldata s, Reader memory r, bool inclusive) private view returns (uint256) {
         unchecked {
             (uint256 values, uint256 size) = Inputs.floats(s, r, Inputs.A, s.element);
             uint256 threshold = Inputs.value(s, r, Inputs.B, 0);
             uint256 count;
             for (uint256 i; i < size; ++i) {
                 uint256 v = Inputs.word(values + 32 * i);
-                if (at ? !F32.ge(v, threshold) : !F32.gt(v, threshold)) continue;
+                if (inclusive ? !F32.ge(v, threshold) : !F32.gt(v, threshold)) continue;
                 // Those that count move together.
                 Inputs.setWord(values + 32 * count++, v);
             }
@@ -117,14 +117,14 @@ contract SamplingSteps is StepsBase {
 
     /// 1 if enough is at or above the threshold, and too little above it.
     function _thresholdOk(Step calldata s, Reader memory r) private view returns (uint256) {
-        uint256 at = Inputs.value(s, r, Inputs.A, 0);
+        uint256 reached = Inputs.value(s, r, Inputs.A, 0);
         uint256 above = Inputs.value(s, r, Inputs.B, 0);
         if (!Inputs.given(s, Inputs.C)) {
             uint256 k = s.sampling.topK();
-            return at >= k && above < k ? 1 : 0;
+            return reached >= k && above < k ? 1 : 0;
         }
         uint256 target = F32.mul(s.sampling.topP(), Inputs.value(s, r, Inputs.C, 0));
-        return F32.ge(at, target) && F32.gt(target, above) ? 1 : 0;
+        return F32.ge(reached, target) && F32.gt(target, above) ? 1 : 0;
     }
 
     /// exp(z - max), or +0 below the threshold of top-k.

@@ -5,12 +5,12 @@ pragma solidity 0.8.37;
 /// @dev `at` is an offset in calldata. The preimages lie where the next allocation will: nothing keeps them.
 library Sha256Tree {
     /// leaf_hash of `size` bytes.
-    function leaf(uint256 at, uint256 size) internal view returns (bytes32) {
+    function leaf(uint256 ptr, uint256 size) internal view returns (bytes32) {
         uint256 m;
         assembly ("memory-safe") {
             m := mload(0x40)
             mstore8(m, 0)
-            calldatacopy(add(m, 1), at, size)
+            calldatacopy(add(m, 1), ptr, size)
         }
         return _hash(m, size + 1);
     }
@@ -25,32 +25,32 @@ library Sha256Tree {
     }
 
     /// node_hash(hash, sibling), or with side 1 node_hash(sibling, hash).
-    function node(bytes32 hash, uint256 at, uint256 side) internal view returns (bytes32) {
+    function node(bytes32 hash, uint256 ptr, uint256 side) internal view returns (bytes32) {
         uint256 m;
         assembly ("memory-safe") {
             m := mload(0x40)
             mstore8(m, 1)
             side := shl(5, side)
             mstore(add(add(m, 1), side), hash)
-            calldatacopy(add(add(m, 1), xor(side, 32)), at, 32)
+            calldatacopy(add(add(m, 1), xor(side, 32)), ptr, 32)
         }
         return _hash(m, 65);
     }
 
     /// The leaf of a cell; at `at` are its salt and the roots of x, k and v.
-    function cell(uint256 position, uint256 layer, uint256 at) internal view returns (bytes32) {
+    function cell(uint256 position, uint256 layer, uint256 ptr) internal view returns (bytes32) {
         uint256 m;
         uint256 head = uint256(uint32(bytes4("cell"))) << 64 | le32(position) << 32 | le32(layer);
         assembly ("memory-safe") {
             m := mload(0x40)
             mstore(m, shl(152, head)) // one byte 0, then 12
-            calldatacopy(add(m, 13), at, 128)
+            calldatacopy(add(m, 13), ptr, 128)
         }
         return _hash(m, 141);
     }
 
     /// The leaf of a chunk of a tensor.
-    function weight(uint256 tensor_, uint256 row, uint256 chunk, uint256 at, uint256 size)
+    function weight(uint256 tensor_, uint256 row, uint256 chunk, uint256 ptr, uint256 size)
         internal
         view
         returns (bytes32)
@@ -60,19 +60,19 @@ library Sha256Tree {
         assembly ("memory-safe") {
             m := mload(0x40)
             mstore(m, shl(120, head)) // one byte 0, then 16
-            calldatacopy(add(m, 17), at, size)
+            calldatacopy(add(m, 17), ptr, size)
         }
         return _hash(m, size + 17);
     }
 
     /// The leaf of a tensor: its description, then its root.
-    function tensor(uint256 at, uint256 size, bytes32 root) internal view returns (bytes32) {
+    function tensor(uint256 ptr, uint256 size, bytes32 root_) internal view returns (bytes32) {
         uint256 m;
         assembly ("memory-safe") {
             m := mload(0x40)
             mstore8(m, 0)
-            calldatacopy(add(m, 1), at, size)
-            mstore(add(add(m, 1), size), root)
+            calldatacopy(add(m, 1), ptr, size)
+            mstore(add(add(m, 1), size), root_)
         }
         return _hash(m, size + 33);
     }

@@ -57,7 +57,7 @@ interface ISteps {
     function run(Step calldata s, bytes calldata biases, bytes calldata proof) external view returns (uint256 result);
 }
 
-/// The step's value is NaN, infinite, or does not exist.
+// The step's value is NaN, infinite, or does not exist.
 uint256 constant FAULT_RESULT = type(uint256).max;
-/// The proof shows a weight that no valid model has.
+// The proof shows a weight that no valid model has.
 uint256 constant INVALID_MODEL = type(uint256).max - 1;

@@ -23,7 +23,7 @@ abstract contract StepsBase is ISteps {
         }
         result = _execute(s, r, biases);
         // More than the step asks for.
-        if (r.proof.at != r.proof.end) revert IReferee.ProofInvalid();
+        if (r.proof.ptr != r.proof.end) revert IReferee.ProofInvalid();
     }
 
     function _execute(Step calldata s, Reader memory r, bytes calldata biases) internal view virtual returns (uint256);
