@@ -56,4 +56,17 @@ library CaseFile {
         c.biases = bytes_(f, number(f, 2));
         c.proof = bytes_(f, number(f, 2));
     }
+
+    /// A call's bytes: words, then biases and proof.
+    function call(bytes4 selector, bytes memory words, bytes memory biases, bytes memory proof)
+        internal
+        pure
+        returns (bytes memory)
+    {
+        uint256 head = words.length + 64;
+        uint256 padded = (biases.length + 31) / 32 * 32;
+        bytes memory tail =
+            abi.encodePacked(biases.length, biases, new bytes(padded - biases.length), proof.length, proof);
+        return abi.encodePacked(selector, words, head, head + 32 + padded, tail);
+    }
 }

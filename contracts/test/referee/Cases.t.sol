@@ -7,12 +7,7 @@ import {Referee} from "../../src/referee/Referee.sol";
 import {Test} from "../Vm.sol";
 import {Case, CaseFile} from "./CaseFile.sol";
 import {Deployed} from "./Deployed.sol";
-
-interface FileVm {
-    function readFileBinary(string calldata path) external view returns (bytes memory);
-    function toString(bytes calldata value) external pure returns (string memory);
-    function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
-}
+import {FileVm} from "./FileVm.sol";
 
 /// The steps that the C++ referee has judged are judged alike here: those of spec/vectors/referee, each with a proof
 /// (proofs.bin), and where ASSAY_CASES says so the random ones of that folder, <kind>.bin (tools/check/soak.sh).
@@ -130,14 +125,9 @@ contract CasesTest is Test {
         _check(done && abi.decode(answer, (uint256)) == verdict, path, i, answer);
     }
 
-    /// The call's bytes: 28 words, what `judge` has more, biases and proof.
+    /// `more`: what `judge` has beside `execute`.
     function _call(bytes4 selector, Case memory c, bytes memory more) private pure returns (bytes memory) {
-        uint256 head = 32 * (c.words.length + 2) + more.length;
-        uint256 padded = (c.biases.length + 31) / 32 * 32;
-        bytes memory tail = abi.encodePacked(
-            c.biases.length, c.biases, new bytes(padded - c.biases.length), c.proof.length, c.proof
-        );
-        return abi.encodePacked(selector, c.words, more, head, head + 32 + padded, tail);
+        return CaseFile.call(selector, abi.encodePacked(c.words, more), c.biases, c.proof);
     }
 
     function _check(bool right, string memory path, uint256 i, bytes memory answer) private pure {

@@ -22,6 +22,13 @@ std::string read(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+void expect_written(const char* name, const Bytes& bytes) {
+  const char* write = std::getenv("ASSAY_WRITE_VECTORS");
+  if (write != nullptr && *write == '1')
+    std::ofstream(kVectors / name, std::ios::binary) << text(bytes);
+  EXPECT_TRUE(read(kVectors / name) == text(bytes)) << "differs: changed, or was never written";
+}
+
 std::vector<OpKind> kinds() {
   std::vector<OpKind> out;
   for (std::size_t k = 0; k < kKinds; ++k)
@@ -60,17 +67,20 @@ TEST(ProofCases, OfTheVectors) {
       const Case c = *case_from_json(v.as_object());
       const Subject& subject = subjects[c.subject];
       const OpList list = ops_of(subject, c.place.leaf);
+      // A scalar is known, not opened: no proof can cut it short.
+      if (c.result == "invalid input" && c.inputs.back().what == "op" &&
+          list.ops[c.inputs.back().where[0]].scalar)
+        continue;
       cases.push_back(proof_case(subject, list, c.place, c.running, c.inputs, random));
       judge(cases.back());
       EXPECT_EQ(text_of(cases.back()), c.result);
     }
   }
-  const Bytes bytes = case_file(cases);
-  const fs::path path = kVectors / "proofs.bin";
-  const char* write = std::getenv("ASSAY_WRITE_VECTORS");
-  if (write != nullptr && *write == '1')
-    std::ofstream(path, std::ios::binary) << text(bytes);
-  EXPECT_TRUE(read(path) == text(bytes)) << "differs: a step changed, or was never written";
+  expect_written("proofs.bin", case_file(cases));
+}
+
+TEST(ProofCases, OfStatements) {
+  expect_written("finish.bin", finish_file(finish_cases(5, 600), 5));
 }
 
 // ASSAY_CASES: a folder to write <kind>.bin to, ASSAY_CASES_COUNT: cases of each kind,
@@ -85,6 +95,9 @@ TEST(ProofCases, Random) {
   const std::uint32_t count = number("ASSAY_CASES_COUNT", 30);
   RandomCases random(number("ASSAY_CASES_SEED", 1));
   std::map<ProofCase::Says, int> said;
+  if (folder != nullptr)
+    std::ofstream(fs::path(folder) / "finish.bin", std::ios::binary)
+        << text(finish_file(finish_cases(number("ASSAY_CASES_SEED", 1), 10 * count), 1));
   for (const OpKind kind : kinds()) {
     std::vector<ProofCase> cases;
     for (std::uint32_t i = 0; i < count; ++i) {

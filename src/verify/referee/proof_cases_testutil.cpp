@@ -6,6 +6,8 @@
 #include "base/assert.hpp"
 #include "crypto/keccak.hpp"
 #include "crypto/sha256.hpp"
+#include "protocol/tokens.hpp"
+#include "verify/referee/finish.hpp"
 #include "verify/referee/opening.hpp"
 #include "verify/referee/vector_sources_testutil.hpp"
 
@@ -302,7 +304,25 @@ void put_numbers(Bytes& out, std::initializer_list<std::uint32_t> numbers) {
   put_word(out, word);
 }
 
-constexpr std::uint32_t kProgress = 0xffffffff;
+Bytes biases_of(const Subject& s) {
+  Bytes out;
+  for (const protocol::LogitBias& b : s.request.logit_bias) {
+    put(out, b.token);
+    put(out, b.bias_bits);
+  }
+  return out;
+}
+
+void put_bytes(Bytes& out, ByteView bytes) {
+  put(out, static_cast<std::uint16_t>(bytes.size()));
+  append(out, bytes);
+}
+
+// `finish` of a statement that has none, and of one that nobody knows (contracts/src/referee/Terms.sol).
+constexpr std::uint32_t kProgress = 0xffffffff, kUnknown = 4;
+std::uint32_t finish_of(const Subject& s) {
+  return s.finish ? std::min(*s.finish, kUnknown) : kProgress;
+}
 
 void put_subject(Bytes& out, const Subject& s, const Bytes& biases) {
   const protocol::Request& r = s.request;
@@ -312,7 +332,7 @@ void put_subject(Bytes& out, const Subject& s, const Bytes& biases) {
   put_word(out, biases.empty() ? Hash{} : crypto::keccak256(biases));
   put_numbers(out, {s.prompt(), r.continuation, s.count, r.max_tokens, r.logprobs,
                     static_cast<std::uint32_t>(r.seed), static_cast<std::uint32_t>(r.seed >> 32),
-                    s.finish.value_or(kProgress)});
+                    finish_of(s)});
   put_numbers(out, {r.repetition_penalty_bits, r.presence_penalty_bits, r.frequency_penalty_bits,
                     r.temperature_bits, r.top_k, r.top_p_bits, r.min_p_bits});
 }
@@ -373,19 +393,12 @@ Bytes case_file(std::span<const ProofCase> cases) {
     programs.try_emplace(program_hash(c.subject.program), program_bytes(c.subject.program));
   Bytes out;
   put(out, static_cast<std::uint32_t>(programs.size()));
-  for (const auto& [hash, bytes] : programs) {
-    put(out, static_cast<std::uint16_t>(bytes.size()));
-    append(out, bytes);
-  }
+  for (const auto& [hash, bytes] : programs) put_bytes(out, bytes);
   put(out, static_cast<std::uint32_t>(cases.size()));
   for (const ProofCase& c : cases) {
     const OpList list = ops_of(c.subject, c.place.leaf);
     const Op& op = list.ops[c.place.op];
-    Bytes biases;
-    for (const protocol::LogitBias& b : c.subject.request.logit_bias) {
-      put(biases, b.token);
-      put(biases, b.bias_bits);
-    }
+    const Bytes biases = biases_of(c.subject);
     out.push_back(static_cast<std::uint8_t>(op.kind));
     out.push_back(static_cast<std::uint8_t>(c.says));
     put(out, c.bits);
@@ -400,10 +413,8 @@ Bytes case_file(std::span<const ProofCase> cases) {
     const std::uint32_t begin = p.step - p.step % kChunkValues;
     put_number(out, p.step == 0 ? 0 : c.running[p.step - 1]);
     put_number(out, begin == 0 ? 0 : c.running[begin - 1]);
-    put(out, static_cast<std::uint16_t>(biases.size()));
-    append(out, biases);
-    put(out, static_cast<std::uint16_t>(c.proof.size()));
-    append(out, c.proof);
+    put_bytes(out, biases);
+    put_bytes(out, c.proof);
   }
   return out;
 }
@@ -632,6 +643,162 @@ std::vector<NamedCase> cases_of_real_shapes() {
       add_real_cases(out, model, s, at_head, random, products_only);
       if (!products_only) add_real_cases(out, model, s, {32766, 0}, random, false);
     }
+  return out;
+}
+
+namespace {
+
+// One thing of a request or a statement that makes, or might make, it wrong.
+void spoil(Subject& s, Random& random) {
+  protocol::Request& r = s.request;
+  const auto special = [&] {
+    constexpr std::uint32_t kBits[] = {0,          0x80000000, 0x3f800000, 0x3f800001, 0x7f800000,
+                                       0xff800000, 0x7fc00000, 0x00000001, 0xbf800000, 0x7f7fffff};
+    return kBits[random_index(random, std::size(kBits))];
+  };
+  std::uint32_t* const floats[] = {&r.repetition_penalty_bits, &r.presence_penalty_bits,
+                                   &r.frequency_penalty_bits,  &r.temperature_bits,
+                                   &r.top_p_bits,              &r.min_p_bits};
+  switch (random.below(14)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+      *floats[random_index(random, std::size(floats))] = special();
+      return;
+    case 4:
+      r.continuation = random.below(2) == 0 ? r.prompt_count : r.prompt_count - 1;
+      return;
+    case 5:
+      r.max_tokens = random.below(3) == 0 ? 0 : s.count - 1 + random.below(2);
+      return;
+    case 6:
+      r.logprobs = random.below(25);
+      r.max_tokens = std::max(s.count, random.below(60000));
+      return;
+    case 7:
+      r.logprobs = s.program.vocab + random.below(3);
+      return;
+    case 8:
+      s.finish = random.below(7) == 0 ? 0xffffffff : random.below(6);
+      return;
+    case 9:
+      s.program.context = r.prompt_count + s.count - 2 + random.below(3);
+      return;
+    case 10:
+      r.logit_bias = {{random.below(4), special()}, {1 + random.below(3), 0x3f000000}};
+      return;
+    case 11:
+      r.logit_bias = {{s.program.vocab - random.below(2), 0x3f000000}};
+      return;
+    case 12:
+      r.logit_bias.assign(255 + random.below(3), {});
+      for (std::uint32_t i = 0; i < r.logit_bias.size(); ++i) r.logit_bias[i] = {i, 0x40000000};
+      return;
+    default:
+      s.count = 0;
+      if (random.below(2) == 0) s.finish = static_cast<std::uint32_t>(protocol::Finish::fault);
+      return;
+  }
+}
+
+FinishCase finish_case(Random& random) {
+  FinishCase c;
+  Subject& s = c.subject;
+  protocol::Request& r = s.request;
+  const Hash secret = random_hash(random);
+  const std::size_t most = random.below(8) == 0 ? 600 : 20;
+  s.program.vocab = 280 + random.below(100);
+  s.program.context = 4096;
+  std::vector<std::uint32_t> stops, prompt(1 + random_index(random, most)),
+      answer(1 + random_index(random, most));
+  for (std::uint32_t id = 0; id < s.program.vocab && random.below(6) != 0;
+       id += 1 + random.below(9))
+    stops.push_back(id);
+  if (random.below(20) == 0)
+    for (std::uint32_t id = s.program.vocab; id < 1000; ++id) stops.push_back(id);
+  for (std::uint32_t& id : prompt) id = random.below(s.program.vocab + 3);
+  for (std::uint32_t& id : answer) id = 100 + random.below(200);
+  if (!stops.empty() && random.below(2) == 0) answer.back() = stops.back();
+  r.prompt_count = static_cast<std::uint32_t>(prompt.size());
+  s.count = static_cast<std::uint32_t>(answer.size());
+  r.max_tokens = s.count + random.below(2);
+  if (random.below(4) != 0) s.finish = random.below(4);
+  r.prompt_root = protocol::prompt_root(secret, prompt);
+  s.tape_root = protocol::tape_root(secret, answer);
+  r.stop_root = protocol::stop_root(stops);
+  if (random.below(3) == 0) spoil(s, random);
+
+  const bool about_answer = random.below(3) != 0;
+  const auto& tokens = about_answer ? answer : prompt;
+  const auto token = static_cast<std::uint32_t>(
+      random.below(2) == 0 ? tokens.size() - 1 : random_index(random, tokens.size()));
+  const auto list = about_answer ? protocol::TokenList::tape : protocol::TokenList::prompt;
+  const auto chunk = protocol::open_tokens(secret, list, tokens, token / kChunkValues);
+  c.proof = about_answer ? finish_proof(stops, token, chunk.leaf, chunk.path)
+                         : prompt_proof(token, chunk.leaf, chunk.path);
+  switch (random.below(24)) {
+    case 0:
+      c.proof.resize(random_index(random, c.proof.size()));
+      break;
+    case 1:
+      c.proof.resize(c.proof.size() + 1 + random.below(40));
+      break;
+    case 2:
+      c.proof[random_index(random, c.proof.size())] ^= 1;
+      break;
+    case 3:
+      c.proof[0] = static_cast<std::uint8_t>(random.below(4));
+      break;
+    case 4:
+      r.stop_root[random.below(32)] ^= 1;
+      break;
+    default:
+      break;
+  }
+  return c;
+}
+
+}  // namespace
+
+std::vector<FinishCase> finish_cases(std::uint32_t seed, std::size_t count) {
+  Random random(seed);
+  std::vector<FinishCase> out;
+  while (out.size() < count) out.push_back(finish_case(random));
+  return out;
+}
+
+Bytes finish_file(std::span<const FinishCase> cases, std::uint32_t seed) {
+  Bytes out;
+  put(out, static_cast<std::uint32_t>(cases.size()));
+  for (const FinishCase& c : cases) {
+    using Says = ProofCase::Says;
+    const auto verdict = judge_finish(c.subject, c.proof);
+    // follows, differs; or the two errors.
+    out.push_back(verdict ? static_cast<std::uint8_t>(*verdict)
+                          : static_cast<std::uint8_t>(verdict.error().code == Errc::mismatch
+                                                          ? Says::mismatch
+                                                          : Says::invalid));
+    put_number(out, c.subject.program.vocab);
+    put_number(out, c.subject.program.context);
+    const Bytes biases = biases_of(c.subject);
+    put_subject(out, c.subject, biases);
+    put_word(out, c.subject.request.stop_root);
+    put_bytes(out, biases);
+    put_bytes(out, c.proof);
+  }
+  Random random(seed);
+  constexpr std::uint32_t kSalts = 8;
+  put(out, kSalts);
+  for (std::uint32_t i = 0; i < kSalts; ++i) {
+    const Hash secret = random_hash(random);
+    const std::uint32_t position = i == 0 ? 0 : random.below(1u << 18), leaf = random.below(200);
+    append(out, secret);
+    append(out, protocol::salt_commitment(secret));
+    put(out, position);
+    put(out, leaf);
+    append(out, leaf_salt(secret, position, leaf));
+  }
   return out;
 }
 

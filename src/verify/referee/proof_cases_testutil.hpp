@@ -52,4 +52,13 @@ struct NamedCase {
 };
 std::vector<NamedCase> cases_of_real_shapes();
 
+// What judge_finish is given: statements with nothing wrong, with one thing wrong, and wrong proofs.
+struct FinishCase {
+  Subject subject;
+  Bytes proof;
+};
+std::vector<FinishCase> finish_cases(std::uint32_t seed, std::size_t count);
+// With what judge_finish says of each, and salts of leaves (contracts/test/referee/Finish.t.sol).
+Bytes finish_file(std::span<const FinishCase> cases, std::uint32_t seed);
+
 }  // namespace assay::verify::test
