@@ -59,7 +59,8 @@ async function chain(hardfork) {
   const [from] = await ask('eth_accounts', []);
   const send = async (to, data) => {
     const hash = await ask('eth_sendTransaction', [{ from, ...(to ? { to } : {}), data, gas: '0xf00000' }]);
-    const receipt = await ask('eth_getTransactionReceipt', [hash]);
+    let receipt;
+    while (!(receipt = await ask('eth_getTransactionReceipt', [hash]))) await new Promise((resolve) => setTimeout(resolve, 5));
     if (receipt.status !== '0x1') throw new Error(`a transaction to ${to} failed`);
     return receipt;
   };

@@ -8,7 +8,6 @@ cd "$(dirname "$0")/../.."
 total=${1:-500} seed=${2:-1} round=500
 forge=contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge
 export ASSAY_CASES=$PWD/build/cases FOUNDRY_DISABLE_NIGHTLY_WARNING=1
-export FOUNDRY_FS_PERMISSIONS="[{access='read',path='../spec/vectors'},{access='read',path='$ASSAY_CASES'}]"
 mkdir -p "$ASSAY_CASES"
 for ((done = 0; done < total; done += round, ++seed)); do
   count=$((total - done < round ? total - done : round))

@@ -7,12 +7,6 @@ import {F32} from "./F32.sol";
 /// @notice acc = fma(a_i, b_i, acc) from +0, in order. Numbers lie in memory, one in each word; a step of 32 goes to
 /// the next one, a step of 0 stays.
 library Chain {
-    /// Σ a_i · b_i. The fast version, and the readable one where the numbers are none of the ordinary ones.
-    function dot(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256) {
-        (bool ordinary, uint256 acc) = fast(a, b, stepB, count);
-        return ordinary ? acc : readable(a, b, stepB, count);
-    }
-
     /// Σ a_i, which is Σ a_i · 1.
     function sum(uint256 a, uint256 count) internal pure returns (uint256) {
         uint256 one;
@@ -24,6 +18,7 @@ library Chain {
         return dot(a, one, 0, count);
     }
 
+    /// What `dot` gives, a rounding at a time.
     function readable(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256 acc) {
         unchecked {
             for (uint256 i; i < count; ++i) {
@@ -38,14 +33,11 @@ library Chain {
         }
     }
 
-    /// The accumulator is kept as m · 2^(u - 149), m signed, |m| ≤ 2^24, u ≥ 0: a number of f32 whose bits are made
-    /// at the end only. `ordinary` is false where that does not say everything: with a NaN or an infinity, near
-    /// overflow, and where a sum vanishes by rounding (the sign of its zero).
-    function fast(uint256 a, uint256 b, uint256 stepB, uint256 count)
-        internal
-        pure
-        returns (bool ordinary, uint256 acc)
-    {
+    /// Σ a_i · b_i. Of a NaN or an infinity among the numbers or on the way: `F32.NAN`, since a sum that was one stays
+    /// one or the other.
+    /// @dev The accumulator is kept as m · 2^(u - 149), m signed, |m| ≤ 2^24, u ≥ 0: a number of f32 whose bits are made
+    /// at the end only. Of a zero `minus` is the sign.
+    function dot(uint256 a, uint256 b, uint256 stepB, uint256 count) internal pure returns (uint256 acc) {
         assembly ("memory-safe") {
             function bitLength(x) -> n {
                 // x < 2^128
@@ -58,6 +50,7 @@ library Chain {
             }
             let m := 0
             let u := 0
+            let minus := 0
             let special := 0
             let end := add(a, shl(5, count))
             for {} lt(a, end) {} {
@@ -70,7 +63,10 @@ library Chain {
                 special := or(special, or(eq(ex, 255), eq(ey, 255)))
                 // A subnormal has the exponent field of the smallest normal number, without the hidden bit.
                 let v := mul(or(and(x, 0x7fffff), shl(23, lt(0, ex))), or(and(y, 0x7fffff), shl(23, lt(0, ey))))
-                if iszero(v) { continue }
+                if iszero(v) {
+                    minus := and(minus, xor(x, y))
+                    continue
+                }
                 // The product is v · 2^(t - 149).
                 let t := sub(add(add(ex, iszero(ex)), add(ey, iszero(ey))), 151)
                 if and(xor(x, y), 0x80000000) { v := sub(0, v) }
@@ -98,19 +94,22 @@ library Chain {
                         }
                     }
                 }
+                minus := 0
                 // Of a negative v one less than |v|: the rounding is the same.
                 let drop := sub(bitLength(xor(v, sar(255, v))), 24)
                 if slt(drop, sub(0, t)) { drop := sub(0, t) }
-                if sgt(drop, 0) {
-                    v := sar(drop, add(add(v, sub(shl(sub(drop, 1), 1), 1)), and(sar(drop, v), 1)))
-                    t := add(t, drop)
-                    special := or(special, iszero(v))
-                }
                 m := v
                 u := t
-                special := or(special, sgt(u, 252))
+                if sgt(drop, 0) {
+                    m := sar(drop, add(add(v, sub(shl(sub(drop, 1), 1), 1)), and(sar(drop, v), 1)))
+                    u := add(t, drop)
+                    if iszero(m) { minus := and(sar(255, v), 0x80000000) }
+                    // 2^128 or more: |m| has 24 bits here, or is 2^24.
+                    let sign := sar(255, m)
+                    special := or(special, sgt(add(u, shr(24, sub(xor(m, sign), sign))), 253))
+                }
             }
-            ordinary := iszero(special)
+            acc := minus
             if m {
                 let magnitude := sub(xor(m, sar(255, m)), sar(255, m))
                 let up := sub(24, bitLength(magnitude))
@@ -122,6 +121,7 @@ library Chain {
                 // As in F32: a magnitude of 2^24 carries into the exponent.
                 acc := or(add(shl(23, u), magnitude), and(sar(255, m), 0x80000000))
             }
+            if special { acc := 0x7fc00000 }
         }
     }
 }
