@@ -1,6 +1,6 @@
-// Steps with their proofs for the referee on the chain (contracts/test/referee): every committed case
-// of spec/vectors/referee, written to proofs.bin beside them with ASSAY_WRITE_VECTORS=1, and as many
-// random ones as are asked for.
+// Steps with their proofs for the referee on the chain (contracts/test/referee): every committed
+// case of spec/vectors/referee, written to proofs.bin beside them with ASSAY_WRITE_VECTORS=1, and
+// as many random ones as are asked for.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -111,7 +111,8 @@ TEST(ProofCases, Random) {
   EXPECT_EQ(said.size(), 5u);
 }
 
-// shapes.bin and shapes.txt, a name a line, in the folder ASSAY_CASES names: contracts/scripts/gas.mjs.
+// shapes.bin and shapes.txt, a name a line, in the folder ASSAY_CASES names:
+// contracts/scripts/gas.mjs.
 TEST(ProofCases, OfRealShapes) {
   std::vector<ProofCase> cases;
   std::string names;

@@ -1,10 +1,15 @@
 // Steps as a referee elsewhere is shown them: with commitments that their inputs open to. Trees are
 // made up around the inputs, so that a proof of any shape costs a few hashes.
 #pragma once
+#include <memory>
+
 #include "verify/referee/cases_testutil.hpp"
 #include "verify/referee/referee.hpp"
 
 namespace assay::verify::test {
+
+std::size_t random_index(Random& random, std::size_t size);
+Hash random_hash(Random& random);
 
 // What judge_step is given, and what it says.
 struct ProofCase {
@@ -52,7 +57,8 @@ struct NamedCase {
 };
 std::vector<NamedCase> cases_of_real_shapes();
 
-// What judge_finish is given: statements with nothing wrong, with one thing wrong, and wrong proofs.
+// What judge_finish is given: statements with nothing wrong, with one thing wrong, and wrong
+// proofs.
 struct FinishCase {
   Subject subject;
   Bytes proof;
