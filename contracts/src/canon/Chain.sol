@@ -70,6 +70,8 @@ library Chain {
                 // The product is v · 2^(t - 149).
                 let t := sub(add(add(ex, iszero(ex)), add(ey, iszero(ey))), 151)
                 if and(xor(x, y), 0x80000000) { v := sub(0, v) }
+                // At most five bits of the sum are above this one, and nearly always one at least.
+                let most := 45
                 if m {
                     let above := sub(t, u)
                     switch slt(above, 0)
@@ -79,24 +81,34 @@ library Chain {
                         case 0 {
                             v := add(shl(above, v), m)
                             t := u
+                            most := add(above, 45)
                         }
                         default {
                             v := add(shl(70, v), or(sar(255, m), 1))
                             t := sub(t, 70)
+                            most := 115
                         }
                     }
                     default {
                         switch slt(above, sub(0, 80))
-                        case 0 { v := add(v, shl(sub(0, above), m)) }
+                        case 0 {
+                            v := add(v, shl(sub(0, above), m))
+                            if slt(above, sub(0, 23)) { most := sub(22, above) }
+                        }
                         default {
                             v := add(shl(80, m), or(sar(255, v), 1))
                             t := sub(u, 80)
+                            most := 102
                         }
                     }
                 }
                 minus := 0
                 // Of a negative v one less than |v|: the rounding is the same.
-                let drop := sub(bitLength(xor(v, sar(255, v))), 24)
+                let drop := xor(v, sar(255, v))
+                let top := byte(shr(most, drop), 0x0001020203030303040404040404040405050505050505050505050505050505)
+                switch top
+                case 0 { drop := sub(bitLength(drop), 24) }
+                default { drop := add(sub(most, 24), top) }
                 if slt(drop, sub(0, t)) { drop := sub(0, t) }
                 m := v
                 u := t

@@ -49,6 +49,53 @@ library F32 {
         return !isNan(a) && !isNan(b) && _ordered(a) == _ordered(b);
     }
 
+    /// The first of `count` ≥ 1 words in memory, or the first of the largest after it: v replaces it where v > it.
+    function largest(uint256 words, uint256 count) internal pure returns (uint256 index) {
+        if (isNan(_load(words))) return 0;
+        int256 most = _ordered(_load(words));
+        assembly ("memory-safe") {
+            for { let i := 1 } lt(i, count) { i := add(i, 1) } {
+                let v := mload(add(words, shl(5, i)))
+                let k := and(v, 0x7fffffff)
+                if gt(k, 0x7f800000) { continue }
+                if shr(31, v) { k := sub(0, k) }
+                if sgt(k, most) {
+                    most := k
+                    index := i
+                }
+            }
+        }
+    }
+
+    /// Moves those of `count` words in memory to the front that are above a threshold, or with `inclusive` at it.
+    function select(uint256 words, uint256 count, uint256 threshold, bool inclusive)
+        internal
+        pure
+        returns (uint256 kept)
+    {
+        if (isNan(threshold)) return 0;
+        int256 least = _ordered(threshold) + (inclusive ? int256(0) : int256(1));
+        assembly ("memory-safe") {
+            let to := words
+            for { let end := add(words, shl(5, count)) } lt(words, end) { words := add(words, 32) } {
+                let v := mload(words)
+                let k := and(v, 0x7fffffff)
+                if gt(k, 0x7f800000) { continue }
+                if shr(31, v) { k := sub(0, k) }
+                if slt(k, least) { continue }
+                mstore(to, v)
+                to := add(to, 32)
+                kept := add(kept, 1)
+            }
+        }
+    }
+
+    function _load(uint256 ptr) private pure returns (uint256 v) {
+        assembly ("memory-safe") {
+            v := mload(ptr)
+        }
+    }
+
     function add(uint256 a, uint256 b) internal pure returns (uint256) {
         unchecked {
             if (!finite(a) || !finite(b)) {

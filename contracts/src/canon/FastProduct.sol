@@ -19,6 +19,48 @@ library FastProduct {
     uint256 private constant NIBBLES = 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
 
+    /// Whether `values` values hold no NaN and no infinity, as `Formats.finite`.
+    function finite(uint256 format, uint256 w, uint256 values) internal pure returns (bool) {
+        unchecked {
+            // The exponent's bits of every number in a word of little-endian ones.
+            uint256 pairs = type(uint256).max / 0xffff;
+            if (format == Formats.BF16) return _finiteWords(w, 2 * values, 0x807f * pairs, 0);
+            if (format == Formats.F16) return _finiteWords(w, 2 * values, 0x007c * pairs, 0);
+            if (format == Formats.F32_) {
+                // Only the upper half of a number has some.
+                uint256 numbers = type(uint256).max / 0xffffffff;
+                return _finiteWords(w, 4 * values, 0x0000807f * numbers, 0x00010000 * numbers);
+            }
+            uint256 size = Formats.blockBytes(format);
+            if (format == Formats.Q6_K) return Half.finite(_half(w + 208));
+            if (size > 34) return Half.finite(_half(w)) && Half.finite(_half(w + 2));
+            for (uint256 end = w + values / 32 * size; w < end; w += size) {
+                if (!Half.finite(_half(w))) return false;
+            }
+            return true;
+        }
+    }
+
+    /// No pair of bytes has all the bits of `mask`, but for those that `others` marks.
+    function _finiteWords(uint256 w, uint256 size, uint256 mask, uint256 others) private pure returns (bool yes) {
+        assembly ("memory-safe") {
+            let low := div(not(0), 0x101) // every other byte
+            let end := add(w, size)
+            yes := 1
+            for {} and(yes, lt(w, end)) { w := add(w, 32) } {
+                let v := calldataload(w)
+                let rest := sub(end, w)
+                if lt(rest, 32) { v := shr(sub(256, shl(3, rest)), v) }
+                // The bits that are missing, those of a pair together in its lower byte.
+                v := or(and(not(v), mask), others)
+                v := and(or(v, shr(8, v)), low)
+                // The highest bit of each pair that has none missing.
+                v := not(add(v, mul(div(not(0), 0xffff), 0x7fff)))
+                if and(v, mul(div(not(0), 0xffff), 0x8000)) { yes := 0 }
+            }
+        }
+    }
+
     /// The accumulator of `count` blocks of Q8_0 or Q4_0; the f32 scales of the activations are words in memory.
     function blocks(uint256 format, uint256 w, uint256 q, uint256 scales, uint256 count)
         internal
@@ -81,7 +123,7 @@ library FastProduct {
                 uint256 a = _reversed(_word(q + 32 * i) ^ BIAS);
                 (int256 first, int256 second) = _dots(quants, a);
                 isum += int256(int8(uint8(scales >> 248 - 16 * i))) * first
-                    + int256(int8(uint8(scales >> 240 - 16 * i))) * second;
+                + int256(int8(uint8(scales >> 240 - 16 * i))) * second;
             }
         }
     }

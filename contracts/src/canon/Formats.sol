@@ -33,7 +33,10 @@ library Formats {
     }
 
     function known(uint256 format) internal pure returns (bool) {
-        return format < 31 && 1 << format & (1 << F32_ | 1 << F16 | 1 << Q4_0 | 1 << Q8_0 | 1 << Q4_K | 1 << Q5_K | 1 << Q6_K | 1 << BF16) != 0;
+        return format < 31
+            && 1 << format
+                    & (1 << F32_ | 1 << F16 | 1 << Q4_0 | 1 << Q8_0 | 1 << Q4_K | 1 << Q5_K | 1 << Q6_K | 1 << BF16)
+                != 0;
     }
 
     function activation(uint256 format) internal pure returns (uint256) {
@@ -93,7 +96,11 @@ library Formats {
     }
 
     /// The accumulator of a segment of Q8_0 or Q4_0 blocks with `q` and their f32 scales, words in memory.
-    function blocks(uint256 format, bytes calldata w, bytes calldata q, uint256 scales) internal pure returns (uint256 acc) {
+    function blocks(uint256 format, bytes calldata w, bytes calldata q, uint256 scales)
+        internal
+        pure
+        returns (uint256 acc)
+    {
         unchecked {
             uint256 size = blockBytes(format);
             for (uint256 b; b < q.length / 32; ++b) {
@@ -122,7 +129,11 @@ library Formats {
     }
 
     /// The accumulator of a superblock from its sums, d and dmin, and the scale of the activations.
-    function combine(uint256 format, int256 isum, int256 msum, bytes calldata w, uint256 scale) internal pure returns (uint256) {
+    function combine(uint256 format, int256 isum, int256 msum, bytes calldata w, uint256 scale)
+        internal
+        pure
+        returns (uint256)
+    {
         unchecked {
             uint256 d = Half.widen(le(w, format == Q6_K ? 208 : 0, 2));
             uint256 acc = F32.fma(F32.fromInt(isum), F32.mul(d, scale), 0);
@@ -169,9 +180,8 @@ library Formats {
             uint256 s = 4; // where the twelve begin
             if (j < 4) return (int256(_byte(data, s + j) & 63), int256(_byte(data, s + j + 4) & 63));
             uint256 low = _byte(data, s + j + 4);
-            return (
-                int256(low & 15 | _byte(data, s + j - 4) >> 6 << 4), int256(low >> 4 | _byte(data, s + j) >> 6 << 4)
-            );
+            return
+                (int256(low & 15 | _byte(data, s + j - 4) >> 6 << 4), int256(low >> 4 | _byte(data, s + j) >> 6 << 4));
         }
     }
 

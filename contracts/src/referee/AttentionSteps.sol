@@ -48,11 +48,7 @@ contract AttentionSteps is StepsBase {
     function _segmentMax(Step calldata s, Reader memory r) private view returns (uint256) {
         unchecked {
             (uint256 values, uint256 count) = Inputs.floats(s, r, Inputs.A, s.element);
-            uint256 largest = Inputs.word(values);
-            for (uint256 i = 1; i < count; ++i) {
-                uint256 v = Inputs.word(values + 32 * i);
-                if (F32.gt(v, largest)) largest = v;
-            }
+            uint256 largest = Inputs.word(values + 32 * F32.largest(values, count));
             // A chunk of y has none left.
             return largest == F32.MINUS_INFINITY ? largest : _number(largest);
         }

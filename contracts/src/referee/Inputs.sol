@@ -120,10 +120,12 @@ library Inputs {
             words = allocate(count);
             bool here = position == s.position && given(s, own);
             uint256 layer = s.ops[SELF].layer();
-            for (uint256 i; i < count; ++i) {
-                uint256 index = (begin + i) / 256;
+            for (uint256 done; done < count;) {
+                (uint256 index, uint256 within) = ((begin + done) / 256, (begin + done) % 256);
+                uint256 part = 256 - within < count - done ? 256 - within : count - done;
                 uint256 ptr = here ? chunk(s, r, own, index) : row(s, r, which, position, layer, index);
-                setWord(words + 32 * i, Half.widen(le16(ptr + 2 * ((begin + i) % 256))));
+                widenHalves(ptr + 2 * within, part, words + 32 * done);
+                done += part;
             }
         }
     }
@@ -163,7 +165,7 @@ library Inputs {
     }
 
     /// `count` little-endian f32 in calldata as words in memory.
-    function widen(uint256 ptr, uint256 count, uint256 words) internal pure returns (uint256) {
+    function widen(uint256 ptr, uint256 count, uint256 words) internal pure {
         assembly ("memory-safe") {
             let m := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
             let n := 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff
@@ -182,7 +184,21 @@ library Inputs {
                 mstore(add(words, 224), and(v, 0xffffffff))
             }
         }
-        return words;
+    }
+
+    /// The same of binary16.
+    function widenHalves(uint256 ptr, uint256 count, uint256 words) internal pure {
+        unchecked {
+            for (uint256 end = ptr + 2 * count; ptr < end; ptr += 2) {
+                uint256 half = le16(ptr);
+                uint256 exponent = half & 0x7c00;
+                bool ordinary = exponent != 0 && exponent != 0x7c00;
+                setWord(
+                    words, ordinary ? (half & 0x8000) << 16 | ((half & 0x7fff) << 13) + (112 << 23) : Half.widen(half)
+                );
+                words += 32;
+            }
+        }
     }
 
     function word(uint256 ptr) internal pure returns (uint256 v) {

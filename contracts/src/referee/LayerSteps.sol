@@ -120,9 +120,7 @@ contract LayerSteps is StepsBase {
             uint256 a = Inputs.value(s, r, Inputs.A, index);
             uint256 b = Inputs.value(s, r, Inputs.A, index + (halves ? half : 1));
             (uint256 c, uint256 sine) = Inputs.rotation(s, r, pair);
-            return _number(
-                first ? F32.fma(a, c, F32.neg(F32.mul(b, sine))) : F32.fma(a, sine, F32.mul(b, c))
-            );
+            return _number(first ? F32.fma(a, c, F32.neg(F32.mul(b, sine))) : F32.fma(a, sine, F32.mul(b, c)));
         }
     }
 

@@ -36,9 +36,7 @@ contract LogprobSteps is StepsBase {
     /// First the token's log-probability, then id and log-probability of each alternative.
     function _logprob(Step calldata s, Reader memory r) private view returns (uint256) {
         if (s.element % 2 == 1) return _alternative(s, r);
-        uint256 id = s.element == 0
-            ? Inputs.value(s, r, Inputs.B, 0)
-            : Inputs.value(s, r, Inputs.SELF, s.element - 1);
+        uint256 id = s.element == 0 ? Inputs.value(s, r, Inputs.B, 0) : Inputs.value(s, r, Inputs.SELF, s.element - 1);
         if (id >= s.vocabulary) return FAULT_RESULT;
         uint256 logit = Inputs.value(s, r, Inputs.A, id);
         uint256 largest = Inputs.value(s, r, Inputs.C, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {FastProduct} from "../canon/FastProduct.sol";
 import {Formats} from "../canon/Formats.sol";
 import {IReferee} from "./IReferee.sol";
 import {Sha256Tree} from "./Sha256Tree.sol";
@@ -108,7 +109,7 @@ library Openings {
                 }
             }
             _expect(p, Sha256Tree.tensor(description, length, root), s.tensor, s.tensors, s.weightsRoot);
-            if (!valid || !Formats.finite(s.format, data(ptr, size), values)) {
+            if (!valid || !FastProduct.finite(s.format, ptr, values)) {
                 if (p.ptr != p.end) revert IReferee.ProofInvalid();
                 uint256 result = INVALID_MODEL;
                 assembly ("memory-safe") {
@@ -185,21 +186,43 @@ library Openings {
     }
 
     /// The root of a tree of `size` leaves over leaf `index` < size, by the path that comes next (RFC 9162 section
-    /// 2.1.3.2: the sides follow from index and size).
+    /// 2.1.3.2: the sides follow from index and size). A proof has a dozen paths at most and up to fifty hashes.
     function _climb(Proof memory p, bytes32 hash, uint256 index, uint256 size) private view returns (bytes32) {
-        unchecked {
-            for (uint256 last = size - 1; last != 0; (index, last) = (index >> 1, last >> 1)) {
-                uint256 sibling = take(p, 32);
-                if (index & 1 == 0 && index != last) {
-                    hash = Sha256Tree.node(hash, sibling, 0);
-                    continue;
+        bool cut;
+        assembly ("memory-safe") {
+            let m := mload(0x40)
+            mstore8(m, 1)
+            let left := add(m, 1)
+            let right := add(m, 33)
+            let ptr := mload(p)
+            let end := mload(add(p, 32))
+            for { let last := sub(size, 1) } last {} {
+                cut := gt(add(ptr, 32), end)
+                if cut { break }
+                switch or(and(index, 1), eq(index, last))
+                case 0 {
+                    mstore(left, hash)
+                    mstore(right, calldataload(ptr))
                 }
-                hash = Sha256Tree.node(hash, sibling, 1);
-                // A right edge without a sibling was promoted: climb to where it has one.
-                while (index & 1 == 0 && index != 0) (index, last) = (index >> 1, last >> 1);
+                default {
+                    mstore(left, calldataload(ptr))
+                    mstore(right, hash)
+                    // A right edge without a sibling was promoted: climb to where it has one.
+                    for {} and(iszero(and(index, 1)), lt(0, index)) {} {
+                        index := shr(1, index)
+                        last := shr(1, last)
+                    }
+                }
+                if iszero(staticcall(gas(), 2, m, 65, 0, 32)) { revert(0, 0) }
+                hash := mload(0)
+                ptr := add(ptr, 32)
+                index := shr(1, index)
+                last := shr(1, last)
             }
-            return hash;
+            mstore(p, ptr)
         }
+        if (cut) revert IReferee.ProofInvalid();
+        return hash;
     }
 
     function data(uint256 ptr, uint256 size) internal pure returns (bytes calldata out) {

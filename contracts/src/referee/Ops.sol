@@ -17,21 +17,14 @@ struct OpList {
     uint256 leaf;
     bool fault;
     uint256 words; // where in memory the ops are
-    uint256 count;
+    uint256 next; // and the next one goes
+    uint256 layer; // whose tensors come, where a word has it
+    uint256 formats; // where in memory their types are
     uint256 faultFrom;
     // The rows of the leaf's own layer and position, where a layer after them reads them; the token chosen.
     uint256 ownK;
     uint256 ownV;
     uint256 token;
-}
-
-/// A vector where it is plain, and its quantized forms where some product takes them.
-struct Activations {
-    uint256 plain;
-    uint256 q8;
-    uint256 q8Scale;
-    uint256 q8k;
-    uint256 q8kScale;
 }
 
 /// @title The ops that lead into one leaf, part by part (spec/dispute.md section 3)
@@ -48,6 +41,9 @@ library Ops {
     uint256 private constant BY_SEGMENT = 1 << 10;
     uint256 private constant SCALAR = 1 << 11;
     uint256 private constant FROM_ANSWER = 1 << 12;
+
+    uint256 private constant SOURCE = 0xffffff;
+    uint256 private constant TWO_SOURCES = 0xffffffffffff;
 
     /// The leaf exists in a trace of the subject.
     function build(
@@ -72,11 +68,12 @@ library Ops {
             mstore(0x40, add(words, shl(5, MOST)))
         }
         l.words = words;
-        if (leaf == 0) _add(l, Kind.EMBEDDING, p.dim, 1, _tensor(Role.TOKEN_EMBD, 0));
-        else _layer(l, leaf - 1, OpWord.FROM_LEAF | leaf - 1);
-        uint256 x = OpWord.FROM_OP | l.count - 1;
+        l.next = words;
+        uint256 x = leaf == 0
+            ? _add(l, Kind.EMBEDDING | _tensor(l, Role.TOKEN_EMBD), p.dim, 1)
+            : _layer(l, leaf - 1, OpWord.FROM_LEAF | leaf - 1);
         _tie(l, x, OpWord.TIE_X);
-        l.faultFrom = l.count;
+        l.faultFrom = count(l);
         if (leaf == p.layers) {
             _head(l, x);
         } else {
@@ -84,7 +81,12 @@ library Ops {
             // Where no later leaf shows a fault in that layer.
             if (fault || leaf + 1 == p.layers && position < counts.firstSampled()) _layer(l, leaf, x);
         }
-        if (!fault) l.faultFrom = l.count;
+        if (!fault) l.faultFrom = count(l);
+    }
+
+    /// How many ops the list has.
+    function count(OpList memory l) internal pure returns (uint256) {
+        return (l.next - l.words) / 32;
     }
 
     function get(OpList memory l, uint256 index) internal pure returns (uint256 op) {
@@ -95,87 +97,121 @@ library Ops {
     }
 
     /// Layer `n` as it gives the residual stream after it; x entering it.
-    function _layer(OpList memory l, uint256 n, uint256 x) private pure {
+    function _layer(OpList memory l, uint256 n, uint256 x) private pure returns (uint256) {
+        _enter(l, n);
+        uint256 o = _attention(l, _query(l, x));
+        x = _attended(l, x, o);
+        return _fed(l, x);
+    }
+
+    /// The tensors that follow are those of layer `n`.
+    function _enter(OpList memory l, uint256 n) private pure {
+        l.layer = n << 88;
+        l.formats = l.p.layerFormats(n);
+    }
+
+    function _query(OpList memory l, uint256 x) private pure returns (uint256 q) {
         unchecked {
-            Program memory p = l.p;
-            uint256 width = p.heads * p.headDim;
-            uint256 h = _norm(l, x, 1, p.dim, Role.ATTN_NORM, n);
-            uint256 q = _product(l, _quant(l, h, p.dim, _bit(p, Role.ATTN_Q, n)), Role.ATTN_Q, n);
-            if (p.biases) q = _add(l, Kind.ADD_BIAS, width, 1, _tensor(Role.Q_BIAS, n) | q << 128);
-            if (p.headNorms) q = _norm(l, q, p.heads, p.headDim, Role.Q_NORM, n);
-            q = _add(l, Kind.ROPE, width, 1, q << 128);
-
-            uint256 o = _attention(l, n, q);
-            uint256 pr = _product(l, _quant(l, o, width, _bit(p, Role.ATTN_OUTPUT, n)), Role.ATTN_OUTPUT, n);
-            uint256 x1 = _add(l, Kind.ADD_RESIDUAL, p.dim, 1, x << 128 | pr << 152);
-
-            h = _norm(l, x1, 1, p.dim, Role.FFN_NORM, n);
-            Activations memory a = _quant(l, h, p.dim, _bit(p, Role.FFN_GATE, n) | _bit(p, Role.FFN_UP, n));
-            uint256 g = _product(l, a, Role.FFN_GATE, n);
-            uint256 u = _product(l, a, Role.FFN_UP, n);
-            uint256 mm = _add(l, Kind.SWIGLU, p.ffn, 1, g << 128 | u << 152);
-            uint256 dn = _product(l, _quant(l, mm, p.ffn, _bit(p, Role.FFN_DOWN, n)), Role.FFN_DOWN, n);
-            _add(l, Kind.ADD_RESIDUAL, p.dim, 1, x1 << 128 | dn << 152);
+            uint256 dim = l.p.dim;
+            uint256 width = l.p.heads * l.p.headDim;
+            uint256 type_ = _type(l, 1);
+            q = _norm(l, x, 1, dim, _tensor(l, Role.ATTN_NORM));
+            q = _quant(l, q, dim, _bit(type_));
+            q = _product(l, q, _tensor(l, Role.ATTN_Q), width, dim, type_);
+            if (l.p.biases) q = _add(l, Kind.ADD_BIAS | _tensor(l, Role.Q_BIAS) | q << 128, width, 1);
+            if (l.p.headNorms) q = _norm(l, q, l.p.heads, l.p.headDim, _tensor(l, Role.Q_NORM));
+            q = _add(l, Kind.ROPE | q << 128, width, 1);
         }
     }
 
-    function _attention(OpList memory l, uint256 n, uint256 q) private pure returns (uint256) {
+    /// x + W_o o.
+    function _attended(OpList memory l, uint256 x, uint256 o) private pure returns (uint256) {
+        unchecked {
+            uint256 dim = l.p.dim;
+            uint256 width = l.p.heads * l.p.headDim;
+            uint256 type_ = _type(l, ProgramBytes.BEFORE_OUTPUT + l.p.extraTensors());
+            o = _quant(l, o, width, _bit(type_));
+            o = _product(l, o, _tensor(l, Role.ATTN_OUTPUT), dim, width, type_);
+            return _add(l, Kind.ADD_RESIDUAL | x << 128 | o << 152, dim, 1);
+        }
+    }
+
+    /// x + W_down (silu(g) · u).
+    function _fed(OpList memory l, uint256 x) private pure returns (uint256) {
+        unchecked {
+            uint256 dim = l.p.dim;
+            uint256 ffn = l.p.ffn;
+            uint256 first = ProgramBytes.BEFORE_OUTPUT + l.p.extraTensors(); // attn_output
+            uint256 gate = _type(l, first + 2);
+            uint256 up = _type(l, first + 3);
+            uint256 h = _norm(l, x, 1, dim, _tensor(l, Role.FFN_NORM));
+            h = _quant(l, h, dim, _bit(gate) | _bit(up));
+            uint256 g = _product(l, h, _tensor(l, Role.FFN_GATE), ffn, dim, gate);
+            h = _product(l, h, _tensor(l, Role.FFN_UP), ffn, dim, up);
+            h = _add(l, Kind.SWIGLU | g << 128 | h << 152, ffn, 1);
+            up = _type(l, first + 4); // of ffn_down
+            h = _quant(l, h, ffn, _bit(up));
+            h = _product(l, h, _tensor(l, Role.FFN_DOWN), dim, ffn, up);
+            return _add(l, Kind.ADD_RESIDUAL | x << 128 | h << 152, dim, 1);
+        }
+    }
+
+    function _attention(OpList memory l, uint256 q) private pure returns (uint256) {
         unchecked {
             uint256 heads = l.p.heads;
             uint256 segments = l.position / 256 + 1;
             uint256 pairs = heads * segments;
             uint256 positions = l.position + 1;
-            uint256 common = n << 88 | l.p.headDim << 104;
-            uint256 chunks = pairs << 48 | n << 88;
+            uint256 common = l.layer | l.p.headDim << 104;
+            uint256 chunks = pairs << 48 | l.layer;
             uint256 sc = _put(
                 l,
                 Kind.SCORE | BY_SEGMENT | (heads * positions) << 16 | chunks | _chunks(l.p.headDim) << 72 | q << 128
                     | l.ownK << 152
             );
-            uint256 sm = _add(l, Kind.SEGMENT_MAX, pairs, 1, common | sc << 128);
+            uint256 sm = _add(l, Kind.SEGMENT_MAX | common | sc << 128, pairs, 1);
             uint256 sp = _put(
-                l,
-                Kind.SEGMENT_EXP | BY_SEGMENT | (heads * positions) << 16 | chunks | 1 << 72 | sc << 128 | sm << 152
+                l, Kind.SEGMENT_EXP | BY_SEGMENT | (heads * positions) << 16 | chunks | 1 << 72 | sc << 128 | sm << 152
             );
-            uint256 sl = _add(l, Kind.SEGMENT_SUM, pairs, 1, common | sp << 128);
+            uint256 sl = _add(l, Kind.SEGMENT_SUM | common | sp << 128, pairs, 1);
             uint256 so = _add(
                 l,
-                Kind.WEIGHTED_VALUE,
+                Kind.WEIGHTED_VALUE | common | sp << 128 | l.ownV << 152,
                 pairs * l.p.headDim,
-                positions < 256 ? positions : 256,
-                common | sp << 128 | l.ownV << 152
+                positions < 256 ? positions : 256
             );
-            uint256 m = _add(l, Kind.RUNNING_MAX, heads, segments, common | sm << 128);
-            uint256 w = _add(l, Kind.SEGMENT_WEIGHT, pairs, 1, common | sm << 128 | m << 152);
-            uint256 total = _add(l, Kind.ATTENTION_SUM, heads, segments, common | w << 128 | sl << 152);
-            return _add(
-                l,
-                Kind.ATTENTION_OUT,
-                heads * l.p.headDim,
-                segments,
-                common | w << 128 | so << 152 | total << 176
-            );
+            uint256 m = _add(l, Kind.RUNNING_MAX | common | sm << 128, heads, segments);
+            uint256 w = _add(l, Kind.SEGMENT_WEIGHT | common | sm << 128 | m << 152, pairs, 1);
+            uint256 total = _add(l, Kind.ATTENTION_SUM | common | w << 128 | sl << 152, heads, segments);
+            return
+                _add(
+                    l, Kind.ATTENTION_OUT | common | w << 128 | so << 152 | total << 176, heads * l.p.headDim, segments
+                );
         }
     }
 
-    /// What the layer writes to the cache.
+    /// What layer `n` writes to the cache.
     function _cacheRow(OpList memory l, uint256 n, uint256 x) private pure {
         unchecked {
+            _enter(l, n);
             Program memory p = l.p;
+            uint256 dim = p.dim;
             uint256 width = p.kvHeads * p.headDim;
-            uint256 h = _norm(l, x, 1, p.dim, Role.ATTN_NORM, n);
-            Activations memory a = _quant(l, h, p.dim, _bit(p, Role.ATTN_K, n) | _bit(p, Role.ATTN_V, n));
-            uint256 k = _product(l, a, Role.ATTN_K, n);
-            if (p.biases) k = _add(l, Kind.ADD_BIAS, width, 1, _tensor(Role.K_BIAS, n) | k << 128);
-            if (p.headNorms) k = _norm(l, k, p.kvHeads, p.headDim, Role.K_NORM, n);
-            k = _add(l, Kind.ROPE, width, 1, k << 128);
-            k = _add(l, Kind.TO_HALF | F16, width, 1, k << 128);
+            uint256 typeK = _type(l, 2);
+            uint256 typeV = _type(l, 3);
+            uint256 h = _norm(l, x, 1, dim, _tensor(l, Role.ATTN_NORM));
+            h = _quant(l, h, dim, _bit(typeK) | _bit(typeV));
+            uint256 k = _product(l, h, _tensor(l, Role.ATTN_K), width, dim, typeK);
+            if (p.biases) k = _add(l, Kind.ADD_BIAS | _tensor(l, Role.K_BIAS) | k << 128, width, 1);
+            if (p.headNorms) k = _norm(l, k, p.kvHeads, p.headDim, _tensor(l, Role.K_NORM));
+            k = _add(l, Kind.ROPE | k << 128, width, 1);
+            k = _add(l, Kind.TO_HALF | F16 | k << 128, width, 1);
             _tie(l, k, OpWord.TIE_K);
-            uint256 v = _product(l, a, Role.ATTN_V, n);
-            if (p.biases) v = _add(l, Kind.ADD_BIAS, width, 1, _tensor(Role.V_BIAS, n) | v << 128);
-            v = _add(l, Kind.TO_HALF | F16, width, 1, v << 128);
-            _tie(l, v, OpWord.TIE_V);
             l.ownK = k;
+            uint256 v = _product(l, h, _tensor(l, Role.ATTN_V), width, dim, typeV);
+            if (p.biases) v = _add(l, Kind.ADD_BIAS | _tensor(l, Role.V_BIAS) | v << 128, width, 1);
+            v = _add(l, Kind.TO_HALF | F16 | v << 128, width, 1);
+            _tie(l, v, OpWord.TIE_V);
             l.ownV = v;
         }
     }
@@ -184,13 +220,16 @@ library Ops {
     function _head(OpList memory l, uint256 x) private pure {
         unchecked {
             Program memory p = l.p;
-            uint256 h = _norm(l, x, 1, p.dim, Role.OUTPUT_NORM, 0);
-            uint256 logits = _product(l, _quant(l, h, p.dim, _bit(p, Role.OUTPUT, 0)), Role.OUTPUT, 0);
+            uint256 type_ = p.formatOf(Role.OUTPUT, 0);
+            l.layer = 0;
+            uint256 logits = _norm(l, x, 1, p.dim, _tensor(l, Role.OUTPUT_NORM));
+            logits = _quant(l, logits, p.dim, _bit(type_));
+            logits = _product(l, logits, _tensor(l, Role.OUTPUT), p.vocabulary, p.dim, type_);
             _tie(l, logits, OpWord.TIE_LOGITS);
             uint256 scores = _adjusted(l, logits);
             // A request's temperature is never -0.
             bool drawn = l.sampling.temperature() & 0x7fffffff != 0;
-            if (drawn) scores = _add(l, Kind.TEMPERATURE, p.vocabulary, 1, scores << 128);
+            if (drawn) scores = _add(l, Kind.TEMPERATURE | scores << 128, p.vocabulary, 1);
             if (l.fault) return; // nothing after it can be NaN or infinite
             if (drawn) scores = _drawn(l, scores);
             _choice(l, scores);
@@ -210,9 +249,9 @@ library Ops {
             uint256 steps = _chunks(onPrompt) + _chunks(positions - onPrompt);
             uint256 vocabulary = l.p.vocabulary;
             uint256 sources = logits << 128;
-            if (repetition) sources |= _add(l, Kind.TAPE_COUNT | U32, vocabulary, steps, 0) << 152;
-            if (counted) sources |= _add(l, Kind.TAPE_COUNT | U32 | FROM_ANSWER, vocabulary, steps, 0) << 176;
-            return _add(l, Kind.ADJUST, vocabulary, 1, sources);
+            if (repetition) sources |= _add(l, Kind.TAPE_COUNT | U32, vocabulary, steps) << 152;
+            if (counted) sources |= _add(l, Kind.TAPE_COUNT | U32 | FROM_ANSWER, vocabulary, steps) << 176;
+            return _add(l, Kind.ADJUST | sources, vocabulary, 1);
         }
     }
 
@@ -226,49 +265,49 @@ library Ops {
             if (k > 0 && k < vocabulary) kappa = _topK(l, z, n);
             uint256 sources = z << 128 | kappa << 152;
             if (topP || F32.gt(l.sampling.minP(), 0)) {
-                uint256 zc = _add(l, Kind.SEGMENT_MAX, n, 1, z << 128);
-                uint256 zm = _add(l, Kind.RUNNING_MAX | SCALAR, 1, n, zc << 128);
-                uint256 p = _add(l, Kind.SHIFTED_EXP, vocabulary, 1, z << 128 | zm << 152 | kappa << 176);
+                uint256 zc = _add(l, Kind.SEGMENT_MAX | z << 128, n, 1);
+                uint256 zm = _add(l, Kind.RUNNING_MAX | SCALAR | zc << 128, 1, n);
+                uint256 p = _add(l, Kind.SHIFTED_EXP | z << 128 | zm << 152 | kappa << 176, vocabulary, 1);
                 sources |= p << 176;
                 if (topP) sources |= _nucleus(l, p, n) << 200;
             }
-            return _add(l, Kind.NOISY, vocabulary, 1, sources);
+            return _add(l, Kind.NOISY | sources, vocabulary, 1);
         }
     }
 
     /// How many of z are at or above the threshold, and how many above it. Returns the threshold.
     function _topK(OpList memory l, uint256 z, uint256 n) private pure returns (uint256 k) {
         unchecked {
-            k = _add(l, Kind.THRESHOLD | SCALAR, 1, 1, 0);
-            uint256 kg = _add(l, Kind.COUNT_AT | U32, n, 1, z << 128 | k << 152);
-            uint256 kl = _add(l, Kind.COUNT_ABOVE | U32, n, 1, z << 128 | k << 152);
-            uint256 kgt = _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR, 1, n, kg << 128);
-            uint256 klt = _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR, 1, n, kl << 128);
-            _add(l, Kind.THRESHOLD_OK | U32 | SCALAR, 1, 1, kgt << 128 | klt << 152);
+            k = _add(l, Kind.THRESHOLD | SCALAR, 1, 1);
+            uint256 kg = _add(l, Kind.COUNT_AT | U32 | z << 128 | k << 152, n, 1);
+            uint256 kl = _add(l, Kind.COUNT_ABOVE | U32 | z << 128 | k << 152, n, 1);
+            uint256 kgt = _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR | kg << 128, 1, n);
+            uint256 klt = _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR | kl << 128, 1, n);
+            _add(l, Kind.THRESHOLD_OK | U32 | SCALAR | kgt << 128 | klt << 152, 1, 1);
         }
     }
 
     function _nucleus(OpList memory l, uint256 p, uint256 n) private pure returns (uint256 tau) {
         unchecked {
-            uint256 ps = _add(l, Kind.SEGMENT_SUM, n, 1, p << 128);
-            uint256 pt = _add(l, Kind.RUNNING_TOTAL | SCALAR, 1, n, ps << 128);
-            tau = _add(l, Kind.THRESHOLD | SCALAR, 1, 1, 0);
-            uint256 pg = _add(l, Kind.COUNT_AT, n, 1, p << 128 | tau << 152);
-            uint256 pl = _add(l, Kind.COUNT_ABOVE, n, 1, p << 128 | tau << 152);
-            uint256 pgt = _add(l, Kind.RUNNING_TOTAL | SCALAR, 1, n, pg << 128);
-            uint256 plt = _add(l, Kind.RUNNING_TOTAL | SCALAR, 1, n, pl << 128);
-            _add(l, Kind.THRESHOLD_OK | U32 | SCALAR, 1, 1, pgt << 128 | plt << 152 | pt << 176);
+            uint256 ps = _add(l, Kind.SEGMENT_SUM | p << 128, n, 1);
+            uint256 pt = _add(l, Kind.RUNNING_TOTAL | SCALAR | ps << 128, 1, n);
+            tau = _add(l, Kind.THRESHOLD | SCALAR, 1, 1);
+            uint256 pg = _add(l, Kind.COUNT_AT | p << 128 | tau << 152, n, 1);
+            uint256 pl = _add(l, Kind.COUNT_ABOVE | p << 128 | tau << 152, n, 1);
+            uint256 pgt = _add(l, Kind.RUNNING_TOTAL | SCALAR | pg << 128, 1, n);
+            uint256 plt = _add(l, Kind.RUNNING_TOTAL | SCALAR | pl << 128, 1, n);
+            _add(l, Kind.THRESHOLD_OK | U32 | SCALAR | pgt << 128 | plt << 152 | pt << 176, 1, 1);
         }
     }
 
     function _choice(OpList memory l, uint256 scores) private pure {
         unchecked {
             uint256 n = _chunks(l.p.vocabulary);
-            uint256 bv = _add(l, Kind.SEGMENT_MAX, n, 1, scores << 128);
-            uint256 bi = _add(l, Kind.BEST_ID | U32, n, 1, scores << 128);
-            l.token = _add(l, Kind.BEST_TOKEN | U32 | SCALAR, 1, n, bi << 128 | bv << 152);
+            uint256 bv = _add(l, Kind.SEGMENT_MAX | scores << 128, n, 1);
+            uint256 bi = _add(l, Kind.BEST_ID | U32 | scores << 128, n, 1);
+            l.token = _add(l, Kind.BEST_TOKEN | U32 | SCALAR | bi << 128 | bv << 152, 1, n);
             _tie(l, l.token, OpWord.TIE_TOKEN);
-            _add(l, Kind.NEXT_TOKEN | U32 | SCALAR, 1, 1, 0);
+            _add(l, Kind.NEXT_TOKEN | U32 | SCALAR, 1, 1);
         }
     }
 
@@ -277,75 +316,85 @@ library Ops {
             uint256 vocabulary = l.p.vocabulary;
             uint256 n = _chunks(vocabulary);
             uint256 others = l.counts.logprobs() - 1;
-            uint256 xc = _add(l, Kind.SEGMENT_MAX, n, 1, logits << 128);
-            uint256 xm = _add(l, Kind.RUNNING_MAX | SCALAR, 1, n, xc << 128);
-            uint256 e = _add(l, Kind.SHIFTED_EXP, vocabulary, 1, logits << 128 | xm << 152);
-            uint256 es = _add(l, Kind.SEGMENT_SUM, n, 1, e << 128);
-            uint256 et = _add(l, Kind.RUNNING_TOTAL | SCALAR, 1, n, es << 128);
-            uint256 ln = _add(l, Kind.LOG_SUM | SCALAR, 1, 1, et << 128);
+            uint256 xc = _add(l, Kind.SEGMENT_MAX | logits << 128, n, 1);
+            uint256 xm = _add(l, Kind.RUNNING_MAX | SCALAR | xc << 128, 1, n);
+            uint256 e = _add(l, Kind.SHIFTED_EXP | logits << 128 | xm << 152, vocabulary, 1);
+            uint256 es = _add(l, Kind.SEGMENT_SUM | e << 128, n, 1);
+            uint256 et = _add(l, Kind.RUNNING_TOTAL | SCALAR | es << 128, 1, n);
+            uint256 ln = _add(l, Kind.LOG_SUM | SCALAR | et << 128, 1, 1);
             uint256 numbers = 1 + 2 * others;
-            uint256 lp = _add(
-                l, Kind.LOGPROB | U32, numbers, 1, logits << 128 | l.token << 152 | xm << 176 | ln << 200
-            );
+            uint256 lp =
+                _add(l, Kind.LOGPROB | U32 | logits << 128 | l.token << 152 | xm << 176 | ln << 200, numbers, 1);
             if (others > 0) {
-                uint256 lc = _add(l, Kind.RANK_COUNT | U32, n, 1, logits << 128 | lp << 152);
-                _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR, 1, n, lc << 128);
+                uint256 lc = _add(l, Kind.RANK_COUNT | U32 | logits << 128 | lp << 152, n, 1);
+                _add(l, Kind.RUNNING_TOTAL | U32 | SCALAR | lc << 128, 1, n);
             }
-            _add(l, Kind.LOGPROB_LEAF | U32, numbers, 1, 0);
+            _add(l, Kind.LOGPROB_LEAF | U32, numbers, 1);
         }
     }
 
-    /// `heads`: how many parts of `width` values are normed each for itself.
-    function _norm(OpList memory l, uint256 x, uint256 heads, uint256 width, uint256 role, uint256 n)
+    /// `heads`: how many parts of `width` values are normed each for itself; `tensor` the weights, as the op has them.
+    function _norm(OpList memory l, uint256 x, uint256 heads, uint256 width, uint256 tensor)
         private
         pure
         returns (uint256)
     {
         unchecked {
-            uint256 sum = _add(l, Kind.NORM_SUM, heads, _chunks(width), width << 104 | x << 128);
-            uint256 inverse = _add(l, Kind.NORM_INVERSE, heads, 1, width << 104 | sum << 128);
-            return _add(
-                l, Kind.NORM_VALUE, heads * width, 1, _tensor(role, n) | width << 104 | x << 128 | inverse << 152
-            );
+            uint256 common = width << 104;
+            uint256 sum = _add(l, Kind.NORM_SUM | common | x << 128, heads, _chunks(width));
+            uint256 inverse = _add(l, Kind.NORM_INVERSE | common | sum << 128, heads, 1);
+            return _add(l, Kind.NORM_VALUE | tensor | common | x << 128 | inverse << 152, heads * width, 1);
         }
     }
 
-    /// `takes`: bits of the activations that some product takes.
-    function _quant(OpList memory l, uint256 x, uint256 values, uint256 takes)
-        private
-        pure
-        returns (Activations memory a)
-    {
+    /// A vector where it is plain, and its quantized forms where some product takes them (`takes`, a bit each): five
+    /// sources, x, q8, its scales, q8k, its scales.
+    function _quant(OpList memory l, uint256 x, uint256 values, uint256 takes) private pure returns (uint256 forms) {
         unchecked {
-            a.plain = x;
+            forms = x;
             if (takes & 1 << Formats.Q8 != 0) {
-                a.q8Scale = _add(l, Kind.Q8_SCALE, values / 32, 1, 32 << 104 | x << 128);
-                a.q8 = _add(l, Kind.Q8_QUANT | I8, values, 1, 32 << 104 | x << 128 | a.q8Scale << 152);
+                uint256 d = _add(l, Kind.Q8_SCALE | 32 << 104 | x << 128, values / 32, 1);
+                forms |= _add(l, Kind.Q8_QUANT | I8 | 32 << 104 | x << 128 | d << 152, values, 1) << 24 | d << 48;
             }
             if (takes & 1 << Formats.Q8K != 0) {
-                a.q8kScale = _add(l, Kind.Q8K_SCALE, values / 256, 1, 256 << 104 | x << 128);
-                a.q8k = _add(l, Kind.Q8K_QUANT | I8, values, 1, 256 << 104 | x << 128 | a.q8kScale << 152);
+                uint256 d = _add(l, Kind.Q8K_SCALE | 256 << 104 | x << 128, values / 256, 1);
+                forms |= _add(l, Kind.Q8K_QUANT | I8 | 256 << 104 | x << 128 | d << 152, values, 1) << 72 | d << 96;
             }
         }
     }
 
-    function _product(OpList memory l, Activations memory a, uint256 role, uint256 n) private pure returns (uint256) {
+    /// Rows of weights of this type times what they take of the forms of a vector.
+    function _product(OpList memory l, uint256 forms, uint256 tensor, uint256 rows, uint256 columns, uint256 format)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
-            (uint256 rows, uint256 columns) = l.p.extent(role);
-            uint256 takes = Formats.activation(l.p.formatOf(role, n));
+            uint256 takes = Formats.activation(format);
             uint256 sources = takes == Formats.PLAIN
-                ? a.plain << 128
-                : takes == Formats.Q8 ? a.q8 << 128 | a.q8Scale << 152 : a.q8k << 128 | a.q8kScale << 152;
-            return _add(l, Kind.PRODUCT, rows, _chunks(columns), _tensor(role, n) | sources);
+                ? forms & SOURCE
+                : takes == Formats.Q8 ? forms >> 24 & TWO_SOURCES : forms >> 72 & TWO_SOURCES;
+            return _add(l, Kind.PRODUCT | tensor | sources << 128, rows, _chunks(columns));
         }
     }
 
-    function _bit(Program memory p, uint256 role, uint256 n) private pure returns (uint256) {
-        return 1 << Formats.activation(p.formatOf(role, n));
+    function _bit(uint256 format) private pure returns (uint256) {
+        return 1 << Formats.activation(format);
     }
 
-    function _tensor(uint256 role, uint256 layer) private pure returns (uint256) {
-        return role + 1 << 224 | layer << 88;
+    /// The type of tensor `index` of the layer.
+    function _type(OpList memory l, uint256 index) private pure returns (uint256 v) {
+        uint256 formats = l.formats;
+        assembly ("memory-safe") {
+            v := byte(0, mload(add(formats, index)))
+        }
+    }
+
+    /// Tensor and layer as a word has them.
+    function _tensor(OpList memory l, uint256 role) private pure returns (uint256) {
+        unchecked {
+            return role + 1 << 224 | l.layer;
+        }
     }
 
     function _chunks(uint256 values) private pure returns (uint256) {
@@ -354,23 +403,21 @@ library Ops {
         }
     }
 
-    /// An op in chunks of 256 values; `kind` with its type and flags, `rest` the fields that are in place already.
-    function _add(OpList memory l, uint256 kind, uint256 values, uint256 steps, uint256 rest)
-        private
-        pure
-        returns (uint256)
-    {
-        return _put(l, kind | values << 16 | _chunks(values) << 48 | steps << 72 | rest);
+    /// An op in chunks of 256 values; `op` has its other fields.
+    function _add(OpList memory l, uint256 op, uint256 values, uint256 steps) private pure returns (uint256) {
+        unchecked {
+            return _put(l, op | values << 16 | (values + 255) / 256 << 48 | steps << 72);
+        }
     }
 
     function _put(OpList memory l, uint256 op) private pure returns (uint256) {
         unchecked {
-            uint256 index = l.count++;
-            uint256 words = l.words;
+            uint256 next = l.next;
+            l.next = next + 32;
             assembly ("memory-safe") {
-                mstore(add(words, shl(5, index)), op)
+                mstore(next, op)
             }
-            return OpWord.FROM_OP | index;
+            return OpWord.FROM_OP | (next - l.words) / 32;
         }
     }
 

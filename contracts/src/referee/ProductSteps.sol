@@ -5,7 +5,6 @@ import {Chain} from "../canon/Chain.sol";
 import {F32} from "../canon/F32.sol";
 import {FastProduct} from "../canon/FastProduct.sol";
 import {Formats} from "../canon/Formats.sol";
-import {Half} from "../canon/Half.sol";
 import {Inputs, Reader} from "./Inputs.sol";
 import {Openings} from "./Openings.sol";
 import {StepsBase} from "./StepsBase.sol";
@@ -45,11 +44,12 @@ contract ProductSteps is StepsBase {
             words = Inputs.allocate(count);
             if (format == Formats.F32_) {
                 Inputs.widen(ptr, count, words);
-                return words;
-            }
-            for (uint256 i; i < count; ++i) {
-                uint256 v = Inputs.le16(ptr + 2 * i);
-                Inputs.setWord(words + 32 * i, format == Formats.F16 ? Half.widen(v) : v << 16);
+            } else if (format == Formats.F16) {
+                Inputs.widenHalves(ptr, count, words);
+            } else {
+                for (uint256 i; i < count; ++i) {
+                    Inputs.setWord(words + 32 * i, Inputs.le16(ptr + 2 * i) << 16);
+                }
             }
         }
     }

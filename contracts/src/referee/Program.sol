@@ -85,8 +85,23 @@ library ProgramBytes {
         return read(m);
     }
 
+    /// Tensors of a layer before attn_output, but for those of `extraTensors`.
+    uint256 internal constant BEFORE_OUTPUT = 4;
+
+    /// Where in memory the types of a layer's tensors begin.
+    function layerFormats(Program memory p, uint256 layer) internal pure returns (uint256) {
+        unchecked {
+            return p.formats + 1 + layer * (9 + extraTensors(p));
+        }
+    }
+
+    /// Biases and head norms of a layer.
+    function extraTensors(Program memory p) internal pure returns (uint256) {
+        return p.biases ? 3 : p.headNorms ? 2 : 0;
+    }
+
     function tensorsPerLayer(Program memory p) internal pure returns (uint256) {
-        return 9 + (p.biases ? 3 : 0) + (p.headNorms ? 2 : 0);
+        return 9 + extraTensors(p);
     }
 
     /// Place in the canonical order of spec/model.md.
@@ -130,7 +145,7 @@ library ProgramBytes {
     }
 
     function isVector(uint256 role) internal pure returns (bool) {
-        return role == Role.ATTN_NORM || role == Role.FFN_NORM || role == Role.OUTPUT_NORM
-            || role >= Role.Q_BIAS && role <= Role.K_NORM;
+        return role == Role.ATTN_NORM || role == Role.FFN_NORM || role == Role.OUTPUT_NORM || role >= Role.Q_BIAS
+            && role <= Role.K_NORM;
     }
 }

@@ -63,8 +63,8 @@ contract Referee is IReferee {
         returns (uint256[] memory list, uint256 faultFrom)
     {
         OpList memory l = _ops(subject, position, leaf, fault);
-        list = new uint256[](l.count);
-        for (uint256 i; i < l.count; ++i) {
+        list = new uint256[](l.count());
+        for (uint256 i; i < list.length; ++i) {
             list[i] = l.get(i);
         }
         faultFrom = l.faultFrom;
@@ -118,7 +118,8 @@ contract Referee is IReferee {
         returns (Verdict)
     {
         Program memory p = _program(subject.program);
-        return finish.judge(p.vocabulary, p.context, subject, stopRoot, biases, proof) ? Verdict.differs : Verdict.follows;
+        return
+            finish.judge(p.vocabulary, p.context, subject, stopRoot, biases, proof) ? Verdict.differs : Verdict.follows;
     }
 
     function _program(bytes32 hash) private view returns (Program memory) {
@@ -151,7 +152,7 @@ contract Referee is IReferee {
     ) private view returns (uint256) {
         if (proof.length > PROOF_MAX) revert ProofInvalid();
         OpList memory l = _ops(subject, place.position, place.leaf, place.fault);
-        if (place.op >= l.count) revert NoSuchStep();
+        if (place.op >= l.count()) revert NoSuchStep();
         uint256 op = l.get(place.op);
         uint256 chunk = place.element / 256;
         if (

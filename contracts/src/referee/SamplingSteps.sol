@@ -98,13 +98,7 @@ contract SamplingSteps is StepsBase {
         unchecked {
             (uint256 values, uint256 size) = Inputs.floats(s, r, Inputs.A, s.element);
             uint256 threshold = Inputs.value(s, r, Inputs.B, 0);
-            uint256 count;
-            for (uint256 i; i < size; ++i) {
-                uint256 v = Inputs.word(values + 32 * i);
-                if (inclusive ? !F32.ge(v, threshold) : !F32.gt(v, threshold)) continue;
-                // Those that count move together.
-                Inputs.setWord(values + 32 * count++, v);
-            }
+            uint256 count = F32.select(values, size, threshold, inclusive);
             return s.ops[0].valueType() == OpWord.U32 ? count : _number(Chain.sum(values, count));
         }
     }
@@ -151,11 +145,7 @@ contract SamplingSteps is StepsBase {
     function _bestId(Step calldata s, Reader memory r) private view returns (uint256) {
         unchecked {
             (uint256 values, uint256 count) = Inputs.floats(s, r, Inputs.A, s.element);
-            uint256 best;
-            for (uint256 i = 1; i < count; ++i) {
-                if (F32.gt(Inputs.word(values + 32 * i), Inputs.word(values + 32 * best))) best = i;
-            }
-            return s.element * 256 + best;
+            return s.element * 256 + F32.largest(values, count);
         }
     }
 

@@ -24,19 +24,6 @@ library Sha256Tree {
         return _hash(0, 33);
     }
 
-    /// node_hash(hash, sibling), or with side 1 node_hash(sibling, hash).
-    function node(bytes32 hash, uint256 ptr, uint256 side) internal view returns (bytes32) {
-        uint256 m;
-        assembly ("memory-safe") {
-            m := mload(0x40)
-            mstore8(m, 1)
-            side := shl(5, side)
-            mstore(add(add(m, 1), side), hash)
-            calldatacopy(add(add(m, 1), xor(side, 32)), ptr, 32)
-        }
-        return _hash(m, 65);
-    }
-
     /// The leaf of a cell; at `at` are its salt and the roots of x, k and v.
     function cell(uint256 position, uint256 layer, uint256 ptr) internal view returns (bytes32) {
         uint256 m;

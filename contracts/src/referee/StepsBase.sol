@@ -10,11 +10,7 @@ import {FAULT_RESULT, ISteps, Step} from "./Step.sol";
 /// What the contracts of steps have in common.
 abstract contract StepsBase is ISteps {
     /// @inheritdoc ISteps
-    function run(Step calldata s, bytes calldata biases, bytes calldata proof)
-        external
-        view
-        returns (uint256 result)
-    {
+    function run(Step calldata s, bytes calldata biases, bytes calldata proof) external view returns (uint256 result) {
         Reader memory r;
         assembly ("memory-safe") {
             let p := mload(r)

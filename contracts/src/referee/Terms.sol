@@ -40,8 +40,8 @@ library Terms {
         uint32 topP_,
         uint32 minP_
     ) internal pure returns (uint256) {
-        return uint256(repetition_) | uint256(presence_) << 32 | uint256(frequency_) << 64
-            | uint256(temperature_) << 96 | uint256(topK_) << 128 | uint256(topP_) << 160 | uint256(minP_) << 192;
+        return uint256(repetition_) | uint256(presence_) << 32 | uint256(frequency_) << 64 | uint256(temperature_) << 96
+            | uint256(topK_) << 128 | uint256(topP_) << 160 | uint256(minP_) << 192;
     }
 
     function prompt(uint256 c) internal pure returns (uint256) {

@@ -75,6 +75,52 @@ contract FastTest is Test {
         require(isum == i && msum == m, "sums");
     }
 
+    function testFuzz_finite(uint256 seed, uint256 which, uint256 count) public view {
+        uint8[8] memory formats = [0, 1, 30, 2, 8, 12, 13, 14];
+        uint256 format = formats[which % 8];
+        uint256 block_ = Formats.blockValues(format);
+        uint256 values = (count % (256 / block_) + 1) * block_;
+        bytes memory w = _bytes(seed | 3, values / block_ * Formats.blockBytes(format) + 40);
+        // Numbers that are not finite are rare: one, or one more bit of one, somewhere.
+        uint256 at_ = uint256(keccak256(abi.encode(seed))) % (w.length - 4);
+        if (seed % 3 == 0) (w[at_], w[at_ + 1]) = (0x80, 0x7f);
+        if (seed % 3 == 1) (w[at_ + 2], w[at_ + 3]) = (0x00, 0x7c);
+        if (block_ == 1) {
+            for (uint256 i = 1; i < w.length; i += 2) {
+                if (i != at_ + 1 && i != at_ + 3) w[i] &= 0xbf;
+            }
+        }
+        this.finite(format, w, values);
+    }
+
+    function finite(uint256 format, bytes calldata w, uint256 values) external pure {
+        require(FastProduct.finite(format, _at(w), values) == Formats.finite(format, w, values), "finite");
+    }
+
+    /// The largest, and those above a threshold, a comparison at a time.
+    function testFuzz_order(uint256 seed, uint256 count, uint256 mode, bool inclusive) public pure {
+        count = count % 256 + 1;
+        uint256[] memory a = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            a[i] = _number(uint256(keccak256(abi.encode(seed, i % (1 + seed % 300)))), mode % 5);
+        }
+        uint256 best;
+        for (uint256 i = 1; i < count; ++i) {
+            if (F32.gt(a[i], a[best])) best = i;
+        }
+        require(F32.largest(_words(a), count) == best, "largest");
+        uint256 threshold = seed % 5 == 0 ? F32.NAN : a[seed % count];
+        uint256 kept = F32.select(_words(a), 0, threshold, inclusive);
+        uint256[] memory expected = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            if (inclusive ? F32.ge(a[i], threshold) : F32.gt(a[i], threshold)) expected[kept++] = a[i];
+        }
+        require(F32.select(_words(a), count, threshold, inclusive) == kept, "count");
+        for (uint256 i; i < kept; ++i) {
+            require(a[i] == expected[i], "kept");
+        }
+    }
+
     function _bytes(uint256 seed, uint256 size) private pure returns (bytes memory out) {
         out = new bytes(size);
         // One in four: everything at its largest, -128 or 127.

@@ -58,9 +58,8 @@ contract FinishTest is Test {
         }
         bytes memory biases = f.bytes_(f.number(2));
         bytes memory proof = f.bytes_(f.number(2));
-        (bool done, bytes memory answer) = address(finish).staticcall(
-            CaseFile.call(IFinish.judge.selector, abi.encodePacked(words), biases, proof)
-        );
+        (bool done, bytes memory answer) =
+            address(finish).staticcall(CaseFile.call(IFinish.judge.selector, abi.encodePacked(words), biases, proof));
         bool right = done
             ? abi.decode(answer, (uint256)) == says
             : says == (bytes4(answer) == IReferee.ProofMismatch.selector ? 4 : 3);

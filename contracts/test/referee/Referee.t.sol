@@ -31,14 +31,16 @@ contract RefereeTest is Test {
     }
 
     /// One layer, plain formats: of vocabulary, dim, heads and width 8, ffn 16.
-    function _program(bytes5 name, uint32[10] memory numbers, bytes memory formats) private pure returns (bytes memory) {
+    function _program(bytes5 name, uint32[10] memory numbers, bytes memory formats)
+        private
+        pure
+        returns (bytes memory)
+    {
         bytes memory out = _front(name);
         for (uint256 i; i < numbers.length; ++i) {
             out = abi.encodePacked(out, _le32(numbers[i]));
         }
-        return abi.encodePacked(
-            out, uint8(0), ROPE_ROOT, bytes32(uint256(7)), _le32(formats.length), formats, uint8(0)
-        );
+        return abi.encodePacked(out, uint8(0), ROPE_ROOT, bytes32(uint256(7)), _le32(formats.length), formats, uint8(0));
     }
 
     function _numbers() private pure returns (uint32[10] memory) {
