@@ -2,8 +2,8 @@
 """Runs every test of the project and ends with one plain line: "N passed, N failed[, N skipped]".
 
 Unit tests are the *_test programs of the build folder, end-to-end tests the tests/e2e/*_test.py
-and tests/attacks/*_test.py scripts (each prints "ok NAME" / "FAIL NAME: why" / "skip NAME: why" lines), house checks the scripts
-beside this file. A test program that dies counts as a failure; a skip is printed with its reason."""
+and tests/attacks/*_test.py scripts (each prints "ok NAME" / "FAIL NAME: why" / "skip NAME: why" lines), the contracts' tests are forge's in contracts/,
+house checks the scripts beside this file. A test program that dies counts as a failure; a skip is printed with its reason."""
 import argparse
 import concurrent.futures
 import json
@@ -121,6 +121,46 @@ def script(path, arguments, tally):
     print(f"  {path.name}: {passed} passed, {time.monotonic() - start:.1f} s", flush=True)
 
 
+def contracts(only, tally):
+    """forge's tests of contracts/. Node and forge come from there (npm), for x86-64 only."""
+    start, label = time.monotonic(), "contracts"
+    if only and not only.startswith(label):
+        return
+    forge = ROOT / "contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge"
+    if platform.machine() != "x86_64":
+        tally.skipped.append(f"{label}: forge and the compiler's Node are installed for x86-64 only")
+        return
+    if not forge.exists():
+        tally.failed.append(f"{label}: forge is not installed (make setup)")
+        return
+    paths = only.partition(" ")[2]  # --only "contracts Market" runs the test files with that in their path
+    run = subprocess.run([forge, "test", "--json", *(["--match-path", f"*{paths}*"] if paths else [])],
+                         cwd=ROOT / "contracts", capture_output=True, text=True, errors="replace", timeout=1200,
+                         env=dict(os.environ, FOUNDRY_DISABLE_NIGHTLY_WARNING="1", NO_COLOR="1"))
+    try:
+        suites = json.loads(run.stdout[run.stdout.index("{"):])
+    except ValueError:
+        print(run.stdout[-6000:] + run.stderr[-6000:])
+        tally.failed.append(f"{label}: forge did not run its tests, exit status {run.returncode}")
+        return
+    before = tally.passed, len(tally.failed)
+    for suite, outcome in sorted(suites.items()):
+        for name, result in sorted(outcome["test_results"].items()):
+            line = f"{label}: {suite.partition(':')[2]}.{name}"
+            if result["status"] == "Success":
+                tally.passed += 1
+            elif result["status"] == "Skipped":
+                tally.skipped.append(f"{line}: {result.get('reason') or 'no reason given'}")
+            else:
+                counterexample = result.get("counterexample")
+                tally.failed.append(f"{line}: {result.get('reason')}" + (f" {counterexample}" if counterexample else ""))
+    if not suites:
+        tally.failed.append(f"{label}: reported no tests")
+    elif run.returncode != 0 and len(tally.failed) == before[1]:
+        tally.failed.append(f"{label}: exit status {run.returncode}")
+    print(f"  {label}: {tally.passed - before[0]} passed, {time.monotonic() - start:.1f} s", flush=True)
+
+
 def house(name, tally):
     run = subprocess.run([PYTHON, str(ROOT / "tools/check" / name)], cwd=ROOT, capture_output=True, text=True)
     print("  " + run.stdout.strip().replace("\n", "\n  "), flush=True)
@@ -146,6 +186,7 @@ def main():
             unit(Run(program), tally)
     if platform.machine() != "aarch64":  # there, the programs above are these
         aarch64(ROOT / options.aarch64, options.only, tally)
+    contracts(options.only, tally)
     for path in sorted((ROOT / "tests/sim").glob("*_test.py")):
         if options.only in path.name:
             script(path, [], tally)

@@ -31,7 +31,7 @@ for group in "$@"; do
     test)
       packages+=(python3 python3-numpy python3-jinja2 curl ca-certificates
         g++-aarch64-linux-gnu qemu-user googletest)
-      npm_folders+=(tests/peers tests/peers/llama tests/aarch64) ;;
+      npm_folders+=(tests/peers tests/peers/llama tests/aarch64 contracts) ;;
     clang)
       packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19 lld-19) ;;
     *) echo "setup: unknown group '$group'" >&2; exit 2 ;;
