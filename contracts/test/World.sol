@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Deliveries} from "../src/disputes/Deliveries.sol";
 import {Disputes} from "../src/disputes/Disputes.sol";
+import {Games} from "../src/disputes/Games.sol";
 import {Domain} from "../src/market/Domain.sol";
 import {AlreadyApplied, Conflict, Invalid, Mismatch, NotFound, Refused, Why} from "../src/market/Errors.sol";
 import {Account, Block, LeaseRecord, LeaseState, Parameters, Totals} from "../src/market/IMarket.sol";
@@ -34,6 +35,7 @@ abstract contract World is Test {
 
     TestToken internal token;
     Market internal market;
+    Games internal games;
     Disputes internal disputes;
     Deliveries internal deliveries;
     Party internal buyer;
@@ -67,9 +69,10 @@ abstract contract World is Test {
         (buyer, provider, payout, other) = (party(2), party(3), party(4), party(5));
         token = TestToken(vm.deployCode("TestToken.sol:TestToken", abi.encode(uint8(6))));
         uint256 next = vm.getNonce(address(this));
-        address at = vm.computeCreateAddress(address(this), next + 2);
+        address at = vm.computeCreateAddress(address(this), next + 3);
         // Not `new`: every test contract would hold, and compile, a copy of what it deploys.
-        disputes = Disputes(vm.deployCode("Disputes.sol:Disputes", abi.encode(at, referee, programs)));
+        games = Games(vm.deployCode("Games.sol:Games", abi.encode(referee, programs)));
+        disputes = Disputes(vm.deployCode("Disputes.sol:Disputes", abi.encode(at, address(games))));
         deliveries = Deliveries(vm.deployCode("Deliveries.sol:Deliveries", abi.encode(at)));
         market = Market(
             vm.deployCode(

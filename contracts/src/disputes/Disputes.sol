@@ -18,33 +18,27 @@ import {
     Timeout
 } from "../market/Messages.sol";
 import {Evidence, Statement, Statements} from "../market/Statements.sol";
-import {IPrograms} from "../referee/IPrograms.sol";
-import {IReferee, Verdict} from "../referee/IReferee.sol";
+import {Verdict} from "../referee/IReferee.sol";
 import {Terms} from "../referee/Terms.sol";
 import {Court, Ending, Turn} from "./Court.sol";
-import {Case, Game, Games, Played} from "./Game.sol";
 import {DisputeRecord, Filing, IDisputes} from "./IDisputes.sol";
+import {Case, IGames, Played} from "./IGames.sol";
 
 /// @title Disputes about what a provider signed; what they promise is in IDisputes.
 contract Disputes is IDisputes, Court {
-    using Games for Game;
-
     uint256 private constant OPEN_MAX = 8;
     uint256 private constant MOVES_MAX = 64;
     uint256 private constant PAYLOAD_MAX = 16 * 1024;
 
-    IReferee private immutable REFEREE;
-    IPrograms private immutable PROGRAMS;
+    IGames private immutable GAMES;
 
     mapping(bytes32 => DisputeRecord) private disputes;
-    mapping(bytes32 => Game) private games;
     mapping(address => mapping(bytes32 => uint256)) public committed;
     mapping(bytes32 => mapping(address => uint256)) public openOf;
     mapping(bytes32 => bool) private applied;
 
-    constructor(address market_, address referee_, address programs_) Court(market_) {
-        REFEREE = IReferee(referee_);
-        PROGRAMS = IPrograms(programs_);
+    constructor(address market_, address games_) Court(market_) {
+        GAMES = IGames(games_);
     }
 
     function commitDispute(CommitDispute calldata m, bytes calldata signature) external {
@@ -174,16 +168,8 @@ contract Disputes is IDisputes, Court {
         return disputes[id];
     }
 
-    function game(bytes32 id) external view returns (Game memory) {
-        return games[id];
-    }
-
-    function referee() external view returns (address) {
-        return address(REFEREE);
-    }
-
-    function programs() external view returns (address) {
-        return address(PROGRAMS);
+    function games() external view returns (address) {
+        return address(GAMES);
     }
 
     // Inside.
@@ -203,11 +189,13 @@ contract Disputes is IDisputes, Court {
             if (f.moves.length != 0) revert Invalid(Why.TwoKindsOfEvidence);
             if (f.finish.length > PAYLOAD_MAX) revert Invalid(Why.TooLong);
             _filed(id, d, about);
-            _decide(id, d, terms, about.amount, _judgeFinish(about, f));
+            Request calldata r = f.evidence.request;
+            Verdict verdict = GAMES.judgeFinish(about, r.stop_root, _packed(r.logit_bias), f.finish);
+            _decide(id, d, terms, about.amount, _ending(verdict));
             return;
         }
         if (f.moves.length > MOVES_MAX || f.moves.length != f.signatures.length) revert Invalid(Why.TooLong);
-        Games.check(about);
+        GAMES.check(about);
         d.about = keccak256(abi.encode(about));
         d.game = sha256(abi.encodePacked("assay/dispute/v0", id, d.subject));
         d.due = uint40(block.timestamp + _moveS());
@@ -291,35 +279,13 @@ contract Disputes is IDisputes, Court {
         );
         about.traceRoot = s.trace_root;
         about.saltCommitment = r.salt_commitment;
-        about.layers = _layersOf(f.execution.program_hash);
+        about.layers = GAMES.layersOf(f.execution.program_hash);
         about.amount = uint64(s.amount);
     }
 
     function _packed(LogitBias[] calldata biases) private pure returns (bytes memory packed) {
         for (uint256 i = 0; i < biases.length; ++i) {
             packed = bytes.concat(packed, abi.encodePacked(biases[i].token, biases[i].bias_bits));
-        }
-    }
-
-    /// Number of layers: the third number after two strings (spec/model.md, "Program hash").
-    function _layersOf(bytes32 program) private view returns (uint32 layers) {
-        address at = PROGRAMS.at(program);
-        if (at == address(0)) revert NotFound(Why.NoProgram);
-        bytes memory data = at.code;
-        // One zero byte, le32 length and text "assay/program/0", le32 length of the architecture's name.
-        uint256 name = uint8(data[1 + 4 + 15]);
-        uint256 from = 1 + 4 + 15 + 4 + name + 8;
-        for (uint256 i = 4; i > 0; --i) layers = layers << 8 | uint8(data[from + i - 1]);
-    }
-
-    function _judgeFinish(Case memory about, Filing calldata f) private view returns (Ending) {
-        Request calldata r = f.evidence.request;
-        try REFEREE.judgeFinish(about.subject, r.stop_root, _packed(r.logit_bias), f.finish) returns (
-            Verdict verdict
-        ) {
-            return _ending(verdict);
-        } catch (bytes memory reason) {
-            return _ending(Games.refuse(reason));
         }
     }
 
@@ -330,14 +296,14 @@ contract Disputes is IDisputes, Court {
         Played calldata played,
         bytes32 payloadHash
     ) private returns (bool over, Verdict verdict) {
-        Game storage g = games[id];
-        (over, verdict) = g.play(REFEREE, about, played, payloadHash);
+        bool challengersTurn;
+        (over, verdict, challengersTurn) = GAMES.play(id, about, played, payloadHash);
         uint256 due = block.timestamp + _moveS();
         emit Moved(id, d.moves, played.payload, due);
         d.game = sha256(abi.encodePacked("assay/move/v0", d.game, payloadHash));
         ++d.moves;
         if (over) return (over, verdict);
-        d.turn = g.challengersTurn() ? Turn.Challenger : Turn.Provider;
+        d.turn = challengersTurn ? Turn.Challenger : Turn.Provider;
         d.due = uint40(due);
     }
 

@@ -13,7 +13,7 @@ import {
 } from "../market/Messages.sol";
 import {Evidence, Statement} from "../market/Statements.sol";
 import {Ending, ICourt, Turn} from "./Court.sol";
-import {Case, Game, Played} from "./Game.sol";
+import {Case, Played} from "./IGames.sol";
 
 struct DisputeRecord {
     address challenger;
@@ -46,7 +46,7 @@ struct Filing {
 /// spec/ledger.md, decided by deadline or by the referee. Two sides play off the chain and come here when one of them
 /// stalls, with what they have played; from then on each move is a transaction that anybody may send.
 /// @dev Trust: this contract has no owner and no power but that over its own disputes. It trusts the market it was
-/// made for and the referee, both fixed at construction. A conviction needs the provider's own signature on a
+/// made for and `games` with its referee, all fixed at construction. A conviction needs the provider's own signature on a
 /// statement and, beside it, wrong figures, a contradiction, a proof or a deadline that passed. Both sides must watch
 /// the chain: whoever is silent until `due` has lost, whatever the reason. A dispute that names a program which
 /// `Programs` does not hold is refused: post it first.
@@ -93,11 +93,9 @@ interface IDisputes is ICourt {
     ) external;
 
     function dispute(bytes32 id) external view returns (DisputeRecord memory);
-    function game(bytes32 id) external view returns (Game memory);
     /// @notice When `account` made this commitment; zero: never, or it was used.
     function committed(address account, bytes32 commitment) external view returns (uint256);
     /// @notice Open disputes of one challenger about one lease.
     function openOf(bytes32 lease, address challenger) external view returns (uint256);
-    function referee() external view returns (address);
-    function programs() external view returns (address);
+    function games() external view returns (address);
 }

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Ending, Turn} from "../../src/disputes/Court.sol";
-import {Case, Game, Phase, Played} from "../../src/disputes/Game.sol";
+import {Case, Game, Phase, Played} from "../../src/disputes/IGames.sol";
 import {DisputeRecord, Filing, IDisputes} from "../../src/disputes/IDisputes.sol";
 import "../../src/market/Messages.sol";
 import {Evidence, Statement, Statements} from "../../src/market/Statements.sol";

@@ -268,7 +268,7 @@ contract ClaimsTest is World {
         b.leaves[1].receipt = e.statement.figures;
         b.leaves[1].receiptSignature = e.statement.signature;
         refused(address(market), opening(contest, c, b), Mismatch.selector, Why.LeafRoot);
-        b.leaves[1] = list[1];
+        b.leaves[1] = leafOf(2, 1);
         b.leaves[1].receiptSignature = list[0].receiptSignature;
         refused(address(market), opening(contest, c, b), Mismatch.selector, Why.Signature);
         b.leaves[1] = leafOf(2, 1);

@@ -2,83 +2,34 @@
 pragma solidity 0.8.37;
 
 import {Invalid, Mismatch, NotFound, Refused, Why} from "../market/Errors.sol";
-import {FAULT, IReferee, Place, Revealed, Running, Subject, Verdict} from "../referee/IReferee.sol";
+import {IPrograms} from "../referee/IPrograms.sol";
+import {FAULT, IReferee, Place, Revealed, Running, Verdict} from "../referee/IReferee.sol";
 import {Kind, OpWord} from "../referee/OpWord.sol";
 import {Terms} from "../referee/Terms.sol";
+import {Case, Game, IGames, Phase, Played} from "./IGames.sol";
 import {Tree} from "./Tree.sol";
 
-/// What a dispute about a statement is decided from, beside its moves.
-struct Case {
-    Subject subject;
-    bytes32 traceRoot;
-    bytes32 saltCommitment;
-    uint32 layers;
-    uint64 amount; // of the statement
-}
-
-enum Phase {
-    Positions,
-    Leaves,
-    Ops,
-    Chunks,
-    Values,
-    Running,
-    Step,
-    Salt
-}
-
-/// Where a game stands. What was revealed is not kept: a move that needs it again brings it along (`Move.earlier`).
-struct Game {
-    Phase phase;
-    bool choosing; // the phase's reveal has been made
-    bool fault; // the leaf is the fault that ends the trace; before one is chosen: the position has it
-    uint32 first; // the node that is looked at: its first leaf; in values: the chunk
-    uint32 leaves; // how many
-    uint32 position;
-    uint32 leaf;
-    uint16 op;
-    uint32 element;
-    uint16 step;
-    bytes32 hash; // of the node, the chunk; in salt: the salt
-    bytes32 positionsRoot;
-    bytes32 positionRoot;
-    uint32 positions;
-    uint16 positionLeaves;
-    uint16 faultOp; // the op that the provider says faults, its element, the running values before
-    uint16 faultRunning;
-    uint32 faultElement;
-    uint32 last; // running values that the step continues from
-    uint32 segment;
-    uint64 claimed; // bits of the value, or CLAIMS_FAULT
-    bytes32 earlier; // SHA-256 of the payload that a choice has to bring along
-    uint256 word; // the op, as OpWord
-    bytes32 revealed; // keccak256 of the Revealed that the step needs
-}
-
-/// One move, with what the contract does not keep.
-struct Played {
-    bytes payload;
-    /// The choice of a child: its hash, then its path among the children. Of an op, a value, a running value: the
-    /// payload of the reveal before. The step: the ABI encoding of its Revealed. Else nothing.
-    bytes earlier;
-    /// Of the request, packed (IReferee.judge): the step of an op that adjusts logits, else nothing.
-    bytes biases;
-}
-
-/// The game about one statement (spec/dispute.md section 4, src/verify/dispute/game.cpp): which of the provider's
-/// commitments a challenger looks at, until one step is left. Signatures, turns by the clock and bonds are the
-/// caller's.
-library Games {
+/// @title The games of disputes; what they promise is in IGames.
+contract Games is IGames {
     using OpWord for uint256;
     using Terms for uint256;
 
-    uint256 internal constant POSITIONS_MAX = 1 << 18;
+    uint256 private constant POSITIONS_MAX = 1 << 18;
     uint256 private constant CHOOSE_SALT = 0xffffffff;
     uint64 private constant CLAIMS_FAULT = 1 << 32;
     uint256 private constant CHUNK = 256;
 
-    /// Refuses a statement that no game exists about.
-    function check(Case memory about) internal pure {
+    IReferee private immutable REFEREE;
+    IPrograms private immutable PROGRAMS;
+
+    mapping(address => mapping(bytes32 => Game)) private games;
+
+    constructor(address referee_, address programs_) {
+        REFEREE = IReferee(referee_);
+        PROGRAMS = IPrograms(programs_);
+    }
+
+    function check(Case calldata about) external pure {
         uint256 counts = about.subject.counts;
         uint256 prompt = counts.prompt();
         if (
@@ -87,47 +38,78 @@ library Games {
         ) revert Invalid(Why.NoGame);
     }
 
-    function challengersTurn(Game storage g) internal view returns (bool) {
-        return g.choosing || g.phase == Phase.Step || g.phase == Phase.Salt;
-    }
-
-    /// Makes a move. `over`: the game is, with this verdict.
-    function play(Game storage g, IReferee referee, Case memory about, Played calldata move, bytes32 payloadHash)
-        internal
-        returns (bool over, Verdict verdict)
+    function play(bytes32 id, Case calldata about, Played calldata move, bytes32 payloadHash)
+        external
+        returns (bool over, Verdict verdict, bool challengersTurn)
     {
+        Game storage g = games[msg.sender][id];
         if (g.choosing) {
             if (move.payload.length != 4) revert Invalid(Why.MoveLength);
             g.choosing = false;
-            choose(g, referee, about, le32(move.payload, 0), move.earlier);
+            choose(g, about, le32(move.payload, 0), move.earlier);
         } else if (g.phase == Phase.Step) {
-            return (true, judge(g, referee, about, move));
+            return (true, judge(g, about, move), false);
         } else if (g.phase == Phase.Salt) {
-            return (true, judgeSalt(g, referee, about, move.payload));
+            return (true, judgeSalt(g, about, move.payload), false);
         } else {
-            reveal(g, referee, about, move.payload, payloadHash);
+            reveal(g, about, move.payload, payloadHash);
             g.choosing = true;
         }
+        return (false, Verdict.follows, g.choosing || g.phase == Phase.Step || g.phase == Phase.Salt);
+    }
+
+    function judgeFinish(Case calldata about, bytes32 stopRoot, bytes calldata biases, bytes calldata proof)
+        external
+        view
+        returns (Verdict)
+    {
+        try REFEREE.judgeFinish(about.subject, stopRoot, biases, proof) returns (Verdict verdict) {
+            return verdict;
+        } catch (bytes memory reason) {
+            return refuse(reason);
+        }
+    }
+
+    /// The third number after two strings (spec/model.md, "Program hash").
+    function layersOf(bytes32 program) external view returns (uint32 layers) {
+        address at = PROGRAMS.at(program);
+        if (at == address(0)) revert NotFound(Why.NoProgram);
+        bytes memory data = at.code;
+        // One zero byte, le32 length and text "assay/program/0", le32 length of the architecture's name.
+        uint256 name = uint8(data[1 + 4 + 15]);
+        uint256 from = 1 + 4 + 15 + 4 + name + 8;
+        for (uint256 i = 4; i > 0; --i) layers = layers << 8 | uint8(data[from + i - 1]);
+    }
+
+    function game(address court, bytes32 id) external view returns (Game memory) {
+        return games[court][id];
+    }
+
+    function referee() external view returns (address) {
+        return address(REFEREE);
+    }
+
+    function programs() external view returns (address) {
+        return address(PROGRAMS);
     }
 
     // The provider's moves: what each must hash to.
 
     function reveal(
         Game storage g,
-        IReferee referee,
-        Case memory about,
+        Case calldata about,
         bytes calldata payload,
         bytes32 payloadHash
     ) private {
         if (g.phase == Phase.Positions) revealPositions(g, about, payload);
         else if (g.phase == Phase.Leaves) revealLeaves(g, about, payload);
-        else if (g.phase == Phase.Ops) revealOps(g, referee, about, payload, payloadHash);
+        else if (g.phase == Phase.Ops) revealOps(g, about, payload, payloadHash);
         else if (g.phase == Phase.Chunks) expectHash(childrenRoot(payload, g.leaves), g.hash);
         else if (g.phase == Phase.Values) revealValues(g, payload);
         else revealRunning(g, payload, payloadHash);
     }
 
-    function revealPositions(Game storage g, Case memory about, bytes calldata payload) private {
+    function revealPositions(Game storage g, Case calldata about, bytes calldata payload) private {
         if (g.positions != 0) {
             expectHash(childrenRoot(payload, g.leaves), g.hash);
             return;
@@ -150,7 +132,7 @@ library Games {
         enterTree(g, Phase.Positions, root, positions);
     }
 
-    function revealLeaves(Game storage g, Case memory about, bytes calldata payload) private {
+    function revealLeaves(Game storage g, Case calldata about, bytes calldata payload) private {
         if (g.positionLeaves != 0) {
             expectHash(childrenRoot(payload, g.leaves), g.hash);
             return;
@@ -177,12 +159,11 @@ library Games {
 
     function revealOps(
         Game storage g,
-        IReferee referee,
-        Case memory about,
+        Case calldata about,
         bytes calldata payload,
         bytes32 payloadHash
     ) private {
-        (uint256[] memory list, uint256 faultFrom) = referee.ops(about.subject, g.position, g.leaf, g.fault);
+        (uint256[] memory list, uint256 faultFrom) = REFEREE.ops(about.subject, g.position, g.leaf, g.fault);
         Ops memory ops = readOps(g, about, list, payload);
         uint256 count = ops.roots.length;
         if (g.fault && (count < faultFrom || count >= list.length || list[count].kind() == Kind.THRESHOLD)) {
@@ -222,7 +203,7 @@ library Games {
 
     // The challenger's.
 
-    function choose(Game storage g, IReferee referee, Case memory about, uint256 choice, bytes calldata earlier)
+    function choose(Game storage g, Case calldata about, uint256 choice, bytes calldata earlier)
         private
     {
         if (g.phase == Phase.Positions) {
@@ -237,7 +218,7 @@ library Games {
                 g.phase = Phase.Ops;
             }
         } else if (g.phase == Phase.Ops) {
-            chooseOp(g, referee, about, choice, earlier);
+            chooseOp(g, about, choice, earlier);
         } else if (g.phase == Phase.Chunks) {
             if (chooseChild(g, choice, earlier)) g.phase = Phase.Values;
         } else if (g.phase == Phase.Values) {
@@ -261,11 +242,11 @@ library Games {
         return leaves == 1;
     }
 
-    function chooseOp(Game storage g, IReferee referee, Case memory about, uint256 choice, bytes calldata earlier)
+    function chooseOp(Game storage g, Case calldata about, uint256 choice, bytes calldata earlier)
         private
     {
         expectEarlier(g, earlier);
-        (uint256[] memory list,) = referee.ops(about.subject, g.position, g.leaf, g.fault);
+        (uint256[] memory list,) = REFEREE.ops(about.subject, g.position, g.leaf, g.fault);
         Ops memory ops = readOps(g, about, list, earlier);
         if (choice == CHOOSE_SALT) {
             g.hash = ops.salt;
@@ -315,7 +296,7 @@ library Games {
         g.phase = Phase.Step;
     }
 
-    function judge(Game storage g, IReferee referee, Case memory about, Played calldata move)
+    function judge(Game storage g, Case calldata about, Played calldata move)
         private
         view
         returns (Verdict)
@@ -324,7 +305,7 @@ library Games {
         Revealed memory revealed = abi.decode(move.earlier, (Revealed));
         Place memory place = Place(g.position, g.leaf, g.fault, g.op, g.element, g.step);
         uint256 claimed = g.claimed == CLAIMS_FAULT ? FAULT : g.claimed;
-        try referee.judge(
+        try REFEREE.judge(
             about.subject, revealed, place, Running(g.last, g.segment), claimed, move.biases, move.payload
         ) returns (
             Verdict verdict
@@ -335,13 +316,13 @@ library Games {
         }
     }
 
-    function judgeSalt(Game storage g, IReferee referee, Case memory about, bytes calldata secret)
+    function judgeSalt(Game storage g, Case calldata about, bytes calldata secret)
         private
         view
         returns (Verdict)
     {
         if (secret.length != 32) revert Invalid(Why.MoveLength);
-        try referee.judgeSalt(about.saltCommitment, g.position, g.leaf, g.hash, bytes32(secret)) returns (bool wrong) {
+        try REFEREE.judgeSalt(about.saltCommitment, g.position, g.leaf, g.hash, bytes32(secret)) returns (bool wrong) {
             return wrong ? Verdict.differs : Verdict.follows;
         } catch (bytes memory reason) {
             return refuse(reason);
@@ -349,7 +330,7 @@ library Games {
     }
 
     /// A referee that does not answer decides nothing: the move did not happen.
-    function refuse(bytes memory reason) internal pure returns (Verdict) {
+    function refuse(bytes memory reason) private pure returns (Verdict) {
         bytes4 selector = reason.length >= 4 ? bytes4(reason) : bytes4(0);
         if (selector == IReferee.ProofInvalid.selector || selector == IReferee.NoSuchStep.selector) {
             revert Invalid(Why.Proof);
@@ -372,7 +353,7 @@ library Games {
         uint256 faultRunning;
     }
 
-    function readOps(Game storage g, Case memory about, uint256[] memory list, bytes calldata payload)
+    function readOps(Game storage g, Case calldata about, uint256[] memory list, bytes calldata payload)
         private
         view
         returns (Ops memory ops)
@@ -417,7 +398,7 @@ library Games {
     }
 
     /// The leaf's hash in the trace (spec/trace.md).
-    function leafOf(Game storage g, Case memory about, Ops memory ops) private view returns (bytes32) {
+    function leafOf(Game storage g, Case calldata about, Ops memory ops) private view returns (bytes32) {
         uint32 position = uint32(swap(g.position));
         uint32 leaf = uint32(swap(g.leaf));
         if (g.fault) return sha256(abi.encodePacked(uint8(0), "falt", position, leaf, ops.salt));
