@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market killed at random moments,
 # random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target,
-# ASSAY_SOAK_REQUESTS (default 10000) how many requests must not give a false alarm.
+# ASSAY_SOAK_REQUESTS (default 10000) how many requests must not give a false alarm, ASSAY_SOAK_STEPS
+# (default 100000) how many steps of each kind the contracts must judge as the C++ referee does.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${ASSAY_FUZZ_SECONDS:-60}
@@ -30,6 +31,8 @@ ASSAY_SOAK_REQUESTS=${ASSAY_SOAK_REQUESTS:-10000} build/release/src/assay_verify
   --gtest_filter='NoFalseAlarm.*'
 
 tools/check/same_bits.sh
+
+tools/check/referee_cases.sh "${ASSAY_SOAK_STEPS:-100000}"
 
 /usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
 echo "soak: done"

@@ -266,7 +266,7 @@ contract Disputes is IDisputes, Court {
             r.max_tokens,
             r.logprobs,
             r.seed,
-            f.evidence.statement.progress ? uint32(Terms.PROGRESS) : s.finish
+            f.evidence.statement.progress ? uint32(Terms.PROGRESS) : Terms.receiptFinish(s.finish)
         );
         about.subject.sampling = Terms.sampling(
             r.repetition_penalty_bits,

@@ -72,7 +72,7 @@ contract Games is IGames {
 
     /// The third number after two strings (spec/model.md, "Program hash").
     function layersOf(bytes32 program) external view returns (uint32 layers) {
-        address at = PROGRAMS.at(program);
+        address at = PROGRAMS.codeOf(program);
         if (at == address(0)) revert NotFound(Why.NoProgram);
         bytes memory data = at.code;
         // One zero byte, le32 length and text "assay/program/0", le32 length of the architecture's name.

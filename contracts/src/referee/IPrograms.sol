@@ -6,7 +6,7 @@ pragma solidity 0.8.37;
 /// remove one.
 /// @dev Kept are only bytes that `parse_program` of the C++ side accepts: a dispute never meets another shape.
 interface IPrograms {
-    event Stored(bytes32 indexed program, address at);
+    event Stored(bytes32 indexed program, address code);
 
     /// Not the bytes of a program of canon 0.
     error BadProgram();
@@ -15,5 +15,5 @@ interface IPrograms {
     function store(bytes calldata data) external returns (bytes32 program);
 
     /// Where the bytes are the code, behind one zero byte; zero: not kept.
-    function at(bytes32 program) external view returns (address);
+    function codeOf(bytes32 program) external view returns (address);
 }

@@ -3,14 +3,20 @@ pragma solidity 0.8.37;
 
 /// The numbers of request and statement in two words. All but the seed are 32 bits wide; floats are the bits of
 /// binary32. `counts`, from bit 0: prompt count, continuation, answer count, max tokens, logprobs, seed (64 bits),
-/// finish (`PROGRESS`: the statement has none). `sampling`, from bit 0: repetition, presence and frequency penalty,
+/// finish (`PROGRESS`: the statement has none; of a receipt `receiptFinish`). `sampling`, from bit 0: repetition, presence and frequency penalty,
 /// temperature, top k, top p, min p.
 library Terms {
     uint256 internal constant STOP = 0;
     uint256 internal constant LENGTH = 1;
     uint256 internal constant FAULTED = 2;
     uint256 internal constant CANCELLED = 3;
+    uint256 internal constant UNKNOWN = 4;
     uint256 internal constant PROGRESS = type(uint32).max;
+
+    /// The finish of a receipt: what nobody knows is one thing, whatever its number.
+    function receiptFinish(uint32 finish_) internal pure returns (uint32) {
+        return finish_ > CANCELLED ? uint32(UNKNOWN) : finish_;
+    }
 
     function counts(
         uint32 prompt_,

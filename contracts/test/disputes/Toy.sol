@@ -95,7 +95,7 @@ contract ToyPrograms is IPrograms {
         revert BadProgram();
     }
 
-    function at(bytes32 hash) external view returns (address) {
+    function codeOf(bytes32 hash) external view returns (address) {
         return hash == sha256(program()) ? CODE : address(0);
     }
 }
