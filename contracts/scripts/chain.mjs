@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { encodeDeployData } from 'viem';
 
 export const contracts = join(dirname(fileURLToPath(import.meta.url)), '..');
-export const artifact = (name) => JSON.parse(readFileSync(join(contracts, `out/${name}.sol/${name}.json`), 'utf8'));
+const FILES = { ToyReferee: 'Toy', ToyPrograms: 'Toy' }; // of contracts in a file of another name
+export const artifact = (name) => JSON.parse(readFileSync(join(contracts, `out/${FILES[name] ?? name}.sol/${name}.json`), 'utf8'));
 
 function freePort() {
   return new Promise((resolve) => {
@@ -43,15 +44,22 @@ export async function chain(hardfork) {
     }
   }
   const [from] = await ask('eth_accounts', []);
+  // Of a transaction that may fail.
+  const attempt = async (to, data) => {
+    const hash = await ask('eth_sendTransaction', [{ from, ...(to ? { to } : {}), data, gas: '0xf00000' }]);
+    for (;;) {
+      const receipt = await ask('eth_getTransactionReceipt', [hash]);
+      if (receipt) return receipt;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
   const send = async (to, data) => {
-    const request = { from, ...(to ? { to } : {}), data, gas: '0xf00000' };
-    if (to) await ask('eth_call', [request, 'latest']); // says why, where it fails
-    const hash = await ask('eth_sendTransaction', [request]);
-    const receipt = await ask('eth_getTransactionReceipt', [hash]);
+    if (to) await ask('eth_call', [{ from, to, data, gas: '0xf00000' }, 'latest']); // says why, where it fails
+    const receipt = await attempt(to, data);
     if (receipt.status !== '0x1') throw new Error(`a transaction to ${to} failed`);
     return receipt;
   };
-  return { ask, from, send, stop: () => anvil.kill() };
+  return { ask, from, attempt, send, stop: () => anvil.kill() };
 }
 
 export async function deploy(on, name, args = []) {

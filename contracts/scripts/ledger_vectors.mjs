@@ -7,7 +7,7 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { concat, decodeErrorResult, encodeAbiParameters, encodeFunctionData, getAddress, getContractAddress, hashTypedData,
+import { concat, decodeErrorResult, decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, getContractAddress, hashTypedData,
   hexToBytes, keccak256, numberToHex, pad, recoverTypedDataAddress, sha256, stringToHex, toHex, zeroHash } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { chain, contracts, deploy } from './chain.mjs';
@@ -262,7 +262,6 @@ class Replay {
 
   async view(contract, functionName, args = []) {
     const data = encodeFunctionData({ abi: contract.abi, functionName, args });
-    const { decodeFunctionResult } = await import('viem');
     return decodeFunctionResult({ abi: contract.abi, functionName, data: await this.on.ask('eth_call', [{ to: contract.address, data }, 'latest']) });
   }
 
@@ -276,16 +275,13 @@ class Replay {
       const { contract, functionName, args } = await this.call(operation, id);
       await this.on.ask('evm_setNextBlockTimestamp', [numberToHex(this.base + BigInt(time) * SCALE + ++count)]);
       const data = encodeFunctionData({ abi: contract.abi, functionName, args });
-      const request = { from: this.on.from, to: contract.address, data, gas: '0xf00000' };
-      const hash = await this.on.ask('eth_sendTransaction', [request]);
-      const receipt = await this.on.ask('eth_getTransactionReceipt', [hash]);
+      const receipt = await this.on.attempt(contract.address, data);
       let found = 'applied';
       if (receipt.status !== '0x1') {
-        const trace = await this.on.ask('debug_traceTransaction', [hash, { disableStorage: true, disableMemory: true, disableStack: true }]);
+        const trace = await this.on.ask('debug_traceTransaction', [receipt.transactionHash, { disableStorage: true, disableMemory: true, disableStack: true }]);
         const error = decodeErrorResult({ abi: contract.abi, data: '0x' + trace.returnValue.replace(/^0x/, '') });
         found = CODE[error.errorName];
       } else if (operation.kind === 'file_dispute') {
-        const { decodeEventLog } = await import('viem');
         for (const log of receipt.logs.filter((l) => l.address.toLowerCase() === this.court.address.toLowerCase())) {
           const event = decodeEventLog({ abi: this.court.abi, ...log });
           if (event.eventName === 'DisputeFiled') this.disputes.get(id).about = event.args.about;

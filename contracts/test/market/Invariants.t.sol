@@ -50,7 +50,8 @@ contract Crowd is DisputeWorld {
     constructor() {
         build(address(new ToyReferee()), address(new ToyPrograms()));
         fund();
-        (honest, liar) = (provider, other);
+        honest = provider;
+        liar = other;
         deposit(liar.at, 20_000_000);
         stake(liar, 15_000_000);
     }
@@ -411,14 +412,16 @@ contract Crowd is DisputeWorld {
     /// From wherever they are, everybody gets everything out that is theirs, with no one's consent, within the times
     /// that were published.
     function leave() external {
-        vm.warp(block.timestamp + 20);
+        uint256 time = block.timestamp + 20; // the compiler reads the clock once
+        vm.warp(time);
         while (open_.length != 0) {
             uint256 before = open_.length;
             timingOut(open_.length - 1);
             vm.assertTrue(open_.length < before, "a dispute ends");
         }
         // Expiry and window, and the window of a claim or of its answer.
-        vm.warp(block.timestamp + 1000 + 200 + 200);
+        time += 1000 + 200 + 200;
+        vm.warp(time);
         for (uint256 i = 0; i < held.length; ++i) {
             LeaseRecord memory l = market.lease(idOf(held[i].terms));
             if (l.claiming == Claiming.Pending) finalizing(held[i]);
@@ -430,12 +433,13 @@ contract Crowd is DisputeWorld {
             uint256 staked = market.account(people[k].at).stake;
             if (staked == 0) continue;
             // Entries may be full: what is due makes room first.
-            vm.warp(block.timestamp + 500);
+            time += 500;
+            vm.warp(time);
             release(people[k]);
             Unbond memory u = Unbond(people[k].at, uint128(staked), ++nonce);
             market.unbond(u, sign(people[k], keccak256(abi.encode(Messages.UNBOND, u))));
         }
-        vm.warp(block.timestamp + 500);
+        vm.warp(time + 500);
         for (uint256 k = 0; k < 4; ++k) {
             release(people[k]);
             uint256 rest = available(people[k].at);
