@@ -23,6 +23,8 @@ contract DisputeVectorsTest is DisputeWorld {
     OfferModel private model;
     Lease private terms;
     Filing private filed;
+    bytes private last; // payload
+    bytes private ops; // of the ops reveal
 
     function setUp() public {
         programs = IPrograms(vm.deployCode("Programs.sol:Programs", ""));
@@ -68,19 +70,9 @@ contract DisputeVectorsTest is DisputeWorld {
         uint256 count = 0;
         while (vm.keyExistsJson(json, moveAt(count))) ++count;
         Played[] memory moves = new Played[](count);
-        bytes memory last;
-        bytes memory ops;
-        for (uint256 i = 0; i < count; ++i) {
-            Game memory g = games.game(address(disputes), d);
-            vm.assertEq(phase(g.phase), vm.parseJsonString(json, at("phases", i)), name);
-            moves[i].payload = vm.parseJsonBytes(json, string.concat(moveAt(i), ".payload"));
-            moves[i].earlier = earlierOf(g, about, moves[i].payload, last, ops);
-            if (g.phase == Phase.Step) moves[i].biases = biasesOf(f.evidence.request);
-            bool providers = disputes.dispute(d).turn == Turn.Provider;
-            accepted(address(disputes), moving(providers ? provider : other, d, terms, about, moves[i]));
-            if (g.phase == Phase.Ops && providers) ops = moves[i].payload;
-            last = moves[i].payload;
-        }
+        delete last;
+        delete ops;
+        for (uint256 i = 0; i < count; ++i) moves[i] = playOne(d, about, i);
         finish(d, about, name);
 
         // The same in one transaction, played before it was filed.
@@ -89,6 +81,18 @@ contract DisputeVectorsTest is DisputeWorld {
         f.moves = moves;
         f.signatures = transcript(idOf(m), m.subject, moves);
         finish(file(other, m, terms, f), about, name);
+    }
+
+    function playOne(bytes32 d, Case memory about, uint256 i) private returns (Played memory p) {
+        Game memory g = games.game(address(disputes), d);
+        vm.assertEq(phase(g.phase), vm.parseJsonString(json, at("phases", i)), "phase");
+        p.payload = vm.parseJsonBytes(json, string.concat(moveAt(i), ".payload"));
+        p.earlier = earlierOf(g, about, p.payload);
+        if (g.phase == Phase.Step) p.biases = biasesOf(filed.evidence.request);
+        bool providers = disputes.dispute(d).turn == Turn.Provider;
+        accepted(address(disputes), moving(providers ? provider : other, d, terms, about, p));
+        if (g.phase == Phase.Ops && providers) ops = p.payload;
+        last = p.payload;
     }
 
     function finish(bytes32 d, Case memory about, string memory name) private {
@@ -125,33 +129,34 @@ contract DisputeVectorsTest is DisputeWorld {
         }
     }
 
-    function earlierOf(Game memory g, Case memory about, bytes memory payload, bytes memory last, bytes memory ops)
+    function earlierOf(Game memory g, Case memory about, bytes memory payload)
         private
         view
         returns (bytes memory)
     {
-        if (g.phase == Phase.Step) return abi.encode(revealedOf(g, about, ops));
+        if (g.phase == Phase.Step) return abi.encode(revealedOf(g, about));
         if (!g.choosing) return "";
         bool tree = g.phase == Phase.Positions || g.phase == Phase.Leaves || g.phase == Phase.Chunks;
         return tree ? Trees.pick(last, number(payload, 0)) : last;
     }
 
     /// What the step needs of the ops reveal, read anew.
-    function revealedOf(Game memory g, Case memory about, bytes memory ops) private view returns (Revealed memory r) {
+    function revealedOf(Game memory g, Case memory about) private view returns (Revealed memory r) {
+        bytes memory ops_ = ops;
         (uint256[] memory list,) = referee.ops(about.subject, g.position, g.leaf, g.fault);
         uint256 at_ = g.fault ? 36 : 32;
         (r.positionsRoot, r.positionRoot) = (g.positionsRoot, g.positionRoot);
         (r.positions, r.positionLeaves) = (g.positions, g.positionLeaves);
         bool head = g.leaf == about.layers;
         if (!g.fault) {
-            r.x = word(ops, at_);
-            if (!head) (r.k, r.v) = (word(ops, at_ + 32), word(ops, at_ + 64));
+            r.x = word(ops_, at_);
+            if (!head) (r.k, r.v) = (word(ops_, at_ + 32), word(ops_, at_ + 64));
             at_ += head ? 68 : 96;
         }
-        uint256 count = g.fault ? number(ops, 0) : list.length;
+        uint256 count = g.fault ? number(ops_, 0) : list.length;
         uint256[5] memory wanted = [uint256(g.op), from(g.word.a()), from(g.word.b()), from(g.word.c()), from(g.word.d())];
         for (uint256 i = 0; i < count; ++i) {
-            bytes32 root = word(ops, at_);
+            bytes32 root = word(ops_, at_);
             if (list[i].scalar()) root &= bytes32(uint256(0xffffffff) << 224);
             for (uint256 k = 0; k < 5; ++k) if (wanted[k] == i) r.roots[k] = root;
             at_ += list[i].scalar() ? 4 : 32;
