@@ -26,6 +26,9 @@ interface Vm {
     function pauseGasMetering() external;
     function resumeGasMetering() external;
 
+    function getCode(string calldata artifact) external view returns (bytes memory);
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
+
     // keys
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);

