@@ -39,7 +39,7 @@ export async function chain(hardfork) {
       await ask('eth_chainId', []);
       break;
     } catch (e) {
-      if (tries > 100) throw e;
+      if (tries > 600) throw e;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }

@@ -75,6 +75,7 @@ interface IDisputes is ICourt {
         external;
 
     /// @notice The next move, by whose turn it is.
+    /// @param terms read by the move that ends the game; before, anything
     function move(Move calldata m, bytes calldata signature, Lease calldata terms, Case calldata about, Played calldata played)
         external;
 

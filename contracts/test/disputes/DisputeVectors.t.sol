@@ -6,6 +6,7 @@ import {Case, Game, Phase, Played} from "../../src/disputes/IGames.sol";
 import {DisputeRecord, Filing} from "../../src/disputes/IDisputes.sol";
 import "../../src/market/Messages.sol";
 import {Evidence} from "../../src/market/Statements.sol";
+import {Refused, Why} from "../../src/market/Errors.sol";
 import {IPrograms} from "../../src/referee/IPrograms.sol";
 import {IReferee, Revealed} from "../../src/referee/IReferee.sol";
 import {OpWord} from "../../src/referee/OpWord.sol";
@@ -80,6 +81,7 @@ contract DisputeVectorsTest is DisputeWorld {
         Dispute memory m = disputeOf(f.evidence, other);
         f.moves = moves;
         f.signatures = transcript(idOf(m), m.subject, moves);
+        if (!vm.parseJsonBool(json, ".expired")) goesOn(m, f);
         finish(file(other, m, terms, f), about, name);
     }
 
@@ -93,6 +95,22 @@ contract DisputeVectorsTest is DisputeWorld {
         accepted(address(disputes), moving(providers ? provider : other, d, terms, about, p));
         if (g.phase == Phase.Ops && providers) ops = p.payload;
         last = p.payload;
+    }
+
+    /// A transcript that does not end where its game does.
+    function goesOn(Dispute memory m, Filing memory f) private {
+        uint256 snapshot = vm.snapshotState();
+        uint256 count = f.moves.length;
+        (Played[] memory moves, bytes[] memory signatures) = (f.moves, f.signatures);
+        (f.moves, f.signatures) = (new Played[](count + 1), new bytes[](count + 1));
+        for (uint256 i = 0; i <= count; ++i) {
+            f.moves[i] = moves[i < count ? i : 0];
+            f.signatures[i] = signatures[i < count ? i : 0];
+        }
+        commit(other, commitmentOf(m, f));
+        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.Decided);
+        (f.moves, f.signatures) = (moves, signatures);
+        vm.revertToState(snapshot);
     }
 
     function finish(bytes32 d, Case memory about, string memory name) private {

@@ -352,6 +352,24 @@ contract DisputesTest is DisputeWorld {
         vm.assertEq(market.totals().bonds, 0, "all bonds are back");
     }
 
+    function test_biasesArePartOfTheCase() public {
+        Evidence memory e = receipt(1);
+        e.request.logit_bias = new LogitBias[](2);
+        e.request.logit_bias[0] = LogitBias(3, 0x3f800000);
+        e.request.logit_bias[1] = LogitBias(9, 0xbf800000);
+        e.requestSignature = sign(buyer, this.hashRequest(e.request));
+        e.statement.figures.request = digest(this.hashRequest(e.request));
+        signStatement(e);
+        Filing memory f = filingOf(e);
+        bytes32 d = file(other, disputeOf(e, other), terms, f);
+        vm.warp(1020);
+        Case memory without = caseOf(f, 2);
+        without.subject.biasHash = 0;
+        refused(address(disputes), timingOut(other, d, terms, without), Mismatch.selector, Why.OtherStatement);
+        accepted(address(disputes), timingOut(other, d, terms, caseOf(f, 2)));
+        vm.assertTrue(market.lease(id).state == LeaseState.Convicted, "convicted");
+    }
+
     function test_movesAreChecked() public {
         Filing memory f = filingOf(receipt(1));
         Case memory about = caseOf(f, 2);

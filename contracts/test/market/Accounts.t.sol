@@ -148,6 +148,7 @@ contract AccountsTest is World {
         accepted(address(market), unbonding(provider, Unbond(provider.at, 1_000_000, 2)));
         Unbonding[] memory list = market.unbondings(provider.at);
         vm.assertEq(list.length, 2, "entries");
+        (Lease memory later,) = lease(1_000_000);
         vm.assertEq(list[1].due, 1501, "due");
         vm.warp(1499);
         refused(address(market), releasing(provider, Release(provider.at, 1)), Refused.selector, Why.UnbondingNotDue);
@@ -161,6 +162,11 @@ contract AccountsTest is World {
             digest(keccak256(abi.encode(Messages.RELEASE, Release(provider.at, 1))))
         );
         vm.warp(1501);
+        refused(
+            address(market), releasing(provider, Release(provider.at, 2)), Refused.selector, Why.LeaseStillDisputable
+        );
+        close(later, provider);
+        vm.warp(1602);
         accepted(address(market), releasing(provider, Release(provider.at, 2)));
         Account memory a = market.account(provider.at);
         vm.assertEq(a.available, 5_000_000, "both");
@@ -259,5 +265,12 @@ contract AccountsTest is World {
         vm.assertEq(l, address(deliveries), "deliveries");
         vm.assertEq(market.CANON(), 0, "a draft");
         vm.assertEq(disputes.market(), address(market), "one market");
+        vm.assertEq(disputes.games(), address(games), "games");
+        bytes32 type_ =
+            keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+        bytes32 separator = keccak256(
+            abi.encode(type_, keccak256("Assay"), keccak256("0"), block.chainid, address(market))
+        );
+        vm.assertEq(market.domainSeparator(), separator, "domain");
     }
 }
