@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "io/chain_rpc.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "io/http_server.hpp"
@@ -108,6 +109,23 @@ TEST_F(Tls, BadFilesAreNamed) {
   EXPECT_TRUE(HttpServer::start(bad, handler)
                   .error()
                   .message.starts_with("cannot use the TLS certificate " + bad.tls_cert_file));
+}
+
+TEST_F(Tls, AChainEndpointIsAuthenticated) {
+  auto server = HttpServer::start(options, [](HttpRequest& request, HttpResponse& response) {
+    const auto call = json::parse(request.body);
+    response.send_json(
+        200, json::object{{"jsonrpc", "2.0"}, {"id", call->at("id")}, {"result", "0x7a69"}});
+  });
+  ASSERT_TRUE(server) << server.error().message;
+  ChainRpcOptions chain{.endpoints = {(*server)->url()}, .deadline_ms = 500};
+  const auto refused = ChainRpc(chain).chain_id();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("TLS"), std::string::npos) << refused.error().message;
+  chain.ca_file = options.tls_cert_file;
+  const auto id = ChainRpc(chain).chain_id();
+  ASSERT_TRUE(id) << id.error().message;
+  EXPECT_EQ(*id, 31337u);
 }
 
 }  // namespace

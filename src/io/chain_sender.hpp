@@ -1,0 +1,100 @@
+// Sends one key's transactions, each intent exactly once: signed and stored first, then sent, sent
+// again when a node forgot it, replaced under the same nonce when its fee is too low, watched until
+// its block is deep enough, and sent again when a reorganization removed it.
+//
+// After a crash at any moment, open() finds every transaction that may be on its way: advance()
+// goes on where the old process was. The key must be this file's alone; a nonce that another
+// wallet used is noticed, and the intent moves to a new one only once that is final.
+//
+// Trust: a reorganization deeper than `confirmations` is not noticed, and an endpoint that lies
+// about receipts is believed.
+#pragma once
+#include <map>
+#include <mutex>
+
+#include "base/clock.hpp"
+#include "io/chain_rpc.hpp"
+#include "io/chain_store.hpp"
+
+namespace assay::io {
+
+struct ChainSenderOptions {
+  std::uint64_t confirmations = 3;                  // 1: its own block suffices
+  std::uint64_t max_fee_ceiling = 200'000'000'000;  // wei per gas; below 2^62
+  std::uint64_t min_priority_fee = 1'000'000;       // wei per gas
+  std::uint64_t gas_limit_most = 16'777'216;        // a transaction's cap (EIP-7825)
+  std::int64_t resend_ms = 15'000;                  // a node may have dropped it
+  std::int64_t stuck_ms = 60'000;                   // then the fee is raised
+  std::int64_t poll_ms = 1'000;                     // between two looks in wait()
+};
+
+struct TxStatus {
+  Hash id{};
+  TxState state = TxState::pending;
+  std::uint64_t nonce = 0;
+  Hash hash{};                                // of the form that was mined, else of the newest
+  unsigned attempts = 1;                      // forms signed so far
+  std::uint64_t block_num = 0, gas_used = 0;  // from mined on
+  std::string reason{};                       // why reverted
+  std::string trouble{};                      // why the last sending failed, while pending
+
+  bool final() const { return state == TxState::confirmed || state == TxState::reverted; }
+};
+
+// Safe for many threads.
+class ChainSender {
+ public:
+  // `rpc`, `clock` and `pacer` outlive it. Asks the node for chain id and genesis.
+  static ChainResult<std::unique_ptr<ChainSender>> open(const std::string& path, ChainRpc& rpc,
+                                                        const crypto::SecretKey& key,
+                                                        const Clock& clock,
+                                                        ChainSenderOptions options = {},
+                                                        Pacer& pacer = system_pacer());
+
+  const Address& address() const { return address_; }
+
+  // Success: stored, and sent unless `trouble` says why not yet. Errors, with nothing stored:
+  // reverted (gas estimation ran it), transport, …; rejected when the id is another intent's.
+  ChainResult<TxStatus> submit(const Intent& intent);
+  ChainResult<std::optional<TxStatus>> status(const Hash& id);
+
+  // One look at everything open; to be called about once per block. Returns how many are open.
+  ChainResult<std::size_t> advance();
+  // advance() until the intent is final. Errors: transport after timeout_ms; it stays open.
+  ChainResult<TxStatus> wait(const Hash& id, std::int64_t timeout_ms);
+
+ private:
+  struct Fees {
+    std::uint64_t max_fee = 0, priority_fee = 0;
+  };
+  ChainSender(ChainStore store, ChainRpc& rpc, const crypto::SecretKey& key, const Clock& clock,
+              const ChainSenderOptions& options, Pacer& pacer, std::uint64_t chain_id);
+
+  ChainResult<Fees> suggest_fees();
+  std::optional<Fees> raised(const Attempt& over, const Fees& market) const;
+  Attempt sign(const Intent& intent, std::uint64_t nonce, const Fees& fees) const;
+  ChainResult<std::uint64_t> gas_limit(const Intent& intent);
+  void send(const TxRow& row);
+  // The receipt of whichever attempt has one.
+  ChainResult<std::optional<ChainReceipt>> find_receipt(const TxRow& row);
+  ChainResult<void> watch(TxRow& row, const BlockHeader& head, bool first_pending);
+  ChainResult<void> settle(TxRow& row, const ChainReceipt& receipt, const BlockHeader& head);
+  ChainResult<void> chase(TxRow& row, const BlockHeader& head, bool first_pending);
+  ChainResult<bool> nonce_lost(const TxRow& row, const BlockHeader& head);
+  std::string revert_reason(const TxRow& row);
+  TxStatus status_of(const TxRow& row) const;
+
+  std::mutex mutex_;
+  ChainStore store_;
+  ChainRpc& rpc_;
+  const crypto::SecretKey key_;
+  const Address address_;
+  const Clock& clock_;
+  const ChainSenderOptions options_;
+  Pacer& pacer_;
+  const std::uint64_t chain_id_;
+  std::map<Hash, std::int64_t> sent_ms_;  // by id: when last sent by this process
+  std::map<Hash, std::string> trouble_;   // by id
+};
+
+}  // namespace assay::io
