@@ -71,6 +71,41 @@ bool verify_inclusion(const Hash& root, const Hash& leaf_hash, std::uint64_t ind
   return last == 0 && hash == root;
 }
 
+bool verify_consistency(const Hash& old_root, std::uint64_t old_size, const Hash& root,
+                        std::uint64_t size, std::span<const Hash> proof) {
+  if (old_size > size) return false;
+  if (old_size == 0) return proof.empty() && old_root == sha256({});
+  if (old_size == size) return proof.empty() && old_root == root;
+  // The largest full subtree at the right edge of the old tree; when it is the whole old tree, its
+  // root is known and left out of the proof.
+  std::uint64_t node = old_size - 1, last = size - 1;
+  while ((node & 1) != 0) {
+    node >>= 1;
+    last >>= 1;
+  }
+  const bool whole = std::has_single_bit(old_size);
+  if (!whole && proof.empty()) return false;
+  const Hash start = whole ? old_root : proof[0];
+  if (!whole) proof = proof.subspan(1);
+  Hash before = start, after = start;
+  for (const Hash& sibling : proof) {
+    if (last == 0) return false;
+    if ((node & 1) != 0 || node == last) {
+      before = node_hash(sibling, before);
+      after = node_hash(sibling, after);
+      while ((node & 1) == 0 && node != 0) {
+        node >>= 1;
+        last >>= 1;
+      }
+    } else {
+      after = node_hash(after, sibling);
+    }
+    node >>= 1;
+    last >>= 1;
+  }
+  return last == 0 && before == old_root && after == root;
+}
+
 void MerkleBuilder::append(const Hash& leaf_hash) {
   Hash hash = leaf_hash;
   for (std::uint64_t carry = size_; (carry & 1) != 0; carry >>= 1) {

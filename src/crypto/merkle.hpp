@@ -20,6 +20,12 @@ std::vector<Hash> inclusion_proof(std::span<const Hash> leaf_hashes, std::uint64
 bool verify_inclusion(const Hash& root, const Hash& leaf_hash, std::uint64_t index,
                       std::uint64_t size, std::span<const Hash> proof);
 
+// True only when the tree of `old_size` leaves under `old_root` is the beginning of the tree of
+// `size` leaves under `root` (RFC 9162 section 2.1.4.2). Equal sizes need equal roots and an empty
+// proof; the empty tree is the beginning of every tree, with an empty proof. Takes hostile input.
+bool verify_consistency(const Hash& old_root, std::uint64_t old_size, const Hash& root,
+                        std::uint64_t size, std::span<const Hash> proof);
+
 // The root of a growing list in O(log n) memory; at every size equal to merkle_root.
 class MerkleBuilder {
  public:

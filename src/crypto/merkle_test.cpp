@@ -84,6 +84,59 @@ TEST(Merkle, ProofsAreBoundToIndexAndSize) {
   EXPECT_FALSE(verify_inclusion({}, {}, UINT64_MAX - 1, UINT64_MAX, endless));
 }
 
+// RFC 6962 section 2.1.2, as it is written there.
+std::vector<Hash> recursive_consistency(std::span<const Hash> leaves, std::size_t old_size,
+                                        bool whole) {
+  if (old_size == leaves.size())
+    return whole ? std::vector<Hash>{} : std::vector<Hash>{recursive_root(leaves)};
+  std::size_t split = 1;
+  while (split * 2 < leaves.size()) split *= 2;
+  const auto left = leaves.first(split), right = leaves.subspan(split);
+  std::vector<Hash> out;
+  if (old_size <= split) {
+    out = recursive_consistency(left, old_size, whole);
+    out.push_back(recursive_root(right));
+  } else {
+    out = recursive_consistency(right, old_size - split, false);
+    out.push_back(recursive_root(left));
+  }
+  return out;
+}
+
+// Every pair of sizes to 40, against every other claimed pair.
+TEST(Merkle, ConsistencyIsBoundToBothSizes) {
+  const auto all = leaves_of(40);
+  std::vector<Hash> roots{sha256({})};
+  for (std::size_t n = 1; n <= all.size(); ++n)
+    roots.push_back(merkle_root(std::span(all).first(n)));
+  for (std::size_t n = 1; n < roots.size(); ++n)
+    for (std::size_t m = 1; m <= n; ++m) {
+      auto proof = recursive_consistency(std::span(all).first(n), m, true);
+      ASSERT_TRUE(verify_consistency(roots[m], m, roots[n], n, proof)) << m << ' ' << n;
+      for (std::size_t k = 0; k < roots.size(); ++k) {
+        ASSERT_EQ(verify_consistency(roots[k], k, roots[n], n, proof),
+                  k == m || (proof.empty() && (k == 0 || k == n)))
+            << k << ' ' << m << ' ' << n;
+        ASSERT_FALSE(k != n && verify_consistency(roots[m], m, roots[k], n, proof));
+      }
+      for (auto& hash : proof) {
+        hash[0] ^= 1;
+        ASSERT_FALSE(verify_consistency(roots[m], m, roots[n], n, proof));
+        hash[0] ^= 1;
+      }
+      if (!proof.empty()) {
+        ASSERT_FALSE(
+            verify_consistency(roots[m], m, roots[n], n, std::span(proof).first(proof.size() - 1)));
+      }
+      proof.push_back(roots[1]);
+      ASSERT_FALSE(verify_consistency(roots[m], m, roots[n], n, proof));
+    }
+  EXPECT_TRUE(verify_consistency(roots[0], 0, roots[7], 7, {}));
+  EXPECT_FALSE(verify_consistency(roots[1], 0, roots[7], 7, {}));
+  EXPECT_FALSE(verify_consistency(roots[3], 3, roots[2], 2, {}));
+  EXPECT_FALSE(verify_consistency({}, UINT64_MAX - 1, {}, UINT64_MAX, std::vector<Hash>(200)));
+}
+
 std::vector<SumNode> sum_leaves(std::size_t n) {
   std::vector<SumNode> out;
   for (std::size_t i = 0; i < n; ++i)
