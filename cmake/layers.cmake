@@ -14,6 +14,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 if(ASSAY_TESTS)
   find_package(GTest REQUIRED)
+  pkg_check_modules(LIBCBOR REQUIRED IMPORTED_TARGET libcbor)  # a peer of protocol/cbor, in tests alone
   enable_testing()
 endif()
 

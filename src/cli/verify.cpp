@@ -25,6 +25,8 @@ std::string_view word(verify::Standing standing) {
       return "unchecked";
     case verify::Standing::failed:
       return "FAILED";
+    case verify::Standing::caveat:
+      return "caveat";
   }
   return "unknown";
 }
@@ -80,6 +82,7 @@ Result<int> run(const Context& context, const Options& options) {
   print_group(report, verify::Standing::proven, "Proven by this file");
   print_group(report, verify::Standing::claimed, "Only claimed");
   print_group(report, verify::Standing::unchecked, "Not checked here");
+  print_group(report, verify::Standing::caveat, "What this does not mean");
   fmt::print("\n{}\n", report.ok() ? green("The receipt holds.")
                                    : red("The receipt does not hold: see Failed above."));
   return code;

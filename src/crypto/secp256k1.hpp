@@ -38,6 +38,12 @@ struct Signature {
   bool operator==(const Signature&) const = default;
 };
 
+// The point x ‖ y, big-endian: what tools outside Ethereum know a signer by.
+struct PublicKey {
+  std::array<std::uint8_t, 64> bytes{};
+  bool operator==(const PublicKey&) const = default;
+};
+
 // Errors: invalid when not 32 bytes, zero, or not below the group order.
 Result<SecretKey> secret_key(ByteView bytes);
 // `key` comes from secret_key(); another one is a programmer error.
@@ -46,5 +52,22 @@ Signature sign(const Hash& digest, const SecretKey& key);
 // The address whose key signed `digest`. Errors: mismatch for a malformed signature: r or s out of
 // range, high s (a second form of the same signature), v other than 27 and 28, no such point.
 Result<Address> recover(const Hash& digest, const Signature& signature);
+Result<PublicKey> recover_key(const Hash& digest, const Signature& signature);
+
+PublicKey public_key_of(const SecretKey& key);
+Address address_of(const PublicKey& key);
+// PEM of the SubjectPublicKeyInfo (RFC 5480): what OpenSSL and its like read.
+std::string to_pem(const PublicKey& key);
+
+// ES256K (RFC 8812): ECDSA over SHA-256, r ‖ s with s low, and no v. Checked against an address, as
+// everything here is: both points that r stands for are tried. The key that signed, or mismatch.
+using PlainSignature = std::array<std::uint8_t, 64>;
+PlainSignature plain(const Signature& signature);
+Result<PublicKey> check_plain(const Hash& digest, const PlainSignature& signature,
+                              const Address& signer);
+// The DER form (RFC 3279) of the same numbers. Errors: invalid unless it is exactly the DER of
+// two positive numbers of at most 32 bytes.
+Bytes to_der(const PlainSignature& signature);
+Result<PlainSignature> from_der(ByteView der);
 
 }  // namespace assay::crypto

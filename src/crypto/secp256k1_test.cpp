@@ -130,6 +130,37 @@ TEST(Eip712, MailExample) {
             "07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b915621c");
 }
 
+// What other tools read: the plain form, DER, and the key as PEM (`openssl pkey -pubin -text` shows
+// the same point).
+TEST(Secp256k1, PlainSignatures) {
+  const SecretKey key = key_of(to_hex(keccak256(view("cow"))));
+  const Hash digest = keccak256(view("message"));
+  const PlainSignature signature = plain(sign(digest, key));
+  EXPECT_EQ(*check_plain(digest, signature, address_of(key)), public_key_of(key));
+  EXPECT_EQ(address_of(public_key_of(key)), address_of(key));
+  EXPECT_FALSE(check_plain(digest, signature, Address{}));
+  EXPECT_FALSE(check_plain(keccak256(view("other")), signature, address_of(key)));
+  EXPECT_FALSE(check_plain(digest, PlainSignature{}, address_of(key)));
+
+  const Bytes der = to_der(signature);
+  EXPECT_EQ(*from_der(der), signature);
+  for (std::size_t size = 0; size < der.size(); ++size)
+    EXPECT_FALSE(from_der(ByteView(der).first(size)));
+  Bytes longer = der;
+  longer.push_back(0);
+  EXPECT_FALSE(from_der(longer));
+  EXPECT_FALSE(from_der(*from_hex("30070201010202000a")));  // a zero too many
+  EXPECT_FALSE(from_der(*from_hex("3006020100020100")));    // no signature has zeros
+  EXPECT_FALSE(from_der(*from_hex("30060201ff020101")));    // negative
+  EXPECT_TRUE(from_der(*from_hex("3006020101020101")));
+
+  EXPECT_EQ(to_pem(public_key_of(key_of("0x" + std::string(63, '0') + "1"))),
+            "-----BEGIN PUBLIC KEY-----\n"
+            "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ\n"
+            "WfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA==\n"
+            "-----END PUBLIC KEY-----\n");
+}
+
 TEST(Eip712, IntegersAreSignExtendedWords) {
   const auto word_hash = [](std::string_view words) {
     Bytes encoded;

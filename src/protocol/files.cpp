@@ -5,69 +5,71 @@
 namespace assay::protocol {
 namespace {
 
-template <class S, class V>
-void fields(S& s, V&& v)
-  requires std::same_as<std::remove_const_t<S>, ReceiptFile>
-{
-  v("domain", s.domain);
-  v("execution", s.execution);
-  v("offer", s.offer);
-  v("lease", s.lease);
-  v("request", s.request);
-  v("receipt", s.receipt);
-}
+constexpr std::string_view kReceiptTag = "receipt/0", kOpeningTag = "opening/0";
 
-template <class S, class V>
-void fields(S& s, V&& v)
-  requires std::same_as<std::remove_const_t<S>, Opening>
-{
-  v("request", s.request);
-  v("salt_secret", s.salt_secret);
-  v("prompt", s.prompt);
-  v("answer", s.answer);
-  v("stop_ids", s.stop_ids);
-  v("logprobs", s.logprobs);
-  v("audit_link", s.audit_link);
-  v("position_roots", s.position_roots);
-  v("positions", s.positions);
+template <class T>
+json::object file_json(std::string_view kind, const T& file) {
+  json::object out{{"assay", kind}};
+  T::fields(file, FieldWriter{out});
+  return out;
 }
 
 template <class T>
-std::string file_text(std::string_view kind, const T& file) {
-  json::object out{{"assay", kind}};
-  fields(file, FieldWriter{out});
-  return json::dump_pretty(out) + "\n";
+Result<T> file_from_json(std::string_view kind, std::string_view what, const json::object& o) {
+  const json::value* tag = o.if_contains("assay");
+  if (tag == nullptr || !tag->is_string() || tag->get_string() != kind)
+    return fail(Errc::invalid, "not a {}: expected a JSON object with \"assay\": \"{}\"", what,
+                kind);
+  T out{};
+  std::string ignored;
+  FieldReader read(o, what);
+  read("assay", ignored);
+  T::fields(out, read);
+  CHECK_OK(read.finish());
+  return out;
 }
 
 template <class T>
 Result<T> file_from_text(std::string_view kind, std::string_view what, std::string_view text) {
   TRY(const json::value parsed, json::parse(text, kFileBytesMax));
   TRY(const json::object* o, json::as_object(parsed, what));
-  const json::value* tag = o->if_contains("assay");
-  if (tag == nullptr || !tag->is_string() || tag->get_string() != kind)
-    return fail(Errc::invalid, "not a {}: expected a JSON object with \"assay\": \"{}\"", what,
-                kind);
-  T out{};
-  std::string ignored;
-  FieldReader read(*o, what);
-  read("assay", ignored);
-  fields(out, read);
-  CHECK_OK(read.finish());
-  return out;
+  return file_from_json<T>(kind, what, *o);
 }
 
 }  // namespace
 
-std::string to_text(const ReceiptFile& file) { return file_text("receipt/0", file); }
-
-Result<ReceiptFile> receipt_file_from_text(std::string_view text) {
-  return file_from_text<ReceiptFile>("receipt/0", "receipt file", text);
+const OfferModel* offered_model(const ReceiptFile& file) {
+  const OfferModel* found = nullptr;
+  for (const auto& m : file.offer.message.models) {
+    if (m.weights_root != file.execution.weights_root ||
+        m.program_hash != file.execution.program_hash || m.canon != file.execution.canon)
+      continue;
+    if (found == nullptr ||
+        (m.price_in == file.lease.message.price_in && m.price_out == file.lease.message.price_out))
+      found = &m;
+  }
+  return found;
 }
 
-std::string to_text(const Opening& opening) { return file_text("opening/0", opening); }
+json::object to_json(const ReceiptFile& file) { return file_json(kReceiptTag, file); }
+json::object to_json(const Opening& opening) { return file_json(kOpeningTag, opening); }
+std::string to_text(const ReceiptFile& file) { return json::dump_pretty(to_json(file)) + "\n"; }
+std::string to_text(const Opening& opening) { return json::dump_pretty(to_json(opening)) + "\n"; }
+
+Result<ReceiptFile> receipt_file_from_json(const json::object& o) {
+  return file_from_json<ReceiptFile>(kReceiptTag, "receipt file", o);
+}
+
+Result<ReceiptFile> receipt_file_from_text(std::string_view text) {
+  return file_from_text<ReceiptFile>(kReceiptTag, "receipt file", text);
+}
+
+Result<Opening> opening_from_json(const json::object& o) {
+  return file_from_json<Opening>(kOpeningTag, "opening", o);
+}
 
 Result<Opening> opening_from_text(std::string_view text) {
-  return file_from_text<Opening>("opening/0", "opening", text);
+  return file_from_text<Opening>(kOpeningTag, "opening", text);
 }
 
 }  // namespace assay::protocol

@@ -18,7 +18,7 @@ std::string money(protocol::Micros micros) {
 
 class Judge {
  public:
-  explicit Judge(const ReceiptFile& file) : file_(file) {}
+  Judge(const ReceiptFile& file, SignatureMemo* memo) : file_(file), memo_(memo) {}
 
   void proven_if(std::string code, const Status& status, std::string text) {
     if (status)
@@ -38,34 +38,33 @@ class Judge {
   void model(const ModelIdentity* identity);
   void claims();
   void open_questions(const protocol::Opening* opening);
+  void caveats(const protocol::Opening* opening);
 
   VerifyReport report;
 
  private:
-  // The entry of the offer that the execution id names, at the lease's prices if there is one.
-  const protocol::OfferModel* offered() const {
-    const protocol::OfferModel* found = nullptr;
-    for (const auto& m : file_.offer.message.models) {
-      if (m.weights_root != file_.execution.weights_root ||
-          m.program_hash != file_.execution.program_hash || m.canon != file_.execution.canon)
-        continue;
-      if (found == nullptr || (m.price_in == file_.lease.message.price_in &&
-                               m.price_out == file_.lease.message.price_out))
-        found = &m;
-    }
-    return found;
+  const protocol::OfferModel* offered() const { return protocol::offered_model(file_); }
+
+  // Of a message that many receipts share.
+  template <class M>
+  Status shared_signature(const protocol::Signed<M>& message, const protocol::Address& signer) {
+    const auto check = [&] { return check_signature(file_.domain, message, signer); };
+    return memo_ == nullptr ? check()
+                            : memo_->once(digest(file_.domain, message.message), message.signature,
+                                          signer, check);
   }
 
   const ReceiptFile& file_;
+  SignatureMemo* memo_;
 };
 
 void Judge::signatures() {
   const auto& f = file_;
   const auto& lease = f.lease.message;
   const auto provider = f.offer.message.provider.to_string(), buyer = lease.buyer.to_string();
-  proven_if("offer.signature", check_signature(f.domain, f.offer, f.offer.message.provider),
+  proven_if("offer.signature", shared_signature(f.offer, f.offer.message.provider),
             fmt::format("provider {} signed the offer", provider));
-  proven_if("lease.signature", check_signature(f.domain, f.lease, lease.buyer),
+  proven_if("lease.signature", shared_signature(f.lease, lease.buyer),
             fmt::format("buyer {} signed the lease", buyer));
   proven_if("request.signature", check_signature(f.domain, f.request, lease.buyer),
             "the same buyer signed the request");
@@ -268,9 +267,36 @@ void Judge::open_questions(const protocol::Opening* opening) {
       fmt::format("that only those allowed saw the prompt: the lease allows {}, which nothing "
                   "here can check",
                   who()));
-  add("meaning", Standing::unchecked,
-      "that the answer is true or good: a verified receipt says who promised what for which price, "
-      "not that the model is right");
+  add("time", Standing::unchecked,
+      fmt::format("when: no signature here proves a time; the request had to be answered before "
+                  "Unix time {}",
+                  file_.request.message.expires));
+}
+
+// What stays true of an answer that is proven in everything.
+void Judge::caveats(const protocol::Opening* opening) {
+  const auto& request = file_.request.message;
+  add("meaning", Standing::caveat,
+      "the answer need not be true or good: a receipt says who promised what for which price, not "
+      "that the model is right");
+  add("meaning.prompt", Standing::caveat,
+      opening == nullptr ? "the prompt is not disclosed: it may have asked for exactly these words"
+                         : "the prompt is the buyer's: what was asked decides what is answered");
+  if (!request.logit_bias.empty())
+    add("meaning.bias", Standing::caveat,
+        fmt::format("the buyer changed the odds of {} tokens (logit_bias): the model alone might "
+                    "have said something else",
+                    request.logit_bias.size()));
+  if (request.temperature_bits != 0)
+    add("meaning.seed", Standing::caveat,
+        fmt::format("the buyer chose the seed ({}): of many seeds, the one with the wanted answer "
+                    "can be kept and the others thrown away",
+                    request.seed));
+  if (request.continuation != 0)
+    add("meaning.continuation", Standing::caveat,
+        fmt::format("the last {} prompt tokens are given as an earlier answer, which only an audit "
+                    "checks",
+                    request.continuation));
 }
 
 }  // namespace
@@ -280,9 +306,14 @@ bool VerifyReport::ok() const {
                               [](const Finding& f) { return f.standing == Standing::failed; });
 }
 
+bool VerifyReport::proven(std::string_view code) const {
+  return std::ranges::any_of(
+      findings, [&](const Finding& f) { return f.code == code && f.standing == Standing::proven; });
+}
+
 VerifyReport verify_receipt(const ReceiptFile& file, const protocol::Opening* opening,
-                            const ModelIdentity* identity) {
-  Judge judge(file);
+                            const ModelIdentity* identity, SignatureMemo* memo) {
+  Judge judge(file, memo);
   judge.signatures();
   judge.ties();
   judge.terms();
@@ -291,6 +322,7 @@ VerifyReport verify_receipt(const ReceiptFile& file, const protocol::Opening* op
   judge.model(identity);
   judge.claims();
   judge.open_questions(opening);
+  judge.caveats(opening);
   return std::move(judge.report);
 }
 

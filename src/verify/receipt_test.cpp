@@ -30,9 +30,11 @@ TEST(Receipt, HonestOne) {
   const auto t = make_trade(toy(), toy());
   const auto alone = verify_receipt(t.file, nullptr, nullptr);
   EXPECT_TRUE(alone.ok());
-  EXPECT_THAT(codes(alone, Standing::unchecked),
-              ElementsAre("prompt", "answer", "model", "execution.audit", "ledger", "disclosure",
-                          "meaning"));
+  EXPECT_THAT(
+      codes(alone, Standing::unchecked),
+      ElementsAre("prompt", "answer", "model", "execution.audit", "ledger", "disclosure", "time"));
+  EXPECT_THAT(codes(alone, Standing::caveat),
+              ElementsAre("meaning", "meaning.prompt", "meaning.seed"));
   EXPECT_THAT(codes(alone, Standing::claimed),
               ElementsAre("file", "hardware", "region", "latency"));
   const auto all = verify_receipt(t.file, &t.opening, &toy().identity);

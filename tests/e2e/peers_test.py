@@ -1,5 +1,5 @@
 """Each public format against an implementation we did not write: viem (EIP-712, EIP-1559), ethers
-(keystore v3), the official OpenAI client, llama.cpp (GGUF, tokenizer, greedy answers)."""
+(keystore v3), @auth0/cose and @sigstore/core (exports of receipts), the official OpenAI client, llama.cpp (GGUF, tokenizer, greedy answers)."""
 import json
 import os
 import subprocess
@@ -29,6 +29,12 @@ def viem_agrees_on_every_message(t):
 def viem_agrees_on_every_transaction(t):
     run = node("chain.mjs")
     expect_equal(run.returncode, 0, f"chain.mjs: {run.stderr[-1500:]}")
+    print("  " + run.stdout.strip())
+
+
+def cose_and_dsse_libraries_read_our_exports(t):
+    run = node("export.mjs")
+    expect_equal(run.returncode, 0, f"export.mjs: {run.stderr[-1500:]}")
     print("  " + run.stdout.strip())
 
 
@@ -80,4 +86,5 @@ def the_official_openai_client_works(t):
 
 if __name__ == "__main__":
     Runner().run(viem_agrees_on_every_message, viem_agrees_on_every_transaction,
+                 cose_and_dsse_libraries_read_our_exports,
                  ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same, the_official_openai_client_works)

@@ -1,0 +1,61 @@
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+
+#include "base/hex.hpp"
+#include "protocol/evidence_fuzz_testutil.hpp"
+#include "protocol/samples_testutil.hpp"
+
+namespace assay::protocol {
+namespace {
+
+const std::filesystem::path kCorpus = ASSAY_SOURCE_DIR "/tests/fuzz/corpus/evidence";
+
+void write(const std::string& name, std::string_view bytes) {
+  std::ofstream out(kCorpus / name, std::ios::binary);
+  out << bytes;
+}
+
+void write_seeds() {
+  std::filesystem::create_directories(kCorpus);
+  const Exchange x;
+  const Bytes cose = *export_cose(x.file, 1'700'000'000, x.provider);
+  write("cose", text(cose));
+  write("cose_payload", text(cose::decode(cose)->payload));
+  write("receipt_file", text(cbor::encode(cbor::to_value(x.file))));
+  write("dsse", *export_dsse(x.file, 1'700'000'000, x.provider));
+  Bundle bundle{.receipt = x.file};
+  bundle.chunks = open_chunks(x.opening, TokenList::tape);
+  bundle.log = LogEvidence{"c2sp.org/tlog-proof@v1\n", "log", {"witness"}};
+  bundle.anchor = Anchor{.chain_id = 1};
+  bundle.aliases.push_back({"pem", {{"mediaType", "x"}}});
+  write("bundle", to_text(bundle));
+  for (const auto& [name, hex] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"cbor_map", "a26161016162820203"},
+           {"cbor_unsorted", "a2616201616101"},
+           {"cbor_floats", "84f93e00fa47c35000fb3ff199999999999af97e00"},
+           {"cbor_indefinite", "9f018202039f0405ffff"},
+           {"cbor_bignum", "c249010000000000000000"},
+           {"cbor_deep", "81818181818181818100"},
+           {"cbor_huge", "9bffffffffffffffff00"},
+           {"cbor_utf8", "63eda080"}})
+    write(name, text(*from_hex(hex)));
+}
+
+TEST(Corpus, EvidenceReplay) {
+  if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) write_seeds();
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kCorpus)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    SCOPED_TRACE(entry.path().string());
+    fuzz_evidence(view(bytes));
+    ++files;
+  }
+  EXPECT_GE(files, 13);
+}
+
+}  // namespace
+}  // namespace assay::protocol

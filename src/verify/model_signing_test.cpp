@@ -1,0 +1,149 @@
+#include "verify/model_signing.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/base64.hpp"
+#include "base/hex.hpp"
+#include "protocol/shared_vectors_testutil.hpp"
+
+namespace assay::verify {
+namespace {
+
+// The public key of the specification's test vectors; the bundles carry its hash, or it is in their
+// certificate.
+constexpr std::string_view kKey =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEsu6rZGBTjxtvRWPMixT+3HyndV0J0Ybt\n"
+    "aHZUcO4DEK+OJHO/4e32bb/fbJKSpRgcBsIpKLcVijUomyFOERbd7u+BTPSUjGZD\n"
+    "Qq6J7lTvp/EAXQGOKxW9RP0MGX3qAkvi\n"
+    "-----END PUBLIC KEY-----\n";
+constexpr std::string_view kOtherKey =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n"
+    "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n"
+    "-----END PUBLIC KEY-----\n";
+
+std::filesystem::path vectors() {
+  return protocol::shared_vectors("model-signing/test-vectors/v1.0");
+}
+#define NEED_VECTORS()                     \
+  if (!std::filesystem::exists(vectors())) \
+  GTEST_SKIP() << "OpenSSF Model Signing's vectors are not here: " << vectors().string()
+
+Result<json::object> bundle(const std::string& name) {
+  TRY(const json::value parsed, json::parse(protocol::file_text(vectors() / name)));
+  TRY(const json::object* o, json::as_object(parsed, name));
+  return *o;
+}
+
+Result<ModelSignature> verified(const std::string& name, const ModelTrust& trust) {
+  TRY(const json::object o, bundle(name));
+  return verify_model_signature(o, trust);
+}
+
+// The bundle's own second certificate, as PEM: what a reader would trust who had it from elsewhere.
+std::string intermediate() {
+  const auto o = *bundle("valid/certificate.bundle.json");
+  const auto& chain = o.at("verificationMaterial").at("x509CertificateChain").at("certificates");
+  return fmt::format("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                     std::string_view(chain.at(1).at("rawBytes").as_string()));
+}
+
+TEST(ModelSigning, PublicKeyVector) {
+  NEED_VECTORS();
+  const auto s = verified("valid/key.bundle.json", {.public_key_pem = std::string(kKey)});
+  ASSERT_TRUE(s) << s.error().message;
+  EXPECT_EQ(s->model, "model");
+  EXPECT_EQ(s->method, "files");
+  EXPECT_EQ(to_hex_bare(s->root),
+            "92745110b1ab4368471cbe31664e10174e954b113a3df333db860317b2c6dec4");
+  ASSERT_EQ(s->resources.size(), 2u);
+  EXPECT_EQ(s->resources[1].name, "signme-2");
+  EXPECT_EQ(s->signer,
+            "public key e8450dec4eb99dae995da9af1bc2cc9f76ed669ee2e744f57abba763df3e3f8e");
+  const Hash digest = *array_from_hex<32>(s->resources[1].digest);
+  EXPECT_EQ(find_file(*s, digest), &s->resources[1]);
+  EXPECT_EQ(find_file(*s, Hash{}), nullptr);
+}
+
+TEST(ModelSigning, CertificateVector) {
+  NEED_VECTORS();
+  const auto s = verified("valid/certificate.bundle.json", {.certificates_pem = intermediate()});
+  ASSERT_TRUE(s) << s.error().message;
+  EXPECT_EQ(s->signer, "certificate of 'CN=intermediate-ca'");
+  EXPECT_EQ(s->resources.size(), 2u);
+}
+
+TEST(ModelSigning, WhatIsRefused) {
+  NEED_VECTORS();
+  const ModelTrust key{.public_key_pem = std::string(kKey)};
+  const auto refused = [&](const std::string& name, const ModelTrust& trust, Errc code,
+                           std::string_view why) {
+    const auto s = verified(name, trust);
+    ASSERT_FALSE(s) << name;
+    EXPECT_EQ(s.error().code, code) << s.error().message;
+    EXPECT_NE(s.error().message.find(why), std::string::npos) << s.error().message;
+  };
+  refused("invalid-payload/wrong-predicate.bundle.json", key, Errc::mismatch, "did not sign");
+  refused("invalid/missing-envelope.bundle.json", key, Errc::invalid, "dsseEnvelope");
+  refused("invalid/missing-tlog-entries.bundle.json", key, Errc::invalid, "tlogEntries");
+  refused("invalid/missing-verification-material.bundle.json", key, Errc::invalid,
+          "verificationMaterial");
+  EXPECT_FALSE(bundle("invalid/empty.bundle.json"));
+  refused("valid/sigstore.bundle.json", key, Errc::unsupported, "keyless");
+
+  refused("valid/key.bundle.json", {.public_key_pem = std::string(kOtherKey)}, Errc::mismatch,
+          "another key");
+  refused("valid/key.bundle.json", {}, Errc::invalid, "public key");
+  refused("valid/key.bundle.json", {.certificates_pem = intermediate()}, Errc::invalid,
+          "public key");
+  refused("valid/certificate.bundle.json", key, Errc::invalid, "certificates to trust");
+  refused("valid/certificate.bundle.json", {.certificates_pem = "none"}, Errc::invalid,
+          "no certificate");
+}
+
+// Every change to what is signed, and to the signature.
+TEST(ModelSigning, NothingMayBeTamperedWith) {
+  NEED_VECTORS();
+  const ModelTrust key{.public_key_pem = std::string(kKey)};
+  const auto tampered = [&](auto change) {
+    json::object o = *bundle("valid/key.bundle.json");
+    change(o.at("dsseEnvelope").as_object(), o.at("verificationMaterial").as_object());
+    return verify_model_signature(o, key).has_value();
+  };
+  EXPECT_TRUE(tampered([](auto&, auto&) {}));
+  EXPECT_FALSE(tampered([](auto& e, auto&) { e["payloadType"] = "text/plain"; }));
+  EXPECT_FALSE(tampered([](auto& e, auto&) { e["signatures"] = json::array{}; }));
+  EXPECT_FALSE(tampered(
+      [](auto& e, auto&) { e["signatures"].as_array().push_back(e["signatures"].as_array()[0]); }));
+  EXPECT_FALSE(tampered([](auto&, auto& m) { m["publicKey"].as_object()["hint"] = "00"; }));
+  EXPECT_FALSE(tampered([](auto&, auto& m) { m.erase("publicKey"); }));
+  const std::string payload(
+      bundle("valid/key.bundle.json")->at("dsseEnvelope").at("payload").as_string());
+  const Bytes original = *from_base64(payload);
+  for (std::size_t i = 0; i < original.size(); i += 11)
+    EXPECT_FALSE(tampered([&](auto& e, auto&) {
+      Bytes changed = original;
+      changed[i] ^= 1;
+      e["payload"] = to_base64(changed);
+    })) << i;
+}
+
+TEST(Pki, KeysAndSignatures) {
+  EXPECT_EQ(crypto::check_pem_signature("nonsense", {}, {}).error().code, Errc::invalid);
+  const Bytes no{1, 2, 3};
+  EXPECT_EQ(crypto::check_pem_signature(kKey, no, no).error().code, Errc::mismatch);
+  EXPECT_EQ(crypto::check_chain_signature({}, "", no, no).error().code, Errc::invalid);
+  EXPECT_EQ(crypto::check_chain_signature(std::vector<Bytes>{no}, "", no, no).error().code,
+            Errc::invalid);
+  // secp256k1 is nobody's curve here.
+  constexpr std::string_view k1 =
+      "-----BEGIN PUBLIC KEY-----\n"
+      "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ\n"
+      "WfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA==\n"
+      "-----END PUBLIC KEY-----\n";
+  EXPECT_EQ(crypto::check_pem_signature(k1, no, no).error().code, Errc::unsupported);
+}
+
+}  // namespace
+}  // namespace assay::verify
