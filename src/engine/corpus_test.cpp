@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "engine/fuzz_testutil.hpp"
 
 namespace assay::engine {
@@ -21,15 +21,7 @@ void write(const fs::path& path, ByteView bytes) {
 }
 
 std::size_t replay(std::string_view name, void (*entry)(ByteView)) {
-  std::size_t count = 0;
-  for (const auto& file : fs::directory_iterator(kCorpus / name)) {
-    std::ifstream in(file.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-    SCOPED_TRACE(file.path().string());
-    entry(view(bytes));
-    ++count;
-  }
-  return count;
+  return replay_corpus(kCorpus / name, [&](ByteView bytes, const std::string&) { entry(bytes); });
 }
 
 TEST(Corpus, Gguf) {

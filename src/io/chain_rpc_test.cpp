@@ -1,13 +1,12 @@
 #include "io/chain_rpc.hpp"
 
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
+#include "base/corpus_testutil.hpp"
 #include "crypto/abi.hpp"
 #include "io/chain_fuzz_testutil.hpp"
 #include "io/chain_testutil.hpp"
-#include "io/files.hpp"
 
 namespace assay::io {
 namespace {
@@ -200,15 +199,11 @@ TEST(ChainRpc, LogsNotAskedForAreMalformed) {
 }
 
 TEST(ChainRpc, FuzzCorpus) {
-  int files = 0, read = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(ASSAY_SOURCE_DIR "/tests/fuzz/corpus/chain")) {
-    const auto content = read_file(entry.path());
-    ASSERT_TRUE(content) << content.error().message;
-    read += fuzz_chain_reply(view(*content));
-    ++files;
-  }
-  EXPECT_GE(files, 15);
+  int read = 0;
+  const auto files =
+      replay_corpus(ASSAY_SOURCE_DIR "/tests/fuzz/corpus/chain",
+                    [&](ByteView bytes, const std::string&) { read += fuzz_chain_reply(bytes); });
+  EXPECT_GE(files, 15u);
   EXPECT_GE(read, 8);  // the corpus reaches past the envelope
 }
 

@@ -1,9 +1,8 @@
 #include "io/http_parser.hpp"
 
-#include <filesystem>
 #include <gtest/gtest.h>
 
-#include "io/files.hpp"
+#include "base/corpus_testutil.hpp"
 #include "io/fuzz_testutil.hpp"
 
 namespace assay::io {
@@ -124,15 +123,11 @@ TEST(HttpParser, ExpectContinueIsAskedOnce) {
 }
 
 TEST(HttpParser, FuzzCorpus) {
-  int files = 0, requests = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(ASSAY_SOURCE_DIR "/tests/fuzz/corpus/http_json")) {
-    const auto content = read_file(entry.path());
-    ASSERT_TRUE(content) << content.error().message;
-    requests += fuzz_http_json(view(*content));
-    ++files;
-  }
-  EXPECT_GE(files, 25);
+  int requests = 0;
+  const auto files =
+      replay_corpus(ASSAY_SOURCE_DIR "/tests/fuzz/corpus/http_json",
+                    [&](ByteView bytes, const std::string&) { requests += fuzz_http_json(bytes); });
+  EXPECT_GE(files, 25u);
   EXPECT_GE(requests, 12);  // the corpus reaches past the parser
 }
 

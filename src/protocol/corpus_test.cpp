@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "protocol/fuzz_testutil.hpp"
 #include "protocol/samples_testutil.hpp"
 
@@ -93,15 +93,9 @@ void write_seeds() {
 
 TEST(Corpus, MessagesReplay) {
   if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) write_seeds();
-  int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kCorpus)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-    SCOPED_TRACE(entry.path().string());
-    fuzz_messages(view(bytes));
-    ++files;
-  }
-  EXPECT_GE(files, 35);
+  const auto files =
+      replay_corpus(kCorpus, [](ByteView bytes, const std::string&) { fuzz_messages(bytes); });
+  EXPECT_GE(files, 35u);
 }
 
 }  // namespace

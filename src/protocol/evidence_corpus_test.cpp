@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "base/hex.hpp"
 #include "protocol/evidence_fuzz_testutil.hpp"
 #include "protocol/samples_testutil.hpp"
@@ -46,15 +46,9 @@ void write_seeds() {
 
 TEST(Corpus, EvidenceReplay) {
   if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) write_seeds();
-  int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kCorpus)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-    SCOPED_TRACE(entry.path().string());
-    fuzz_evidence(view(bytes));
-    ++files;
-  }
-  EXPECT_GE(files, 13);
+  const auto files =
+      replay_corpus(kCorpus, [](ByteView bytes, const std::string&) { fuzz_evidence(bytes); });
+  EXPECT_GE(files, 13u);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "tlog/fuzz_testutil.hpp"
 
 namespace assay::tlog {
@@ -91,15 +91,9 @@ TEST(Corpus, LogsReplay) {
       for (const auto& [name, bytes] : target.files)
         std::ofstream(folder / name, std::ios::binary) << bytes;
     }
-    std::size_t files = 0;
     ASSERT_TRUE(std::filesystem::exists(folder)) << folder;
-    for (const auto& file : std::filesystem::directory_iterator(folder)) {
-      std::ifstream in(file.path(), std::ios::binary);
-      const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-      SCOPED_TRACE(file.path().string());
-      target.run(view(bytes));
-      ++files;
-    }
+    const auto files =
+        replay_corpus(folder, [&](ByteView bytes, const std::string&) { target.run(bytes); });
     EXPECT_GE(files, target.files.size()) << folder;
   }
 }

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "base/hex.hpp"
 #include "protocol/audit_keys.hpp"
 #include "verify/fuzz_testutil.hpp"
@@ -292,26 +292,21 @@ TEST_F(Keyed, CorpusReplaysWholeAndDamaged) {
             << text(seed);
       }
   }
-  int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string good{std::istreambuf_iterator<char>(in), {}};
-    SCOPED_TRACE(entry.path().string());
-    const auto whole = fuzz_keyed(view(good));
-    if (std::string_view(entry.path().c_str()).find("found") == std::string_view::npos) {
+  const auto files = replay_corpus(folder, [](ByteView good, const std::string& name) {
+    const auto whole = fuzz_keyed(good);
+    if (name.find("found") == std::string::npos) {
       EXPECT_TRUE(whole.judged);
       // Where a trace ends in a fault, its last position is not checked.
-      EXPECT_EQ(whole.opened, entry.path().filename() != "key_fault");
+      EXPECT_EQ(whole.opened, name != "key_fault");
     }
     for (std::size_t i = 0; i < good.size(); i += 7) {
-      auto bad = good;
-      bad[i] = static_cast<char>(bad[i] ^ 0x41);
-      static_cast<void>(fuzz_keyed(view(bad)));
-      static_cast<void>(fuzz_keyed(view(good).first(i)));
+      Bytes bad(good.begin(), good.end());
+      bad[i] ^= 0x41;
+      static_cast<void>(fuzz_keyed(bad));
+      static_cast<void>(fuzz_keyed(good.first(i)));
     }
-    ++files;
-  }
-  EXPECT_GE(files, 10);
+  });
+  EXPECT_GE(files, 10u);
 }
 
 // spec/vectors/trace/keyed-checks.json.

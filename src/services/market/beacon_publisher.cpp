@@ -6,29 +6,12 @@ namespace assay::services {
 
 BeaconPublisher::BeaconPublisher(settle::EmbeddedLedger& ledger, settle::BeaconChain chain,
                                  const crypto::SecretKey& host_key, std::uint64_t every_ms)
-    : ledger_(ledger), chain_(std::move(chain)), key_(host_key), every_ms_(every_ms) {
-  thread_ = std::thread([this] { work(); });
-}
-
-BeaconPublisher::~BeaconPublisher() {
-  {
-    const std::lock_guard lock(guard_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void BeaconPublisher::work() {
-  std::unique_lock lock(guard_);
-  for (;;) {
-    lock.unlock();
+    : ledger_(ledger), chain_(std::move(chain)), key_(host_key) {
+  rounds_.start([this, every_ms] {
     if (const auto status = publish(); !status)
       io::log_warn("the beacon stands still: {}", status.error().message);
-    lock.lock();
-    if (wake_.wait_for(lock, std::chrono::milliseconds(every_ms_), [this] { return stop_; }))
-      return;
-  }
+    return static_cast<std::int64_t>(every_ms);
+  });
 }
 
 Status BeaconPublisher::publish() {

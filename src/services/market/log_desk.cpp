@@ -8,29 +8,12 @@ namespace assay::services {
 
 LogDesk::LogDesk(settle::EmbeddedLedger& ledger, const crypto::SecretKey& host_key,
                  const std::string& url, std::uint64_t every_ms)
-    : ledger_(ledger), key_(host_key), log_(url), every_ms_(every_ms) {
-  thread_ = std::thread([this] { work(); });
-}
-
-LogDesk::~LogDesk() {
-  {
-    const std::lock_guard lock(guard_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void LogDesk::work() {
-  std::unique_lock lock(guard_);
-  while (!stop_) {
-    lock.unlock();
+    : ledger_(ledger), key_(host_key), log_(url) {
+  rounds_.start([this, every_ms] {
     const auto more = publish();
     if (!more) io::log_warn("the ledger is not in the log yet: {}", more.error().message);
-    lock.lock();
-    if (more && *more) continue;
-    wake_.wait_for(lock, std::chrono::milliseconds(every_ms_), [this] { return stop_; });
-  }
+    return more && *more ? 0 : static_cast<std::int64_t>(every_ms);
+  });
 }
 
 Result<bool> LogDesk::publish() {

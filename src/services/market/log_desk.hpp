@@ -4,10 +4,7 @@
 //
 //   POST /log/append, GET /log/issuers/{ledger}/{address}   as the log's (settle/log_client.hpp)
 #pragma once
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
+#include "base/repeating.hpp"
 #include "io/http_router.hpp"
 #include "settle/embedded/embedded_ledger.hpp"
 #include "settle/log_client.hpp"
@@ -19,14 +16,10 @@ class LogDesk {
   // `ledger` outlives it. `url`: the log's append side. `every_ms`: between looks at the ledger.
   LogDesk(settle::EmbeddedLedger& ledger, const crypto::SecretKey& host_key, const std::string& url,
           std::uint64_t every_ms);
-  ~LogDesk();
-  LogDesk(const LogDesk&) = delete;
-  LogDesk& operator=(const LogDesk&) = delete;
 
   void add_routes(io::Router& router);
 
  private:
-  void work();
   // True when there may be more rows.
   Result<bool> publish();
   Result<std::vector<std::uint64_t>> append(const std::string& body);
@@ -34,11 +27,7 @@ class LogDesk {
   settle::EmbeddedLedger& ledger_;
   const crypto::SecretKey key_;
   settle::LogWriter log_;
-  const std::uint64_t every_ms_;
-  std::mutex guard_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::thread thread_;
+  Repeating rounds_;
 };
 
 }  // namespace assay::services

@@ -13,28 +13,16 @@ using market::format_money;
 }  // namespace
 
 void Collector::start() {
-  thread_ = std::thread([this] {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      wake_.wait_for(lock, std::chrono::milliseconds(core_.options.tick_ms));
-      if (stopping_) return;
-      lock.unlock();
-      if (const auto done = offers_.renew(); !done)
-        io::log_warn("the offer is not renewed: {} (tried again later)", done.error().message);
-      if (const auto done = collect(); !done)
-        io::log_warn("collecting: {} (tried again later)", done.error().message);
-      lock.lock();
-    }
-  });
-}
-
-void Collector::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  const std::int64_t every_ms = core_.options.tick_ms;
+  rounds_.start(
+      [this, every_ms] {
+        if (const auto done = offers_.renew(); !done)
+          io::log_warn("the offer is not renewed: {} (tried again later)", done.error().message);
+        if (const auto done = collect(); !done)
+          io::log_warn("collecting: {} (tried again later)", done.error().message);
+        return every_ms;
+      },
+      every_ms);
 }
 
 Status Collector::collect() {

@@ -7,10 +7,7 @@
 //   claim due                            → Finalize
 //   expired or at rest, nothing unpaid   → Close
 #pragma once
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
+#include "base/repeating.hpp"
 #include "services/provider/admission.hpp"
 #include "services/provider/offer_keeper.hpp"
 
@@ -21,12 +18,9 @@ class Collector {
   // All outlive it.
   Collector(ProviderCore& core, const Admission& admission, OfferKeeper& offers)
       : core_(core), admission_(admission), offers_(offers) {}
-  ~Collector() { stop(); }
-  Collector(const Collector&) = delete;
-  Collector& operator=(const Collector&) = delete;
 
   void start();
-  void stop();  // idempotent
+  void stop() { rounds_.stop(); }  // idempotent
 
   // One round over all open leases; the first error, after all were tried.
   Status collect();
@@ -39,10 +33,7 @@ class Collector {
   ProviderCore& core_;
   const Admission& admission_;
   OfferKeeper& offers_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  std::thread thread_;
+  Repeating rounds_;
 };
 
 }  // namespace assay::services

@@ -8,26 +8,14 @@
 namespace assay::services {
 
 void DisputeDesk::start() {
-  thread_ = std::thread([this] {
-    std::unique_lock lock(stop_mutex_);
-    while (!stopping_) {
-      wake_.wait_for(lock, std::chrono::milliseconds(core_.options.tick_ms));
-      if (stopping_) return;
-      lock.unlock();
-      if (const auto done = watch(); !done)
-        io::log_warn("disputes: {} (tried again later)", done.error().message);
-      lock.lock();
-    }
-  });
-}
-
-void DisputeDesk::stop() {
-  {
-    const std::lock_guard lock(stop_mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  const std::int64_t every_ms = core_.options.tick_ms;
+  rounds_.start(
+      [this, every_ms] {
+        if (const auto done = watch(); !done)
+          io::log_warn("disputes: {} (tried again later)", done.error().message);
+        return every_ms;
+      },
+      every_ms);
 }
 
 Result<market::SignedMove> DisputeDesk::answer(const market::FileDispute& dispute) {
@@ -135,7 +123,7 @@ Status DisputeDesk::answer_again(const StoredRequest& stored,
   auto outcome = session.run(stored.prompt, static_cast<std::uint32_t>(stored.prompt.size()) - 1,
                              sampling, nullptr, request.logprobs);
   while (!outcome.fault && opening.answer.size() < count) {
-    if (stopping_) return fail(Errc::cancelled, "stopped while answering a dispute");
+    if (rounds_.stopping()) return fail(Errc::cancelled, "stopped while answering a dispute");
     const engine::Token next = outcome.sampled.back();
     opening.answer.push_back(next);
     if (request.logprobs != 0) verify::append_logprobs(outcome.logprobs.back(), opening.logprobs);

@@ -3,12 +3,10 @@
 // answers off the ledger; what is open on the ledger it answers there, also after having been down.
 // A demand for an answer is met with what lies on its disk, sealed for the buyer.
 #pragma once
-#include <atomic>
-#include <condition_variable>
 #include <limits>
 #include <mutex>
-#include <thread>
 
+#include "base/repeating.hpp"
 #include "services/provider/provider_core.hpp"
 #include "settle/parties.hpp"
 
@@ -19,13 +17,10 @@ class DisputeDesk {
   explicit DisputeDesk(ProviderCore& core)
       : core_(core),
         parties_(1, core.options.isa, std::numeric_limits<std::size_t>::max(),
-                 [this](double) { return !stopping_; }) {}
-  ~DisputeDesk() { stop(); }
-  DisputeDesk(const DisputeDesk&) = delete;
-  DisputeDesk& operator=(const DisputeDesk&) = delete;
+                 [this](double) { return !rounds_.stopping(); }) {}
 
   void start();
-  void stop();  // idempotent
+  void stop() { rounds_.stop(); }  // idempotent
 
   // The next move in a dispute that its challenger, the lease's buyer, has not filed: costs one
   // prefill for the first move about a statement. Errors: refused, mismatch, invalid (not a dispute
@@ -52,10 +47,7 @@ class DisputeDesk {
   // What was served must be defensible: no bound but the one it was served under.
   settle::Parties parties_;
 
-  std::mutex stop_mutex_;
-  std::condition_variable wake_;
-  std::atomic<bool> stopping_{false};
-  std::thread thread_;
+  Repeating rounds_;
 };
 
 }  // namespace assay::services

@@ -10,31 +10,14 @@ ReceiptPublisher::ReceiptPublisher(ProviderCore& core, const std::string& url)
     : core_(core), log_(url) {
   if (const auto next = reserve(); !next && next.error().code != Errc::not_found)
     io::log_warn("the log does not say which numbers it has: {}", next.error().message);
-  thread_ = std::thread([this] { work(); });
-}
-
-ReceiptPublisher::~ReceiptPublisher() {
-  {
-    const std::lock_guard lock(guard_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void ReceiptPublisher::work() {
-  std::unique_lock lock(guard_);
-  for (;;) {
-    lock.unlock();
+  rounds_.start([this] {
     // A market without a log is no trouble.
     if (const auto status = publish(); !status && status.error().code != Errc::not_found)
       io::log_warn("receipts are not in the log yet: {}", status.error().message);
-    lock.lock();
     // To the next multiple of the delay, whenever the last batch was done.
     const std::int64_t every = core_.options.log_delay_ms;
-    const std::int64_t wait = every - io::SystemClock().now_ms() % every;
-    if (wake_.wait_for(lock, std::chrono::milliseconds(wait), [this] { return stop_; })) return;
-  }
+    return every - io::SystemClock().now_ms() % every;
+  });
 }
 
 // A database that was lost or put back does not use numbers again that the log has.

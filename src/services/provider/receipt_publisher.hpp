@@ -4,10 +4,7 @@
 // log more closely than that. Everything comes from the database: after a crash it goes on where
 // the log says.
 #pragma once
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
+#include "base/repeating.hpp"
 #include "services/provider/provider_core.hpp"
 #include "settle/log_client.hpp"
 
@@ -18,21 +15,14 @@ class ReceiptPublisher {
   // `core` outlives it. `url`: what LogWriter speaks to. Asks the log, where it answers, which
   // numbers it has, before it returns.
   ReceiptPublisher(ProviderCore& core, const std::string& url);
-  ~ReceiptPublisher();
-  ReceiptPublisher(const ReceiptPublisher&) = delete;
-  ReceiptPublisher& operator=(const ReceiptPublisher&) = delete;
 
  private:
-  void work();
   Result<std::uint64_t> reserve();  // the number that the log has next
   Status publish();
 
   ProviderCore& core_;
   settle::LogWriter log_;
-  std::mutex guard_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::thread thread_;
+  Repeating rounds_;
 };
 
 }  // namespace assay::services

@@ -1,10 +1,9 @@
 // Replays the fuzzer's seeds (tests/fuzz/corpus/dispute), whole and damaged.
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 
+#include "base/corpus_testutil.hpp"
 #include "verify/dispute/fuzz_testutil.hpp"
 
 namespace assay::verify {
@@ -13,11 +12,6 @@ namespace {
 const std::filesystem::path kCorpus = ASSAY_SOURCE_DIR "/tests/fuzz/corpus/dispute";
 const std::filesystem::path kGames = ASSAY_SOURCE_DIR "/spec/vectors/dispute";
 
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 TEST(DisputeCorpus, ReplaysWholeAndDamaged) {
   if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) {
     std::filesystem::create_directories(kCorpus);
@@ -25,20 +19,17 @@ TEST(DisputeCorpus, ReplaysWholeAndDamaged) {
       std::filesystem::copy_file(kGames / (std::string(name) + ".json"), kCorpus / name,
                                  std::filesystem::copy_options::overwrite_existing);
   }
-  int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kCorpus)) {
-    const std::string good = read(entry.path());
-    SCOPED_TRACE(entry.path().string());
-    fuzz_dispute(view(good));
+  const auto files = replay_corpus(kCorpus, [](ByteView bytes, const std::string&) {
+    fuzz_dispute(bytes);
     // One hex digit or decimal in every 23.
+    const std::string good(text(bytes));
     for (std::size_t i = good.find("\"program\""); i < good.size(); i += 23) {
       std::string bad = good;
       bad[i] = bad[i] == '0' ? '7' : '0';
       fuzz_dispute(view(bad));
     }
-    ++files;
-  }
-  EXPECT_GE(files, 4);
+  });
+  EXPECT_GE(files, 4u);
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
 #include <map>
 
+#include "base/corpus_testutil.hpp"
 #include "verify/referee/fuzz_testutil.hpp"
 
 namespace assay::verify {
@@ -77,14 +77,8 @@ TEST(ProofCorpus, Replay) {
     for (const auto& [name, bytes] : seeds)
       std::ofstream(kCorpus / name, std::ios::binary) << text(bytes);
   }
-  std::size_t count = 0;
-  for (const auto& file : fs::directory_iterator(kCorpus)) {
-    std::ifstream in(file.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-    SCOPED_TRACE(file.path().string());
-    static_cast<void>(fuzz_proof(view(bytes)));
-    ++count;
-  }
+  const auto count = replay_corpus(
+      kCorpus, [](ByteView bytes, const std::string&) { static_cast<void>(fuzz_proof(bytes)); });
   EXPECT_GE(count, seeds.size());
 }
 
