@@ -30,6 +30,8 @@ def attack(world):
         world.ask("replayed")  # the same answer at the same price, under the first one's receipt
         expect(dropped and dropped[0] != first[0], "no receipt was replaced")
         expect_equal(world.charged(row["lease"])[0], amount, "paid, for the first one only")
+        filed = [r["receipt"] for r in world.rows(provider.address)]
+        expect_equal(filed, [row["receipt"]], "receipts that the buyer took from this provider")
     finally:
         proxy.stop()
         provider.kill()

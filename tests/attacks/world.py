@@ -133,11 +133,14 @@ class World:
         expect_equal(found, status, f"{region}: {reply}")
         return reply
 
+    def rows(self, address):
+        """The buyer's records about a provider, one a request."""
+        return [r for r in http("GET", self.buyer().url + "/assay/receipts")[1]["data"] if r["provider"] == address]
+
     def row(self, address, stages, timeout=90):
         """The buyer's record about a provider's only receipt, once it is in one of these stages."""
         def found():
-            rows = http("GET", self.buyer().url + "/assay/receipts")[1]["data"]
-            return next((r for r in rows if r["provider"] == address and r["stage"] in stages), None)
+            return next((r for r in self.rows(address) if r["stage"] in stages), None)
         return wait_for(f"the buyer's record of {address} to be {' or '.join(stages)}", found, timeout)
 
     def files(self, row, name):
