@@ -198,7 +198,7 @@ Result<std::vector<Hash>> AbiReader::words() {
   if (count > (content.size() - 32) / 32)
     return fail(Errc::invalid, "an ABI array of {} words exceeds the data", count);
   std::vector<Hash> out(count);
-  std::memcpy(out.data(), content.data() + 32, 32 * count);
+  if (count > 0) std::memcpy(out.data(), content.data() + 32, 32 * count);
   return out;
 }
 

@@ -54,7 +54,7 @@ class Parts {
   bool list(std::size_t count, std::vector<T>& out) {
     if (count > rest_.size() / sizeof(T)) return false;
     out.resize(count);
-    std::memcpy(out.data(), rest_.data(), count * sizeof(T));
+    if (count > 0) std::memcpy(out.data(), rest_.data(), count * sizeof(T));
     rest_ = rest_.subspan(count * sizeof(T));
     return true;
   }

@@ -56,13 +56,13 @@ Result<DonePositions> SampledJournal::parse(ByteView payload) const {
   payload = payload.subspan(4);
   DonePositions out;
   out.roots.resize(count);
-  std::memcpy(out.roots.data(), payload.data(), count * sizeof(Hash));
+  if (count > 0) std::memcpy(out.roots.data(), payload.data(), count * sizeof(Hash));
   payload = payload.subspan(count * sizeof(Hash));
   for (auto* list : {&out.k, &out.v}) list->resize(layers_);
   for (std::size_t i = 0; i < layers_; ++i)
     for (auto* list : {&out.k, &out.v}) {
       (*list)[i].resize(count * kv_dim_);
-      std::memcpy((*list)[i].data(), payload.data(), rows);
+      if (rows > 0) std::memcpy((*list)[i].data(), payload.data(), rows);
       payload = payload.subspan(rows);
     }
   return out;

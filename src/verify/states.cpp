@@ -8,7 +8,7 @@ namespace {
 template <class T>
 Bytes bytes_of(std::span<const T> values) {
   Bytes out(values.size_bytes());
-  std::memcpy(out.data(), values.data(), out.size());
+  if (!out.empty()) std::memcpy(out.data(), values.data(), out.size());
   return out;
 }
 

@@ -57,7 +57,9 @@ class SparseTree {
     }
     if (size == 1) return it->second;
     const std::uint64_t split = std::bit_floor(size - 1);
-    return crypto::node_hash(node(first, split), node(first + split, size - split));
+    // One after the other: compilers differ in which argument of a call they compute first.
+    const Hash right = node(first + split, size - split);
+    return crypto::node_hash(node(first, split), right);
   }
 
   std::uint64_t size_;
