@@ -23,6 +23,11 @@ class Tally:
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, [], []
 
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
 
 # The AArch64 programs (tests/aarch64) under qemu-user: (program, qemu's CPU, tests). The CPU "max"
 # has dot products, cortex-a53 does not, so both choices of the dispatch run. Parsers and the serving
@@ -32,7 +37,7 @@ AARCH64 = (
     ("assay_base_test", "max", "*"),
     ("assay_canon_test", "max", "*"),
     ("assay_crypto_test", "max", "*"),
-    ("assay_protocol_test", "max", "*"),
+    ("assay_protocol_test", "max", "-AuditDraw.AProviderThatGrinds*"),  # statistics of 190 s there, not bits
     ("assay_market_test", "max", "*"),
     ("assay_verify_test", "max", "-*Tern*scalar"),
     ("assay_verify_test", "cortex-a53", "*Tern*neon"),
@@ -80,16 +85,14 @@ def unit(result, tally):
     print(f"  {result.label}: {tally.passed - before[0]} passed, {result.seconds:.1f} s", flush=True)
 
 
-def aarch64(folder, only, tally):
+def aarch64(folder, only):
+    """Jobs of the AArch64 programs wanted."""
     wanted = [(folder / name, f"aarch64 {cpu} {name}", (*QEMU, "-cpu", cpu), tests)
               for name, cpu, tests in AARCH64 if only in f"aarch64 {cpu} {name}"]
     missing = {program.name for program, *_ in wanted if not os.access(program, os.X_OK)}
     if missing:
-        tally.failed.append(f"aarch64: {', '.join(sorted(missing))} not built (make aarch64)")
-        return
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(lambda arguments: Run(*arguments), wanted):
-            unit(result, tally)
+        return [lambda tally: tally.failed.append(f"aarch64: {', '.join(sorted(missing))} not built (make aarch64)")]
+    return [lambda tally, arguments=arguments: unit(Run(*arguments), tally) for arguments in wanted]
 
 
 def script(path, arguments, tally, interpreter=PYTHON):
@@ -124,8 +127,6 @@ def script(path, arguments, tally, interpreter=PYTHON):
 def contracts(only, tally):
     """forge's tests of contracts/. Node and forge come from there (npm), for x86-64 only."""
     start, label = time.monotonic(), "contracts"
-    if only and not only.startswith(label):
-        return
     forge = ROOT / "contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge"
     if platform.machine() != "x86_64":
         tally.skipped.append(f"{label}: forge and the compiler's Node are installed for x86-64 only")
@@ -173,6 +174,34 @@ def house(name, tally):
         tally.failed.append(name)
 
 
+def jobs(build, emulated, only):
+    """Everything but the house checks, each a function of a tally. The longest come first."""
+    wanted = []
+    if not only or only.startswith("contracts"):
+        wanted.append(lambda tally: contracts(only, tally))
+    for program in sorted(p for p in (build / "src").glob("assay_*_test") if os.access(p, os.X_OK)):
+        if only in program.name:
+            wanted.append(lambda tally, program=program: unit(Run(program), tally))
+    if platform.machine() != "aarch64":  # there, the programs above are these
+        wanted += aarch64(emulated, only)
+    for folder, arguments in (("e2e", ["--assay", str(build / "src/assay")]),
+                              ("attacks", ["--assay", str(build / "src/assay")]), ("sim", [])):
+        for path in sorted((ROOT / "tests" / folder).glob("*_test.py")):
+            if only in path.name:
+                wanted.append(lambda tally, path=path, arguments=arguments: script(path, arguments, tally))
+    return wanted
+
+
+def in_parallel(wanted):
+    """Two at a time: most have one thread, or wait for a window of a market to end."""
+    def one(job):
+        tally = Tally()
+        job(tally)
+        return tally
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        yield from pool.map(one, wanted)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build/release")
@@ -184,18 +213,8 @@ def main():
     for name in ("layers.py", "style.py"):
         if options.only in name:
             house(name, tally)
-    for program in sorted(p for p in (build / "src").glob("assay_*_test") if os.access(p, os.X_OK)):
-        if options.only in program.name:
-            unit(Run(program), tally)
-    if platform.machine() != "aarch64":  # there, the programs above are these
-        aarch64(ROOT / options.aarch64, options.only, tally)
-    contracts(options.only, tally)
-    for path in sorted((ROOT / "tests/sim").glob("*_test.py")):
-        if options.only in path.name:
-            script(path, [], tally)
-    for path in sorted([*(ROOT / "tests/e2e").glob("*_test.py"), *(ROOT / "tests/attacks").glob("*_test.py")]):
-        if options.only in path.name:
-            script(path, ["--assay", str(build / "src/assay")], tally)
+    for outcome in in_parallel(jobs(build, (ROOT / options.aarch64).resolve(), options.only)):
+        tally.add(outcome)
     for failure in tally.failed:
         print("failed:", failure)
     if tally.skipped:
