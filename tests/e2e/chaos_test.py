@@ -1,6 +1,7 @@
 """Providers that crash, hang, lie, lag and cut connections, and some that do their work: every request is answered with the
 right bytes or refused in words before its deadline; who worked is paid to the micro-unit, who lied loses its stake.
-ASSAY_CHAOS=requests,providers chooses the size; `make soak` runs 10000 requests over 20 providers."""
+ASSAY_CHAOS=requests,providers,pause chooses the size (a client waits up to `pause` seconds between two requests);
+`make soak` runs 10000 requests over 20 providers."""
 import collections
 import http.client
 import json
@@ -21,6 +22,8 @@ AT_ONCE = 6         # clients
 TOKENS = 24
 # One of each, again and again; the ones left over are steady.
 ROLES = ("steady", "crash", "hang", "lie", "lag", "cut", "steady")
+# Trouble is cheap, so that it is asked first.
+PRICES = {"lie": "0.10", "crash": "0.20", "hang": "0.21", "cut": "0.22", "lag": "0.23", "steady": "0.30"}
 QUESTIONS = [f"What is {a} + {b}?" for a in range(11, 61, 7) for b in range(17, 77, 15)]
 
 
@@ -82,7 +85,7 @@ class Provider:
         verb = ["attack", "model-swap", "--serve", WORSE, "--claim", MODEL] if self.role == "lie" else \
             ["provider", "--model", MODEL]
         self.service = Service(
-            m.t, *verb, "--price-in", "0.30", "--price-out", "0.60", "--market", m.url, "--key",
+            m.t, *verb, "--price-in", PRICES[self.role], "--price-out", "0.60", "--market", m.url, "--key",
             m.folder / f"{self.name}.key", "--data", m.folder / self.name, "--threads", 1, "--kv-memory", 64, "--port",
             self.port, *(["--stake", "5.00"] if self.port == 0 else []),
             *(["--endpoint", self.line.url] if self.line else []), log=m.folder / f"{self.name}.log", env=PASS)
@@ -175,7 +178,8 @@ def ask(gateway, question, stream):
 
 
 def everybody_who_works_is_paid_and_every_request_ends(t):
-    requests, count = map(int, os.environ.get("ASSAY_CHAOS", "80,7").split(","))
+    requests, count, pause = map(float, os.environ.get("ASSAY_CHAOS", "150,7,1.0").split(","))
+    requests, count = int(requests), int(count)
     seed = int(os.environ.get("ASSAY_SEED", time.time_ns() % 1_000_000))
     print(f"  {requests} requests, {count} providers, seed {seed} (ASSAY_SEED repeats it)", flush=True)
     chance = random.Random(seed)
@@ -196,6 +200,7 @@ def everybody_who_works_is_paid_and_every_request_ends(t):
                     if not left:
                         return
                     left.pop()
+                time.sleep(chance.uniform(0, pause))
                 question, start = chance.choice(QUESTIONS), time.monotonic()
                 try:
                     text, error = ask(market.front, question, chance.random() < 0.5)
@@ -235,7 +240,9 @@ def everybody_who_works_is_paid_and_every_request_ends(t):
             return [r for r in market.records() if r[1] in ("receipted", "audited", "mismatch", "disputed", "demanded")]
         wait_for(f"every receipt to be paid or disputed: {collections.Counter(r[1] for r in market.records())}",
                  lambda: not open_records(), 240, 0.5)
-        by_provider = collections.defaultdict(int)
+        by_provider, role = collections.defaultdict(int), {p.address.lower()[2:]: p.role for p in providers}
+        served = collections.Counter((role[r[0].lower()], r[1]) for r in market.records())
+        print("  " + ", ".join(f"{n} of {who}: {stage}" for (who, stage), n in sorted(served.items())), flush=True)
         for provider, stage, amount, _ in market.records():
             if stage == "settled":
                 by_provider["0x" + provider.lower()] += amount
