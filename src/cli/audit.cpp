@@ -12,6 +12,7 @@
 #include "cli/model_file.hpp"
 #include "cli/progress.hpp"
 #include "cli/receipt_input.hpp"
+#include "io/pinned_url.hpp"
 #include "io/system_clock.hpp"
 #include "verify/locate.hpp"
 #include "verify/receipt.hpp"
@@ -78,7 +79,9 @@ Result<std::optional<verify::Difference>> locate(const Options& options,
   if (receipt.finish == static_cast<std::uint32_t>(protocol::Finish::fault)) return std::nullopt;
   services::ProviderClient client({});
   const std::string endpoint =
-      options.sampled.provider.empty() ? file.offer.message.endpoint : options.sampled.provider;
+      options.sampled.provider.empty()
+          ? io::pinned(file.offer.message.endpoint, file.offer.message.tls_key)
+          : options.sampled.provider;
   ProviderStates source(client, endpoint);
   const verify::Execution execution{verify::sampling_of(request),
                                     opening.salt_secret,

@@ -8,6 +8,7 @@
 #include "cli/progress.hpp"
 #include "engine/hyper.hpp"
 #include "io/files.hpp"
+#include "io/pinned_url.hpp"
 #include "io/random.hpp"
 #include "io/system_clock.hpp"
 #include "protocol/audit_draw.hpp"
@@ -183,7 +184,9 @@ Result<int> audit_sampled(const Context& context, const SampledFlags& flags,
 
   services::ProviderClient client({});
   const std::string endpoint =
-      flags.provider.empty() ? input.file.offer.message.endpoint : flags.provider;
+      flags.provider.empty()
+          ? io::pinned(input.file.offer.message.endpoint, input.file.offer.message.tls_key)
+          : flags.provider;
   TRY(const auto leaves, tensor_leaves(flags, input, client, endpoint));
   ThreadPool pool(input.threads);
   Progress bar("auditing");

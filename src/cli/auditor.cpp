@@ -9,6 +9,7 @@
 #include "cli/model_file.hpp"
 #include "cli/signing_key.hpp"
 #include "cli/stake.hpp"
+#include "cli/tls_options.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
 #include "io/signals.hpp"
@@ -160,6 +161,7 @@ void add_auditor(CLI::App& app, Context& context) {
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint,
                    "URL that buyers are told (default: where it listens)");
+  add_tls_options(verb, s.tls);
   verb->add_option("--threads", o->threads, "engine threads (default: all)")
       ->check(CLI::Range(1, 1024));
   add_kv_memory(verb, o->kv_memory_mib, " of an audit; what takes more is not taken");

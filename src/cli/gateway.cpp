@@ -136,6 +136,8 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
       ->check(CLI::Range(1, 256));
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");
+  verb->add_flag("--allow-plain-http", g.limits.plain_http,
+                 "use providers without TLS: whoever sits between reads prompts and answers");
   verb->add_flag("--verify-before-stream", o->verify_before_stream,
                  "show nothing before its audit matched");
   context.json_flag(verb);

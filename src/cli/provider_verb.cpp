@@ -7,6 +7,7 @@
 #include "cli/cli.hpp"
 #include "cli/kv_memory.hpp"
 #include "cli/stake.hpp"
+#include "cli/tls_options.hpp"
 #include "io/hardware.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
@@ -73,6 +74,7 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
+  add_tls_options(verb, s.tls);
   verb->add_option("--region", s.region, "claimed in the offer, e.g. eu");
   verb->add_option("--slots", s.slots, "requests of a model computed at a time (default 4)")
       ->check(CLI::Range(1, 256));

@@ -120,14 +120,22 @@ struct HttpAcceptor::Impl {
   std::thread thread;
 
   Status use_tls(const HttpServerOptions& options) {
-    if (options.tls_cert_file.empty() && options.tls_key_file.empty()) return {};
-    if (options.tls_cert_file.empty() || options.tls_key_file.empty())
+    const bool files = !options.tls_cert_file.empty() || !options.tls_key_file.empty();
+    if (!files && options.tls_cert_pem.empty()) return {};
+    if (files && (options.tls_cert_file.empty() || options.tls_key_file.empty()))
       return fail(Errc::invalid, "TLS needs both a certificate file and a key file");
     tls.emplace(asio::ssl::context::tls_server);
     error_code error;
     tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
                          asio::ssl::context::no_tlsv1_1,
                      error);
+    if (!files) {
+      tls->use_certificate_chain(asio::buffer(options.tls_cert_pem), error);
+      if (!error)
+        tls->use_private_key(asio::buffer(options.tls_key_pem), asio::ssl::context::pem, error);
+      if (error) return fail(Errc::invalid, "cannot use the TLS certificate: {}", error.message());
+      return {};
+    }
     tls->use_certificate_chain_file(options.tls_cert_file, error);
     if (error)
       return fail(Errc::invalid, "cannot use the TLS certificate {}: {}", options.tls_cert_file,

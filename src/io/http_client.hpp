@@ -1,7 +1,8 @@
 // Outbound HTTP(S) over libcurl. Only http and https, no redirects followed, no cookies, no proxy
-// for loopback addresses. Blocking; safe to use from many threads at once. Connections are kept
-// and reused; a request that meets a connection the server has just closed is sent again on a new
-// one, so POST bodies must be idempotent (they are signed and numbered).
+// for loopback addresses. An address may name the TLS key to expect (io/pinned_url.hpp). Blocking;
+// safe to use from many threads at once. Connections are kept and reused; a request that meets a
+// connection the server has just closed is sent again on a new one, so POST bodies must be
+// idempotent (they are signed and numbered).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,8 @@ struct HttpClientOptions {
   std::int64_t idle_timeout_ms = 30'000;   // no byte for so long, the wait for the first included
   std::size_t max_body_bytes = 16u << 20;  // whole reply; for streams the sum of all data
   std::string ca_file;                     // PEM; empty: the system's authorities
-  std::string peer_word = "peer";          // "<peer_word> at http://… is unreachable: …"
+  bool tls_beyond_loopback = false;  // plain http is refused (Errc::refused) but on this machine
+  std::string peer_word = "peer";    // "<peer_word> at http://… is unreachable: …"
 };
 
 struct HttpReply {

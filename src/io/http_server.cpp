@@ -112,7 +112,10 @@ std::uint16_t HttpServer::port() const { return impl_->port; }
 std::string HttpServer::url() const {
   const std::string& address = impl_->settings.address;
   const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}", impl_->settings.tls_cert_file.empty() ? "http" : "https",
+  return fmt::format("{}://{}{}{}:{}",
+                     impl_->settings.tls_cert_file.empty() && impl_->settings.tls_cert_pem.empty()
+                         ? "http"
+                         : "https",
                      v6 ? "[" : "", address, v6 ? "]" : "", port());
 }
 

@@ -30,6 +30,7 @@ struct HttpServerOptions {
   std::int64_t stop_grace_ms = 5'000;        // what stop() gives to running responses
   std::size_t max_connections = 1024;
   std::string tls_cert_file, tls_key_file;  // PEM; both or none
+  std::string tls_cert_pem, tls_key_pem;    // the same in memory; used when no files are named
 };
 
 class HttpServer {

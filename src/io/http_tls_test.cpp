@@ -6,10 +6,13 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "crypto/tls_key.hpp"
 #include "io/chain_rpc.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "io/http_server.hpp"
+#include "io/pinned_url.hpp"
+#include "io/server_tls.hpp"
 
 namespace assay::io {
 namespace {
@@ -59,7 +62,7 @@ class Tls : public testing::Test {
     return std::move(*server);
   }
   TempDirectory dir = std::move(*TempDirectory::create("assay-tls-test"));
-  HttpServerOptions options;
+  HttpServerOptions options, http_any;
 };
 
 TEST_F(Tls, RequestsAndKeptConnections) {
@@ -85,6 +88,96 @@ TEST_F(Tls, UnknownAuthorityIsRefused) {
   HttpClientOptions wrong;
   wrong.ca_file = dir.file("none.pem");
   EXPECT_FALSE(HttpClient(wrong).get(server->url() + "/"));
+}
+
+// No authority, no name, only the key that an offer names.
+TEST_F(Tls, AKeyOfOnesOwnIsEnoughWhereItIsNamed) {
+  options.tls_cert_file.clear();
+  options.tls_key_file.clear();
+  const auto own = crypto::tls_certificate(Hash{7});
+  ASSERT_TRUE(own) << own.error().message;
+  options.tls_cert_pem = own->certificate_pem;
+  options.tls_key_pem = own->key_pem;
+  const auto server = serve();
+  const auto reply = HttpClient().post_json(pinned(server->url(), own->key_hash) + "/", "pinned");
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_EQ(reply->body, "pinned over TLS");
+
+  Hash other = own->key_hash;
+  other[31] ^= 1;
+  HttpClient client;  // also when the connection to the right key is still open
+  ASSERT_TRUE(client.post_json(pinned(server->url(), own->key_hash) + "/", ""));
+  const auto refused = client.post_json(pinned(server->url(), other) + "/", "secret");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "peer at " + server->url() +
+                " shows another TLS key than it is known by: somebody stands between, or it has "
+                "changed its key");
+  EXPECT_FALSE(client.post_json(server->url() + "/", "")) << "no authority vouches for it";
+}
+
+TEST_F(Tls, TheSameSeedGivesTheSameKey) {
+  const auto one = crypto::tls_certificate(Hash{1}), again = crypto::tls_certificate(Hash{1});
+  const auto two = crypto::tls_certificate(Hash{2});
+  ASSERT_TRUE(one && again && two);
+  EXPECT_EQ(one->key_hash, again->key_hash);
+  EXPECT_EQ(one->key_pem, again->key_pem);
+  EXPECT_NE(one->key_hash, two->key_hash);
+  EXPECT_EQ(*crypto::tls_key_hash(one->certificate_pem), one->key_hash);
+  EXPECT_FALSE(crypto::tls_key_hash("no certificate"));
+}
+
+TEST(PinnedUrl, APathFollowsThePin) {
+  const Hash key{0xab};
+  const std::string base = pinned("https://host:1", key);
+  EXPECT_EQ(base, "https://host:1#tls=ab" + std::string(62, '0'));
+  const auto parsed = parse_pinned(base + "/v1/infer");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->url, "https://host:1/v1/infer");
+  EXPECT_EQ(parsed->tls_key, key);
+  EXPECT_EQ(pinned("http://host:1", Hash{}), "http://host:1");
+  EXPECT_FALSE(parse_pinned("http://host:1")->tls_key);
+  EXPECT_FALSE(parse_pinned("https://host:1#tls=abc"));
+  EXPECT_FALSE(parse_pinned("https://host:1#tls=" + std::string(64, 'g')));
+  EXPECT_EQ(parse_pinned("http://host:1#tls=" + std::string(64, 'a')).error().code, Errc::invalid);
+}
+
+TEST_F(Tls, ServersChooseByWhoCanConnect) {
+  const Hash seed{3};
+  HttpServerOptions http;
+  EXPECT_EQ(*set_tls({}, seed, http), Hash{});
+  EXPECT_TRUE(http.tls_cert_pem.empty());
+  http.address = "0.0.0.0";
+  EXPECT_EQ(*set_tls({}, seed, http), crypto::tls_certificate(seed)->key_hash);
+  EXPECT_FALSE(http.tls_cert_pem.empty());
+  EXPECT_EQ(*set_tls({TlsOptions::Mode::off, {}, {}}, seed, http), Hash{});
+  HttpServerOptions local;
+  EXPECT_NE(*set_tls({TlsOptions::Mode::on, {}, {}}, seed, local), Hash{});
+  const TlsOptions files{TlsOptions::Mode::automatic, options.tls_cert_file, options.tls_key_file};
+  const auto shown = set_tls(files, seed, local);
+  ASSERT_TRUE(shown) << shown.error().message;
+  EXPECT_EQ(*shown, *crypto::tls_key_hash(*read_file(options.tls_cert_file)));
+}
+
+TEST_F(Tls, AServerOnEveryAddressMustSayWhereItIs) {
+  http_any.address = "0.0.0.0";
+  const auto server = HttpServer::start(http_any, [](HttpRequest&, HttpResponse&) {});
+  ASSERT_TRUE(server) << server.error().message;
+  EXPECT_FALSE(endpoint_for_others("", **server));
+  EXPECT_EQ(*endpoint_for_others("https://me:1", **server), "https://me:1");
+}
+
+TEST(PlainHttp, IsRefusedBeyondThisMachineWhereItIsAskedFor) {
+  HttpClientOptions careful;
+  careful.tls_beyond_loopback = true;
+  careful.peer_word = "provider";
+  const auto refused = HttpClient(careful).get("http://192.0.2.1:4010/v1/infer");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::refused);
+  EXPECT_TRUE(
+      refused.error().message.starts_with("provider at http://192.0.2.1:4010 offers no TLS"))
+      << refused.error().message;
+  EXPECT_EQ(HttpClient(careful).get("http://127.0.0.1:1/").error().code, Errc::unavailable);
 }
 
 TEST_F(Tls, PlainAndTlsDoNotMix) {

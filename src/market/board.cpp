@@ -16,6 +16,9 @@ Status check_offer(const protocol::Domain& domain, const Signed<Offer>& offer, s
   if (m.slots == 0) return fail(Errc::invalid, "the offer has no slots");
   if (!m.endpoint.starts_with("http://") && !m.endpoint.starts_with("https://"))
     return fail(Errc::invalid, "endpoint '{}' is not an http(s) address", m.endpoint);
+  if (m.tls_key != Hash{} && !m.endpoint.starts_with("https://"))
+    return fail(Errc::invalid, "the offer names a TLS key, its endpoint '{}' has no TLS",
+                m.endpoint);
   if (m.models.empty() || m.models.size() > kOfferModelsMax)
     return fail(Errc::invalid, "the offer has {} models, 1 to {} are allowed", m.models.size(),
                 kOfferModelsMax);

@@ -6,6 +6,7 @@
 
 #include "engine/isa.hpp"
 #include "engine/model.hpp"
+#include "io/server_tls.hpp"
 #include "protocol/typed.hpp"
 #include "verify/replay.hpp"
 
@@ -23,6 +24,7 @@ struct AuditorOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;       // 0: any free one
   std::string public_endpoint;  // what buyers are told; empty: the address it listens on
+  io::TlsOptions tls;           // of what it listens on
   std::string data_dir;         // made when missing; one process at a time
 
   protocol::Micros fee = 0;  // of one audit

@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 
 #include "base/hex.hpp"
+#include "crypto/sha256.hpp"
 #include "engine/kernels/self_check.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
+#include "io/pinned_url.hpp"
 #include "io/random.hpp"
 
 namespace assay::services {
@@ -59,9 +61,12 @@ Result<std::unique_ptr<AuditorService>> AuditorService::start(const AuditorOptio
   http.address = options.address;
   http.port = options.port;
   http.max_body_bytes = std::size_t{16} << 20;
+  TRY(const Hash tls_key,
+      io::set_tls(options.tls, crypto::hmac_sha256(key.bytes, view("assay auditor tls")), http));
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
-  service->endpoint_ =
-      options.public_endpoint.empty() ? service->server_->url() : options.public_endpoint;
+  TRY(const std::string reached,
+      io::endpoint_for_others(options.public_endpoint, *service->server_));
+  service->endpoint_ = io::pinned(reached, tls_key);
   CHECK_OK(service->register_all(true));
   service->desk_->start();
   return service;

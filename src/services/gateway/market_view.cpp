@@ -5,6 +5,7 @@
 
 #include "base/hex.hpp"
 #include "io/log.hpp"
+#include "io/pinned_url.hpp"
 #include "io/system_clock.hpp"
 #include "market/audit_policy.hpp"
 #include "market/money.hpp"
@@ -120,8 +121,9 @@ std::string MarketView::endpoint_of(const LeaseRecord& lease) {
   // An unreachable board leaves what was read last, or the address the lease was agreed at.
   if (const Status fresh = refresh(); !fresh) io::log_debug("board: {}", fresh.error().message);
   for (const auto& offer : offers_)
-    if (offer.message.provider == lease.lease.message.provider) return offer.message.endpoint;
-  return lease.offer.message.endpoint;
+    if (offer.message.provider == lease.lease.message.provider)
+      return io::pinned(offer.message.endpoint, offer.message.tls_key);
+  return io::pinned(lease.offer.message.endpoint, lease.offer.message.tls_key);
 }
 
 market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& execution,

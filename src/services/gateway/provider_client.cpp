@@ -12,6 +12,7 @@ io::HttpClientOptions stream_options(const ProviderLimits& limits) {
   options.idle_timeout_ms = limits.idle_ms;
   options.total_timeout_ms = limits.total_ms;
   options.max_body_bytes = 64u << 20;
+  options.tls_beyond_loopback = !limits.plain_http;
   options.peer_word = "provider";
   return options;
 }

@@ -14,6 +14,7 @@ struct ProviderLimits {
   std::int64_t connect_ms = 3'000;
   std::int64_t idle_ms = 30'000;    // longest silence, also before the first token
   std::int64_t total_ms = 600'000;  // a whole answer
+  bool plain_http = false;          // prompts may cross a network in the clear
 };
 
 class ProviderClient {

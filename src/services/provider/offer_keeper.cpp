@@ -18,6 +18,7 @@ Status OfferKeeper::publish(std::uint64_t lifetime_s) {
   // Used up before it is published: no two offers ever share a sequence.
   TRY(offer.sequence, core_.store->next_offer_sequence());
   offer.endpoint = endpoint_;
+  offer.tls_key = tls_key_;
   offer.region = core_.options.region;
   offer.hardware = core_.options.hardware;
   offer.vram_mib = core_.options.vram_mib;

@@ -8,8 +8,8 @@ namespace assay::services {
 
 class OfferKeeper {
  public:
-  OfferKeeper(ProviderCore& core, std::string endpoint)
-      : core_(core), endpoint_(std::move(endpoint)) {}
+  OfferKeeper(ProviderCore& core, std::string endpoint, const Hash& tls_key)
+      : core_(core), endpoint_(std::move(endpoint)), tls_key_(tls_key) {}
 
   // Milliseconds to the first token and per token, as measured; claimed in the next offer.
   void set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms) {
@@ -26,6 +26,7 @@ class OfferKeeper {
 
   ProviderCore& core_;
   std::string endpoint_;
+  Hash tls_key_;
   std::atomic<std::uint32_t> first_token_ms_{0}, per_token_ms_{0};
   std::uint64_t renew_at_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/batcher.hpp"
+#include "io/server_tls.hpp"
 #include "protocol/typed.hpp"
 
 namespace assay::services {
@@ -23,6 +24,7 @@ struct ProviderOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;       // 0: any free one
   std::string public_endpoint;  // what the offer says; empty: the address it listens on
+  io::TlsOptions tls;           // of what it listens on
   std::string data_dir;         // made when missing; one process at a time
   protocol::Address payout{};   // zero: the operating key's own address
 

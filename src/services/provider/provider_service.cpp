@@ -1,5 +1,6 @@
 #include "services/provider/provider_service.hpp"
 
+#include "crypto/sha256.hpp"
 #include "engine/kernels/self_check.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
@@ -124,10 +125,11 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
       2 * static_cast<unsigned>(service->engines_.size()) * (options.slots + options.queue) + 1 +
       options.trace_queue + kOtherThreads;
   service->disputes_ = std::make_unique<DisputeDesk>(service->core_);
+  TRY(const Hash tls_key,
+      io::set_tls(options.tls, crypto::hmac_sha256(key.bytes, view("assay provider tls")), http));
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
-  service->offers_ = std::make_unique<OfferKeeper>(service->core_, options.public_endpoint.empty()
-                                                                       ? service->server_->url()
-                                                                       : options.public_endpoint);
+  TRY(std::string endpoint, io::endpoint_for_others(options.public_endpoint, *service->server_));
+  service->offers_ = std::make_unique<OfferKeeper>(service->core_, std::move(endpoint), tls_key);
   const auto [first, each] = measure(*service->engines_.front());
   service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
