@@ -18,4 +18,23 @@ Result<protocol::Opening> read_opening(const std::string& path) {
   return opening;
 }
 
+Result<verify::Evidence> read_evidence(const std::string& path) {
+  TRY(const std::string bytes, io::read_file(path, protocol::kFileBytesMax));
+  auto evidence = verify::evidence_from(view(bytes));
+  if (!evidence) return fail_in(path, evidence.error());
+  return evidence;
+}
+
+Result<verify::ModelTrust> read_model_trust(const std::string& public_key,
+                                            const std::string& certificates) {
+  verify::ModelTrust out;
+  if (!public_key.empty()) {
+    TRY(out.public_key_pem, io::read_file(public_key));
+  }
+  if (!certificates.empty()) {
+    TRY(out.certificates_pem, io::read_file(certificates));
+  }
+  return out;
+}
+
 }  // namespace assay::cli
