@@ -1,11 +1,11 @@
 // assay model verify-signature
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 
 #include "base/hex.hpp"
+#include "cli/cli.hpp"
+#include "cli/evidence_trust.hpp"
 #include "cli/model_verbs.hpp"
-#include "cli/receipt_input.hpp"
 #include "crypto/sha256.hpp"
 #include "io/files.hpp"
 
@@ -31,12 +31,9 @@ json::object document(const verify::ModelSignature& s, const verify::SignedResou
 }
 
 Result<int> run(const Context& context, const Options& o) {
-  TRY(const std::string text, io::read_file(o.bundle));
-  auto parsed = json::parse(text);
-  if (!parsed) return fail_in(o.bundle, parsed.error());
-  TRY(const json::object* bundle, json::as_object(*parsed, o.bundle));
+  TRY(const json::object bundle, read_model_signature(o.bundle));
   TRY(const verify::ModelTrust trust, read_model_trust(o.public_key, o.certificates));
-  const auto signature = verify::verify_model_signature(*bundle, trust);
+  const auto signature = verify::verify_model_signature(bundle, trust);
   if (!signature) return fail_in(o.bundle, signature.error());
   const verify::SignedResource* file = nullptr;
   if (!o.model.empty()) {

@@ -4,10 +4,14 @@
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/evidence_trust.hpp"
+#include "cli/log_verbs.hpp"
 #include "cli/receipt_input.hpp"
 #include "cli/signing_key.hpp"
 #include "io/files.hpp"
 #include "io/system_clock.hpp"
+#include "tlog/prove.hpp"
+#include "tlog/receipt_entry.hpp"
 
 namespace assay::cli {
 namespace {
@@ -18,8 +22,8 @@ struct ExportOptions {
 };
 
 struct BundleOptions {
-  std::string receipt, opening, chunks, log_proof, log_key, alias, alias_key, out;
-  std::vector<std::string> witness_keys;
+  std::string receipt, opening, disclose = "all", log, log_proof, anchor, out;
+  TrustOptions trust;
 };
 
 Status write_out(const std::string& path, std::string_view content) {
@@ -47,50 +51,90 @@ Result<int> run_export(const ExportOptions& o) {
   return kOk;
 }
 
-Status add_opening(const BundleOptions& o, protocol::Bundle& bundle) {
-  if (o.opening.empty()) {
-    if (!o.chunks.empty())
-      return fail(Errc::invalid, "--disclose {} needs --opening: the tokens come from there",
-                  o.chunks);
-    return {};
-  }
-  TRY(protocol::Opening opening, read_opening(o.opening));
-  if (o.chunks.empty()) {
-    bundle.opening = std::move(opening);
-    return {};
-  }
-  bundle.chunks = open_chunks(
-      opening, o.chunks == "prompt" ? protocol::TokenList::prompt : protocol::TokenList::tape);
-  return {};
+void disclose(const BundleOptions& o, const protocol::Opening& opening, protocol::Bundle& bundle) {
+  using protocol::TokenList;
+  if (o.disclose == "all") bundle.opening = opening;
+  if (o.disclose == "prompt") bundle.chunks = open_chunks(opening, TokenList::prompt);
+  if (o.disclose == "answer") bundle.chunks = open_chunks(opening, TokenList::tape);
 }
 
-Result<int> run_bundle(const BundleOptions& o) {
+// Where the log has the receipt: asked for now, or a proof made before.
+Result<protocol::LogEvidence> log_evidence(const BundleOptions& o, const Trust& trust,
+                                           const protocol::ReceiptFile& file,
+                                           const Hash& salt_secret) {
+  protocol::LogEvidence out{.salt = tlog::entry_salt(file, salt_secret),
+                            .log_key = o.trust.log_keys[0],
+                            .witness_keys = o.trust.witness_keys};
+  if (o.log.empty()) {
+    TRY(out.proof, io::read_file(o.log_proof, tlog::kNoteBytesMax));
+    return out;
+  }
+  tlog::LogPolicy policy = tlog::LogPolicy::of(trust.log.logs[0]);
+  policy.witnesses = trust.log.witnesses;
+  if (!policy.witnesses.empty()) policy.quorum = trust.witnesses;
+  const LogSource source = open_source(o.log);
+  TRY(std::string checkpoint, source.checkpoint());
+  const auto proof =
+      tlog::prove_entry(tlog::place_of(file), std::move(checkpoint), policy, *source.tiles);
+  if (!proof && proof.error().code == Errc::not_found)
+    return fail(Errc::not_found,
+                "{}. Providers publish within their delay (10 s by default): try again then; if it "
+                "stays away the provider holds it back. Without --log the bundle names no log",
+                proof.error().message);
+  if (!proof) return std::unexpected(proof.error());
+  out.proof = to_string(*proof);
+  return out;
+}
+
+Result<protocol::Anchor> read_anchor(const std::string& path) {
+  TRY(const std::string text, io::read_file(path, 1u << 16));
+  auto parsed = json::parse(text);
+  if (!parsed) return fail_in(path, parsed.error());
+  return protocol::anchor_from_json(*parsed);
+}
+
+Result<int> run_bundle(const Context& context, const BundleOptions& o) {
+  TRY(const Trust trust, Trust::load(o.trust));
   TRY(const verify::Evidence evidence, read_evidence(o.receipt));
   protocol::Bundle bundle{.receipt = evidence.file};
-  CHECK_OK(add_opening(o, bundle));
-  if (!o.log_proof.empty()) {
-    protocol::LogEvidence log{.log_key = o.log_key, .witness_keys = o.witness_keys};
-    TRY(log.proof, io::read_file(o.log_proof, 1u << 20));
-    bundle.log = std::move(log);
-  }
-  if (!o.alias.empty()) {
-    TRY(const std::string signature, io::read_file(o.alias));
-    TRY(const json::value parsed, json::parse(signature));
-    TRY(const json::object* object, json::as_object(parsed, o.alias));
-    protocol::AliasAttestation alias{.bundle = *object};
-    if (!o.alias_key.empty()) {
-      TRY(alias.public_key, io::read_file(o.alias_key));
+  const bool logged = !o.log.empty() || !o.log_proof.empty();
+  if (logged && (o.opening.empty() || trust.log.logs.size() != 1))
+    return fail(Errc::invalid,
+                "a log proof needs one --log-key (the log's) and --opening (the salt ties the "
+                "receipt to the log; --disclose nothing keeps the rest back)");
+  if (!o.opening.empty()) {
+    TRY(const protocol::Opening opening, read_opening(o.opening));
+    disclose(o, opening, bundle);
+    if (logged) {
+      TRY(bundle.log, log_evidence(o, trust, evidence.file, opening.salt_secret));
     }
-    bundle.aliases.push_back(std::move(alias));
+  } else if (o.disclose != "all") {
+    return fail(Errc::invalid, "--disclose {} needs --opening: the tokens come from there",
+                o.disclose);
   }
+  if (!o.anchor.empty()) {
+    TRY(bundle.anchor, read_anchor(o.anchor));
+  }
+  for (const auto& attestation : trust.attestations)
+    bundle.aliases.push_back({trust.model.public_key_pem, attestation});
   // What is filed away must hold today: an opening of another request is found now, not in ten
   // years.
   const std::string text = to_text(bundle);
   TRY(const verify::Evidence again, verify::evidence_from(view(text)));
-  for (const auto& finding : verify::verify_evidence(again, {}).findings)
+  const auto report = verify::verify_evidence(again, trust.given());
+  for (const auto& finding : report.findings)
     if (finding.standing == verify::Standing::failed)
       return fail(Errc::mismatch, "no bundle is written: {}: {}", finding.code, finding.text);
   CHECK_OK(write_out(o.out, text));
+  if (o.out.empty()) return kOk;
+  if (context.json()) {
+    context.print(to_json(again, report));
+  } else {
+    fmt::print("{}  {}\n", o.out, dim("assay verify shows what it proves"));
+    for (const std::string_view code : {"answer", "prompt", "log", "time", "anchor", "file.signed"})
+      if (const auto* finding = report.find(code))
+        fmt::print("  {:<10} {}\n", to_string(finding->standing), finding->text);
+  }
   return kOk;
 }
 
@@ -104,11 +148,11 @@ void add_receipt(CLI::App& app, Context& context) {
 
   CLI::App* verb =
       context.verb(*receipt, "export", "as COSE_Sign1, or as an in-toto statement in DSSE",
-                   "assay receipt export receipt.json --as dsse --key keys/provider.json --out "
+                   "assay receipt export receipt.json --format dsse --key keys/provider.json --out "
                    "receipt.dsse.json");
   const auto e = std::make_shared<ExportOptions>();
   verb->add_option("RECEIPT", e->receipt, "the receipt file")->required();
-  verb->add_option("--as", e->form, "cose or dsse")
+  verb->add_option("--format", e->form, "cose or dsse")
       ->required()
       ->check(CLI::IsMember({"cose", "dsse"}));
   verb->add_option("--out", e->out, "file to write (default: standard output)");
@@ -119,23 +163,26 @@ void add_receipt(CLI::App& app, Context& context) {
   context.on_run(verb, [e] { return run_export(*e); });
 
   verb = context.verb(*receipt, "bundle", "one file of evidence, to be filed away or published",
-                      "assay receipt bundle receipt.json --opening opening.json --disclose answer "
-                      "--out evidence.json");
+                      "assay receipt bundle receipt.json --opening opening.json --log "
+                      "http://127.0.0.1:8795 --log-key example.com/log+… --out evidence.json");
   const auto b = std::make_shared<BundleOptions>();
   verb->add_option("RECEIPT", b->receipt, "the receipt file, or an export of it")->required();
-  verb->add_option("--opening", b->opening, "disclose prompt and answer, and the salt secret");
-  verb->add_option("--disclose", b->chunks, "only this of the opening, and no secret")
-      ->check(CLI::IsMember({"prompt", "answer"}));
-  auto* proof = verb->add_option("--log-proof", b->log_proof, "a .tlog-proof file");
-  verb->add_option("--log-key", b->log_key, "the log's verifier key")->needs(proof);
-  verb->add_option("--witness-key", b->witness_keys, "a witness's verifier key; may be repeated")
-      ->needs(proof);
-  auto* alias = verb->add_option("--model-signature", b->alias,
-                                 "an OpenSSF Model Signing bundle over the model's files");
-  verb->add_option("--model-signer", b->alias_key, "PEM: its signer's public key")->needs(alias);
+  verb->add_option("--opening", b->opening, "the secrets beside it: prompt, answer, salt");
+  verb->add_option("--disclose", b->disclose,
+                   "of the opening: all with its secret (default), only the prompt's or the "
+                   "answer's tokens, or nothing")
+      ->check(CLI::IsMember({"all", "prompt", "answer", "nothing"}));
+  auto* log = verb->add_option("--log", b->log, "URL or folder of the log to get its proof from");
+  verb->add_option("--log-proof", b->log_proof, "or a .tlog-proof file (`assay log prove`)")
+      ->excludes(log);
+  add_log_trust_options(verb, b->trust);
+  add_model_trust_options(verb, b->trust);
+  verb->add_option("--anchor", b->anchor,
+                   "JSON file {chain_id, block, contract, transaction, size, root}: where a chain "
+                   "has this checkpoint's root");
   verb->add_option("--out", b->out, "file to write (default: standard output)");
   context.json_flag(verb);
-  context.on_run(verb, [b] { return run_bundle(*b); });
+  context.on_run(verb, [&context, b] { return run_bundle(context, *b); });
 }
 
 }  // namespace assay::cli

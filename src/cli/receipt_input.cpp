@@ -25,16 +25,4 @@ Result<verify::Evidence> read_evidence(const std::string& path) {
   return evidence;
 }
 
-Result<verify::ModelTrust> read_model_trust(const std::string& public_key,
-                                            const std::string& certificates) {
-  verify::ModelTrust out;
-  if (!public_key.empty()) {
-    TRY(out.public_key_pem, io::read_file(public_key));
-  }
-  if (!certificates.empty()) {
-    TRY(out.certificates_pem, io::read_file(certificates));
-  }
-  return out;
-}
-
 }  // namespace assay::cli

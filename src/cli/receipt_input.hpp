@@ -9,8 +9,5 @@ namespace assay::cli {
 Result<protocol::ReceiptFile> read_receipt(const std::string& path);
 Result<protocol::Opening> read_opening(const std::string& path);
 Result<verify::Evidence> read_evidence(const std::string& path);
-// Either path may be empty.
-Result<verify::ModelTrust> read_model_trust(const std::string& public_key,
-                                            const std::string& certificates);
 
 }  // namespace assay::cli

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/evidence_trust.hpp"
 #include "cli/model_file.hpp"
 #include "cli/receipt_input.hpp"
 #include "cli/verify_batch.hpp"
@@ -12,26 +13,11 @@ namespace {
 
 struct Options {
   std::vector<std::string> files, require;
-  std::string opening, model, model_signer, model_certificates;
+  std::string opening, model;
+  TrustOptions trust;
   unsigned threads = 0;
   bool batch = false;
 };
-
-std::string_view word(verify::Standing standing) {
-  switch (standing) {
-    case verify::Standing::proven:
-      return "proven";
-    case verify::Standing::claimed:
-      return "claimed";
-    case verify::Standing::unchecked:
-      return "unchecked";
-    case verify::Standing::failed:
-      return "failed";
-    case verify::Standing::caveat:
-      return "caveat";
-  }
-  return "unknown";
-}
 
 void print_group(const verify::VerifyReport& report, verify::Standing standing,
                  std::string_view title) {
@@ -47,24 +33,24 @@ void print_group(const verify::VerifyReport& report, verify::Standing standing,
   }
 }
 
-json::object document(const verify::Evidence& evidence, const verify::VerifyReport& report,
-                      const std::vector<std::string>& missing) {
-  json::array findings;
-  for (const auto& f : report.findings)
-    findings.push_back(
-        json::object{{"code", f.code}, {"standing", word(f.standing)}, {"text", f.text}});
-  const auto& file = evidence.file;
-  return {{"ok", report.ok() && missing.empty()},
-          {"form", evidence.form},
-          {"provider", file.lease.message.provider.to_string()},
-          {"buyer", file.lease.message.buyer.to_string()},
-          {"amount", std::to_string(file.receipt.message.amount)},
-          {"not_proven", json::array(missing.begin(), missing.end())},
-          {"findings", std::move(findings)}};
+// The four things people ask first.
+void print_summary(const verify::VerifyReport& report) {
+  fmt::print("{}\n", bold("In short"));
+  for (const auto& question : verify::kQuestions) {
+    const auto* finding = report.find(question.code);
+    const auto standing = finding == nullptr ? verify::Standing::unchecked : finding->standing;
+    const std::string word(standing == verify::Standing::unchecked ? "unknown"
+                                                                   : to_string(standing));
+    fmt::print("  {:<15} {}\n", question.text,
+               standing == verify::Standing::proven   ? green(word)
+               : standing == verify::Standing::failed ? red(word)
+                                                      : word);
+  }
 }
 
 void print_words(const verify::VerifyReport& report, const std::vector<std::string>& missing) {
   using verify::Standing;
+  print_summary(report);
   print_group(report, Standing::failed, "Failed");
   print_group(report, Standing::proven, "Proven by this file");
   print_group(report, Standing::claimed, "Only claimed");
@@ -79,9 +65,8 @@ void print_words(const verify::VerifyReport& report, const std::vector<std::stri
     fmt::print("\n{}\n", green("The receipt holds."));
 }
 
-Result<int> run_one(const Context& context, const Options& options) {
+Result<int> run_one(const Context& context, const Options& options, verify::Given given) {
   TRY(const verify::Evidence evidence, read_evidence(options.files[0]));
-  verify::Given given;
   std::optional<protocol::Opening> opening;
   if (!options.opening.empty()) {
     TRY(opening, read_opening(options.opening));
@@ -94,27 +79,30 @@ Result<int> run_one(const Context& context, const Options& options) {
     TRY(identity, model.identity(pool));
     given.identity = &*identity;
   }
-  TRY(const verify::ModelTrust trust,
-      read_model_trust(options.model_signer, options.model_certificates));
-  if (!trust.public_key_pem.empty() || !trust.certificates_pem.empty()) given.model_signer = &trust;
-
   const auto report = verify::verify_evidence(evidence, given);
-  std::vector<std::string> missing;
-  for (const auto& code : options.require)
-    if (!report.proven(code)) missing.push_back(code);
-  if (context.json())
-    context.print(document(evidence, report, missing));
-  else
+  const auto missing = not_proven(report, options.require);
+  if (context.json()) {
+    json::object out = to_json(evidence, report);
+    out["ok"] = report.ok() && missing.empty();
+    out["not_proven"] = json::array(missing.begin(), missing.end());
+    context.print(out);
+  } else {
     print_words(report, missing);
+  }
   return report.ok() && missing.empty() ? kOk : kFailed;
 }
 
 Result<int> run(const Context& context, const Options& options) {
-  if (options.batch)
-    return verify_batch(context, options.files, options.require, thread_count(options.threads));
+  TRY(const Trust trust, Trust::load(options.trust));
+  if (options.batch) {
+    if (!options.opening.empty() || !options.model.empty())
+      return fail(Errc::invalid, "--opening and --model are for one file, not for --batch");
+    return verify_batch(context, options.files, options.require, trust.given(),
+                        thread_count(options.threads));
+  }
   if (options.files.size() != 1)
     return fail(Errc::invalid, "{} files: give one, or --batch for many", options.files.size());
-  return run_one(context, options);
+  return run_one(context, options, trust.given());
 }
 
 }  // namespace
@@ -123,7 +111,8 @@ void add_verify(CLI::App& app, Context& context) {
   CLI::App* verb =
       context.verb(app, "verify", "what a receipt proves, only claims, or leaves open",
                    "assay verify receipt.json --opening opening.json --model tern.gguf\n"
-                   "  assay verify evidence.bundle.json --require answer\n"
+                   "  assay verify evidence.json --log-key example.com/log+… --witness-key "
+                   "example.org/w1+… --require who,when,weights,output\n"
                    "  assay verify --batch receipts/\n\n"
                    "Offline. FILE is a receipt file, its COSE or DSSE export, or a bundle. Exit 0 "
                    "only when nothing\n"
@@ -133,13 +122,13 @@ void add_verify(CLI::App& app, Context& context) {
       ->required();
   verb->add_option("--opening", options->opening, "the secrets beside it: prompt, answer, salt");
   verb->add_option("--model", options->model, "the GGUF file it should be about");
-  verb->add_option("--model-signer", options->model_signer,
-                   "public key (PEM) of who is to have signed the model's files");
-  verb->add_option("--model-certificates", options->model_certificates,
-                   "certificates (PEM) that may end the chain of who signed the model's files");
+  add_log_trust_options(verb, options->trust);
+  add_model_trust_options(verb, options->trust);
   verb->add_option("--require", options->require,
-                   "findings that must be proven: answer, prompt, model, file.signed, …")
-      ->delimiter(',');
+                   "what must be proven: who, when, weights, output, or the name of a finding "
+                   "(log, prompt, model, file.signed, …); separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb->add_flag("--batch", options->batch, "verify many files, and name those that fail");
   verb->add_option("--threads", options->threads, "threads (default: all)")
       ->check(CLI::Range(1, 1024));

@@ -30,22 +30,33 @@ Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths)
 
 // Why a file does not pass; empty when it does.
 std::string problem_of(const std::string& path, const std::vector<std::string>& require,
-                       verify::SignatureMemo& memo) {
+                       const verify::Given& given, verify::SignatureMemo& memo) {
   const auto evidence = read_evidence(path);
   if (!evidence) return evidence.error().message;
-  const auto report = verify::verify_evidence(*evidence, {}, &memo);
+  const auto report = verify::verify_evidence(*evidence, given, &memo);
   for (const auto& finding : report.findings)
     if (finding.standing == verify::Standing::failed)
       return fmt::format("{}: {}: {}", path, finding.code, finding.text);
-  for (const auto& code : require)
-    if (!report.proven(code)) return fmt::format("{}: {} is not proven", path, code);
-  return {};
+  const auto missing = not_proven(report, require);
+  return missing.empty() ? "" : fmt::format("{}: not proven: {}", path, fmt::join(missing, ", "));
 }
 
 }  // namespace
 
+std::vector<std::string> not_proven(const verify::VerifyReport& report,
+                                    const std::vector<std::string>& require) {
+  std::vector<std::string> out;
+  for (const auto& asked : require) {
+    const auto* question = std::ranges::find(verify::kQuestions, asked, &verify::Question::word);
+    if (!report.proven(question == std::end(verify::kQuestions) ? asked : question->code))
+      out.push_back(asked);
+  }
+  return out;
+}
+
 Result<int> verify_batch(const Context& context, const std::vector<std::string>& paths,
-                         const std::vector<std::string>& require, unsigned threads) {
+                         const std::vector<std::string>& require, const verify::Given& given,
+                         unsigned threads) {
   TRY(const std::vector<std::string> files, files_of(paths));
   if (files.empty())
     return fail(Errc::not_found, "no files to verify in {}", fmt::join(paths, ", "));
@@ -54,7 +65,8 @@ Result<int> verify_batch(const Context& context, const std::vector<std::string>&
   ThreadPool pool(threads);
   pool.parallel_for(files.size(), 256, [&](std::size_t begin, std::size_t end) {
     verify::SignatureMemo memo;
-    for (std::size_t i = begin; i < end; ++i) problems[i] = problem_of(files[i], require, memo);
+    for (std::size_t i = begin; i < end; ++i)
+      problems[i] = problem_of(files[i], require, given, memo);
   });
   const double seconds = static_cast<double>(io::steady_ms() - start) / 1000.0;
   std::erase(problems, "");
