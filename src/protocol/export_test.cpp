@@ -165,7 +165,8 @@ TEST(Export, AirClaimsAreTheReceiptsAndTheHardwares) {
   EXPECT_EQ(claims->model_hash_scheme, "sha256-single");
 
   // And they are what an AIR reader accepts, by the key that the hardware binds.
-  const crypto::Ed25519Seed seed{crypto::sha256(view("enclave"))};
+  crypto::Ed25519Seed seed;
+  seed.bytes = crypto::sha256(view("enclave"));
   EXPECT_EQ(*air::verify(air::sign(*claims, seed), crypto::ed25519_public_key(seed)), *claims);
 
   x.file.execution.canon = 99;

@@ -62,7 +62,9 @@ Result<protocol::LogPlace> place_in_log(const protocol::LogEvidence& evidence,
       out.cosignatures.push_back(
           {policy.witnesses[witness].name, *v.time, witness < trust.witnesses.size()});
     }
-  std::ranges::stable_sort(out.cosignatures, {}, &protocol::Cosignature::time);
+  std::ranges::sort(out.cosignatures, {}, [](const protocol::Cosignature& c) {
+    return std::pair(c.time, std::string_view(c.witness));
+  });
   return out;
 }
 

@@ -89,7 +89,7 @@ TEST(LogEvidence, WhatDoesNotHold) {
   says(why([](auto&, auto& f) { f.receipt.message.amount ^= 1; }), "not this receipt");
   says(why([](auto&, auto& f) { f.receipt.message.key_sequence = 8; }), "receipt number 8");
   says(why([](auto&, auto& f) { f.lease.message.provider.bytes[0] ^= 1; }), "the receipt");
-  says(why([](auto&, auto& f) { f.domain.ledger[0] ^= 1; }), "signed by");
+  says(why([](auto&, auto& f) { f.domain.ledger[0] ^= 1; }), "another ledger");
   says(why([](auto& e, auto&) { e.salt[0] ^= 1; }), "not this receipt");
   says(why([](auto& e, auto&) { e.proof = "c2sp.org/tlog-proof@v1\nindex 0\n\nx"; }), "extra data");
   says(why([](auto& e, auto&) { e.proof.clear(); }), "tlog-proof");

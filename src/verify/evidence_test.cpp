@@ -169,7 +169,7 @@ TEST(Evidence, TheDocumentSaysWhatTheReportDoes) {
   EXPECT_EQ(document.at("form"), "receipt");
   const auto& findings = document.at("findings").as_array();
   ASSERT_EQ(findings.size(), report.findings.size());
-  EXPECT_EQ(findings[0].at("code"), report.findings[0].code);
+  EXPECT_EQ(std::string_view(findings[0].at("code").as_string()), report.findings[0].code);
   EXPECT_EQ(findings[0].at("standing"), "proven");
   for (const auto& question : kQuestions) EXPECT_NE(report.find(question.code), nullptr);
 }

@@ -1,6 +1,7 @@
 #include "protocol/air.hpp"
 #include "protocol/evidence_fuzz_testutil.hpp"
-#include "verify/model_signing.hpp"
+#include "tlog/evidence.hpp"
+#include "verify/evidence.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const assay::ByteView input{data, size};
@@ -12,5 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       parsed && parsed->is_object())
     static_cast<void>(assay::verify::verify_model_signature(
         parsed->get_object(), {.public_key_pem = "x", .certificates_pem = "x"}));
+  // A stranger's file, judged as `assay verify` does: nobody signed what the fuzzer made of it.
+  if (const auto evidence = assay::verify::evidence_from(input)) {
+    const auto log = [](const auto& section, const auto& file) {
+      return assay::tlog::place_in_log(section, file, {});
+    };
+    static_cast<void>(assay::verify::verify_evidence(*evidence, {.log = log}));
+  }
   return 0;
 }
