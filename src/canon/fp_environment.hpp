@@ -56,6 +56,12 @@ class FpEnvironment {
     return control;
   }
   static void set(Control control) { asm volatile("msr fpcr, %0" ::"r"(control)); }
+#elif defined(__wasm__)
+  // WebAssembly has this mode and no other.
+  struct Control {};
+  static constexpr Control kCanonical{};
+  static Control get() { return {}; }
+  static void set(Control) {}
 #else
 #error "canon: the floating-point control of this architecture is not written yet"
 #endif

@@ -66,6 +66,7 @@ void add_log(CLI::App& app, Context& context);
 void add_screen(CLI::App& app, Context& context);
 void add_attack(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_receipt(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_perplexity(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);

@@ -133,6 +133,13 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--demand-from", o->demand_from,
                    "least amount claimed for an answer that never came at which it is demanded on "
                    "the ledger, under bond (default 0: always)");
+  auto* log = verb->add_option("--log", g.log_url,
+                               "URL of the transparency log that receipts must come into");
+  auto* log_key = verb->add_option("--log-key", g.log_key, "its key (vkey)")->needs(log);
+  log->needs(log_key);
+  verb->add_option("--log-within", g.log_within_s,
+                   "seconds after which a receipt that is not in the log is an alarm (default 60)")
+      ->needs(log);
   verb->add_option("--audit-threads", g.audit_threads, "engine threads of an audit (default 1)")
       ->check(CLI::Range(1, 256));
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");

@@ -177,6 +177,10 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
                                    market.party("buyer").data,
                                    "--port",
                                    std::to_string(options.gateway_port)};
+  if (options.log)
+    for (const auto& flag :
+         {std::string("--log"), market.log_url_, std::string("--log-key"), market.log_vkey_})
+      gateway.push_back(flag);
   gateway.insert(gateway.end(), options.gateway_flags.begin(), options.gateway_flags.end());
   CHECK_OK(market.launch("buyer", gateway));
   return market;

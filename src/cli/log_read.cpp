@@ -12,9 +12,8 @@
 #include "services/log/tile_folder.hpp"
 #include "settle/log_client.hpp"
 #include "tlog/check.hpp"
-#include "tlog/proof_file.hpp"
+#include "tlog/prove.hpp"
 #include "tlog/receipt_entry.hpp"
-#include "tlog/tree.hpp"
 
 namespace assay::cli {
 namespace {
@@ -25,54 +24,21 @@ struct Options {
   PolicyOptions policy;
 };
 
-// Where the log has the number of this receipt. From the end: what is asked about is often new.
-Result<std::uint64_t> find_receipt(const std::string& receipt_file, std::uint64_t size,
-                                   tlog::TileSource& tiles) {
-  TRY(const auto receipt, read_receipt(receipt_file));
-  const tlog::LogEntry place = tlog::place_of(receipt);
-  for (std::uint64_t n = (size + tlog::kTileWidth - 1) / tlog::kTileWidth; n-- > 0;) {
-    const tlog::TileId id{true, 0, n, tlog::tile_width(size, 0, n)};
-    TRY(const Bytes bundle, tiles.read(id));
-    TRY(const auto entries, tlog::parse_bundle(bundle, id.width));
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      const auto entry = tlog::LogEntry::parse(entries[i]);
-      if (entry && entry->ledger == place.ledger && entry->issuer == place.issuer &&
-          entry->number == place.number)
-        return n * tlog::kTileWidth + i;
-    }
-  }
-  return fail(Errc::not_found, "the log's {} entries have no number {} of {}", size, place.number,
-              place.issuer.to_string());
-}
-
-// Kept in the proof's extra data, so that a receipt can be checked with it offline.
-Result<Bytes> read_entry(std::uint64_t index, std::uint64_t size, tlog::TileSource& tiles) {
-  const std::uint64_t n = index / tlog::kTileWidth;
-  const tlog::TileId id{true, 0, n, tlog::tile_width(size, 0, n)};
-  TRY(const Bytes bundle, tiles.read(id));
-  TRY(const auto entries, tlog::parse_bundle(bundle, id.width));
-  const ByteView entry = entries[index % tlog::kTileWidth];
-  return Bytes(entry.begin(), entry.end());
-}
-
 Result<int> prove(const Context& context, const Options& options) {
   TRY(const auto policy, policy_of(options.policy));
   const LogSource source = open_source(options.source);
-  tlog::ProofFile proof;
-  TRY(proof.checkpoint, source.checkpoint());
+  TRY(std::string checkpoint, source.checkpoint());
+  std::optional<tlog::LogEntry> place;
+  if (!options.index) {
+    TRY(const auto receipt, read_receipt(options.receipt));
+    place = tlog::place_of(receipt);
+  }
+  TRY(const tlog::ProofFile proof,
+      place ? tlog::prove_entry(*place, std::move(checkpoint), policy, *source.tiles)
+            : tlog::prove_entry(*options.index, std::move(checkpoint), policy, *source.tiles));
   TRY(const auto opened, tlog::open_checkpoint(proof.checkpoint, policy));
   const std::uint64_t size = opened.checkpoint.size;
-  if (options.index) {
-    proof.index = *options.index;
-  } else {
-    TRY(proof.index, find_receipt(options.receipt, size, *source.tiles));
-  }
-  tlog::Tree tree(*source.tiles);
-  TRY(proof.hashes, tree.inclusion_proof(proof.index, size));
-  TRY(proof.extra, read_entry(proof.index, size, *source.tiles));
   const Hash leaf = crypto::leaf_hash(*proof.extra);
-  // What the log says is not believed: a proof that does not hold is not written.
-  CHECK_OK(tlog::verify_proof_file(proof, leaf, policy));
   const std::string text = to_string(proof);
   if (!options.out.empty()) CHECK_OK(io::write_file_atomic(options.out, view(text)));
   if (context.json())
@@ -103,7 +69,8 @@ Result<int> verify(const Context& context, const Options& options) {
     TRY(const auto receipt, read_receipt(options.receipt));
     TRY(const auto opening, read_opening(options.opening));
     TRY(const auto entry, tlog::LogEntry::parse(*proof.extra));
-    CHECK_OK(tlog::check_receipt_entry(entry, receipt, opening.salt_secret));
+    CHECK_OK(
+        tlog::check_receipt_entry(entry, receipt, tlog::entry_salt(receipt, opening.salt_secret)));
     leaf = crypto::leaf_hash(*proof.extra);
   }
   TRY(const auto opened, tlog::verify_proof_file(proof, leaf, policy));

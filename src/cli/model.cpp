@@ -1,4 +1,4 @@
-// assay model id | inspect | template
+// assay model id | inspect | tensors; template, verify-signature and vocabulary have files of their own
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
@@ -170,6 +170,8 @@ void add_model(CLI::App& app, Context& context) {
   context.json_flag(tensors);
   context.on_run(tensors, [&context, options] { return print_tensors(context, *options); });
   add_model_template(*model, context);
+  add_model_signature(*model, context);
+  add_model_vocabulary(*model, context);
 }
 
 }  // namespace assay::cli

@@ -91,9 +91,9 @@ std::string subject_of(X509* certificate) {
   return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
-Result<std::int64_t> begins(const X509* certificate) {
+Result<std::int64_t> unix_time(const ASN1_TIME* time) {
   std::tm when{};
-  if (ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &when) != 1)
+  if (ASN1_TIME_to_tm(time, &when) != 1)
     return fail(Errc::invalid, "the signer's certificate has no date");
   return timegm(&when);
 }
@@ -127,14 +127,16 @@ Result<CertificateSigner> check_chain_signature(std::span<const Bytes> chain,
     else
       sk_X509_push(others.get(), c.release());
   }
-  TRY(const std::int64_t when, begins(own.get()));
+  CertificateSigner out;
+  TRY(out.not_before_unix, unix_time(X509_get0_notBefore(own.get())));
+  TRY(out.not_after_unix, unix_time(X509_get0_notAfter(own.get())));
   const Store store(X509_STORE_new());
   CHECK_OK(trust(store.get(), trusted_pem));
   const StoreContext context(X509_STORE_CTX_new());
   if (X509_STORE_CTX_init(context.get(), store.get(), own.get(), others.get()) != 1)
     return fail(Errc::internal, "OpenSSL could not begin to verify a chain");
   X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time(rules, when);
+  X509_VERIFY_PARAM_set_time(rules, out.not_before_unix);
   X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
   if (X509_verify_cert(context.get()) != 1)
     return fail(Errc::mismatch, "the certificate chain does not lead to a trusted one: {}",
@@ -144,7 +146,8 @@ Result<CertificateSigner> check_chain_signature(std::span<const Bytes> chain,
   EVP_PKEY* key = X509_get0_pubkey(own.get());
   if (key == nullptr) return fail(Errc::unsupported, "a certificate with a key nobody knows");
   CHECK_OK(check(key, message, signature));
-  return CertificateSigner{subject_of(own.get()), when};
+  out.subject = subject_of(own.get());
+  return out;
 }
 
 }  // namespace assay::crypto

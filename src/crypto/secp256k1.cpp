@@ -1,29 +1,54 @@
 #include "crypto/secp256k1.hpp"
 
-#include <openssl/crypto.h>
-#include <secp256k1_recovery.h>
-
 #include "base/assert.hpp"
 #include "base/base64.hpp"
 #include "base/hex.hpp"
 #include "crypto/keccak.hpp"
+#include "crypto/secp256k1_point.hpp"
 
 namespace assay::crypto {
 namespace {
 
-// Made once and never changed, so that threads share it without a lock.
-const secp256k1_context* context() {
-  static const secp256k1_context* const c = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
-  return c;
+Hash number(std::string_view hex) {
+  Hash out;
+  ASSAY_ASSERT(from_hex(hex, out));
+  return out;
+}
+const Hash& order() {
+  static const Hash n = number("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+  return n;
+}
+const Hash& half_order() {
+  static const Hash n = number("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
+  return n;
 }
 
-PublicKey key_of(const secp256k1_pubkey& pubkey) {
-  std::array<std::uint8_t, 65> point;
-  std::size_t size = point.size();
-  secp256k1_ec_pubkey_serialize(context(), point.data(), &size, &pubkey, SECP256K1_EC_UNCOMPRESSED);
-  PublicKey out;
-  std::copy(point.begin() + 1, point.end(), out.bytes.begin());
+Hash half_of(const PlainSignature& signature, std::size_t at) {
+  Hash out;
+  std::copy_n(signature.begin() + at, out.size(), out.begin());
   return out;
+}
+
+// A DER INTEGER: as short as it can be, positive.
+void append_integer(Bytes& out, ByteView number) {
+  while (number.size() > 1 && number[0] == 0) number = number.subspan(1);
+  const bool pad = number[0] >= 0x80;
+  out.push_back(0x02);
+  out.push_back(static_cast<std::uint8_t>(number.size() + pad));
+  if (pad) out.push_back(0);
+  append(out, number);
+}
+
+// Takes an INTEGER of at most 32 bytes off the front; what is not in DER shows when it is written
+// again.
+bool take_integer(ByteView& der, std::span<std::uint8_t> out) {
+  if (der.size() < 2 || der[0] != 0x02 || der[1] > der.size() - 2) return false;
+  ByteView number = der.subspan(2, der[1]);
+  der = der.subspan(2 + number.size());
+  while (!number.empty() && number[0] == 0) number = number.subspan(1);
+  if (number.size() > out.size()) return false;
+  std::ranges::copy(number, out.end() - static_cast<std::ptrdiff_t>(number.size()));
+  return true;
 }
 
 }  // namespace
@@ -49,24 +74,6 @@ Result<Address> Address::parse(std::string_view text) {
   return a;
 }
 
-SecretKey::~SecretKey() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-
-Result<SecretKey> secret_key(ByteView bytes) {
-  if (bytes.size() != 32)
-    return fail(Errc::invalid, "a secret key has 32 bytes, not {}", bytes.size());
-  if (secp256k1_ec_seckey_verify(context(), bytes.data()) != 1)
-    return fail(Errc::invalid, "not a valid secp256k1 secret key (zero or out of range)");
-  SecretKey key;
-  std::ranges::copy(bytes, key.bytes.begin());
-  return key;
-}
-
-PublicKey public_key_of(const SecretKey& key) {
-  secp256k1_pubkey pubkey;
-  ASSAY_ASSERT(secp256k1_ec_pubkey_create(context(), &pubkey, key.bytes.data()) == 1);
-  return key_of(pubkey);
-}
-
 Address address_of(const PublicKey& key) {
   const Hash hash = keccak256(key.bytes);
   Address a;
@@ -74,39 +81,19 @@ Address address_of(const PublicKey& key) {
   return a;
 }
 
-Address address_of(const SecretKey& key) { return address_of(public_key_of(key)); }
-
-Signature sign(const Hash& digest, const SecretKey& key) {
-  secp256k1_ecdsa_recoverable_signature recoverable;
-  ASSAY_ASSERT(secp256k1_ecdsa_sign_recoverable(context(), &recoverable, digest.data(),
-                                                key.bytes.data(), nullptr, nullptr) == 1);
-  Signature out;
-  int id = 0;
-  secp256k1_ecdsa_recoverable_signature_serialize_compact(context(), out.bytes.data(), &id,
-                                                          &recoverable);
-  // Ids 2 and 3 mean that r overflowed the group order: no one will ever meet one.
-  ASSAY_ASSERT(id == 0 || id == 1);
-  out.bytes[64] = static_cast<std::uint8_t>(27 + id);
-  return out;
-}
-
 Result<PublicKey> recover_key(const Hash& digest, const Signature& signature) {
-  const auto* c = context();
   const int v = signature.bytes[64];
   if (v != 27 && v != 28)
     return fail(Errc::mismatch, "signature refused: v is {}, expected 27 or 28", v);
-  secp256k1_ecdsa_signature plain;
-  if (secp256k1_ecdsa_signature_parse_compact(c, &plain, signature.bytes.data()) != 1)
+  const PlainSignature numbers = plain(signature);
+  const Hash r = half_of(numbers, 0), s = half_of(numbers, 32);
+  if (r >= order() || s >= order())
     return fail(Errc::mismatch, "signature refused: r or s out of range");
-  if (secp256k1_ecdsa_signature_normalize(c, nullptr, &plain) == 1)
+  if (s > half_order())
     return fail(Errc::mismatch, "signature refused: s is in the upper half (malleable form)");
-  secp256k1_ecdsa_recoverable_signature recoverable;
-  secp256k1_pubkey pubkey;
-  if (secp256k1_ecdsa_recoverable_signature_parse_compact(c, &recoverable, signature.bytes.data(),
-                                                          v - 27) != 1 ||
-      secp256k1_ecdsa_recover(c, &pubkey, &recoverable, digest.data()) != 1)
-    return fail(Errc::mismatch, "signature refused: no public key recovers from it");
-  return key_of(pubkey);
+  const auto key = recover_point(digest, numbers, v == 28);
+  if (!key) return fail(Errc::mismatch, "signature refused: no public key recovers from it");
+  return *key;
 }
 
 Result<Address> recover(const Hash& digest, const Signature& signature) {
@@ -143,23 +130,23 @@ Result<PublicKey> check_plain(const Hash& digest, const PlainSignature& signatur
 }
 
 Bytes to_der(const PlainSignature& signature) {
-  secp256k1_ecdsa_signature parsed;
-  ASSAY_ASSERT(secp256k1_ecdsa_signature_parse_compact(context(), &parsed, signature.data()) == 1);
-  Bytes out(72);
-  std::size_t size = out.size();
-  ASSAY_ASSERT(secp256k1_ecdsa_signature_serialize_der(context(), out.data(), &size, &parsed) == 1);
-  out.resize(size);
+  Bytes numbers;
+  append_integer(numbers, ByteView(signature).first(32));
+  append_integer(numbers, ByteView(signature).last(32));
+  Bytes out{0x30, static_cast<std::uint8_t>(numbers.size())};
+  append(out, numbers);
   return out;
 }
 
 Result<PlainSignature> from_der(ByteView der) {
-  secp256k1_ecdsa_signature parsed;
-  PlainSignature out;
-  if (secp256k1_ecdsa_signature_parse_der(context(), &parsed, der.data(), der.size()) != 1)
-    return fail(Errc::invalid, "not the DER of an ECDSA signature");
-  secp256k1_ecdsa_signature_serialize_compact(context(), out.data(), &parsed);
-  // The parser reads numbers that overflow as zero, and is the judge of DER only so far.
-  if (std::ranges::all_of(out, [](auto b) { return b == 0; }) ||
+  PlainSignature out{};
+  ByteView rest = der.size() < 2 ? ByteView() : der.subspan(2);
+  const auto in_range = [&](std::size_t at) {
+    const Hash number = half_of(out, at);
+    return number != Hash{} && number < order();
+  };
+  if (!take_integer(rest, std::span(out).first(32)) ||
+      !take_integer(rest, std::span(out).last(32)) || !in_range(0) || !in_range(32) ||
       !std::ranges::equal(to_der(out), der))
     return fail(Errc::invalid, "not the DER of an ECDSA signature");
   return out;

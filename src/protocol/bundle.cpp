@@ -168,6 +168,8 @@ Result<Bundle> bundle_from_json(const json::object& o) {
   return out;
 }
 
+Result<Anchor> anchor_from_json(const json::value& v) { return section_from<Anchor>(v, "anchor"); }
+
 std::vector<OpenedChunk> open_chunks(const Opening& opening, TokenList list) {
   const auto& tokens = list == TokenList::prompt ? opening.prompt : opening.answer;
   std::vector<OpenedChunk> out;

@@ -29,15 +29,31 @@ struct OpenedChunk {
 
 // Where the log has the receipt. The keys are hints: a reader brings those it trusts.
 struct LogEvidence {
-  std::string proof{};                      // C2SP tlog-proof, checkpoint and cosignatures included
+  std::string proof{};  // C2SP tlog-proof: the entry, the checkpoint and its cosignatures included
+  Hash salt{};          // of the entry's commitment (spec/log.md section 1); opens nothing else
   std::string log_key{};                    // verifier key (vkey) of the log
   std::vector<std::string> witness_keys{};  // vkeys
   template <class S, class V>
   static void fields(S& s, V&& v) {
     v("proof", s.proof);
+    v("salt", s.salt);
     v("log_key", s.log_key);
     v("witness_keys", s.witness_keys);
   }
+};
+
+// What a log's section proves, once tlog/evidence.hpp has judged it.
+struct Cosignature {
+  std::string witness{};
+  std::uint64_t time = 0;  // Unix seconds, the witness's word
+  bool trusted = false;    // by a key that the reader brought, not the bundle
+};
+struct LogPlace {
+  std::string origin{};
+  std::uint64_t index = 0, size = 0;
+  Hash root{};
+  bool trusted = false;  // the checkpoint is signed by a key that the reader brought
+  std::vector<Cosignature> cosignatures{};  // in the order of time
 };
 
 // The chain's transaction that carries the root of a log's checkpoint.
@@ -80,6 +96,7 @@ struct Bundle {
 
 std::string to_text(const Bundle& bundle);  // "assay": "bundle/0"; what is absent is null or []
 Result<Bundle> bundle_from_json(const json::object& o);
+Result<Anchor> anchor_from_json(const json::value& v);  // that section alone
 
 // The answer's chunks, or the prompt's: made from an opening, without its secret.
 std::vector<OpenedChunk> open_chunks(const Opening& opening, TokenList list);

@@ -28,7 +28,7 @@ void write_seeds() {
   write("dsse", *export_dsse(x.file, 1'700'000'000, x.provider));
   Bundle bundle{.receipt = x.file};
   bundle.chunks = open_chunks(x.opening, TokenList::tape);
-  bundle.log = LogEvidence{"c2sp.org/tlog-proof@v1\n", "log", {"witness"}};
+  bundle.log = LogEvidence{"c2sp.org/tlog-proof@v1\n", Hash{}, "log", {"witness"}};
   bundle.anchor = Anchor{.chain_id = 1};
   bundle.aliases.push_back({"pem", {{"mediaType", "x"}}});
   write("bundle", to_text(bundle));

@@ -10,8 +10,12 @@ LogEntry place_of(const protocol::ReceiptFile& file) {
   return out;
 }
 
+Hash entry_salt(const protocol::ReceiptFile& file, const Hash& salt_secret) {
+  return receipt_salt(salt_secret, protocol::digest(file.domain, file.receipt.message));
+}
+
 Status check_receipt_entry(const LogEntry& entry, const protocol::ReceiptFile& file,
-                           const Hash& salt_secret) {
+                           const Hash& salt) {
   CHECK_OK(entry.check_signature());
   const LogEntry place = place_of(file);
   if (entry.ledger != place.ledger)
@@ -23,7 +27,7 @@ Status check_receipt_entry(const LogEntry& entry, const protocol::ReceiptFile& f
     return fail(Errc::mismatch, "the entry is number {}, the receipt number {}", entry.number,
                 place.number);
   const Hash digest = protocol::digest(file.domain, file.receipt.message);
-  if (entry.commitment != receipt_commitment(receipt_salt(salt_secret, digest), digest))
+  if (entry.commitment != receipt_commitment(salt, digest))
     return fail(Errc::mismatch,
                 "number {} of {} in the log is not this receipt: it signed another one, or a void, "
                 "under the same number",

@@ -7,10 +7,11 @@ namespace assay::tlog {
 
 // What identifies the entry: everything but commitment and signature.
 LogEntry place_of(const protocol::ReceiptFile& file);
-// The entry is the provider's, under the receipt's number, and commits to it with the salt that the
-// request's salt secret makes. The receipt itself is somebody else's business (verify/receipt).
-// Errors: mismatch, saying which.
+// The salt that the request's salt secret makes for it. It opens this entry and nothing else.
+Hash entry_salt(const protocol::ReceiptFile& file, const Hash& salt_secret);
+// The entry is the provider's, under the receipt's number, and commits to it with this salt. The
+// receipt itself is somebody else's business (verify/receipt). Errors: mismatch, saying which.
 Status check_receipt_entry(const LogEntry& entry, const protocol::ReceiptFile& file,
-                           const Hash& salt_secret);
+                           const Hash& salt);
 
 }  // namespace assay::tlog

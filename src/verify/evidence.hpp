@@ -1,6 +1,9 @@
 // What `assay verify` takes: a receipt file, its COSE or DSSE export, or a bundle, told apart by
 // their first bytes; and what each proves beyond the receipt in it.
 #pragma once
+#include <functional>
+#include <span>
+
 #include "protocol/bundle.hpp"
 #include "protocol/export.hpp"
 #include "verify/model_signing.hpp"
@@ -17,13 +20,25 @@ struct Evidence {
 // Errors: invalid for none of the four; of an export also what import_cose and import_dsse refuse.
 Result<Evidence> evidence_from(ByteView bytes);
 
+// Judges a bundle's log section with the keys that the reader trusts: tlog::place_in_log, which
+// this folder does not see.
+using LogJudge = std::function<Result<protocol::LogPlace>(const protocol::LogEvidence&,
+                                                          const protocol::ReceiptFile&)>;
+
 // What the reader brings along; null or empty: not there.
 struct Given {
   const protocol::Opening* opening = nullptr;  // else the bundle's
   const ModelIdentity* identity = nullptr;
-  const ModelTrust* model_signer = nullptr;  // for the bundle's attestations
+  const ModelTrust* model_signer = nullptr;         // for the bundle's attestations and these
+  std::span<const json::object> attestations = {};  // OpenSSF Model Signing bundles
+  LogJudge log = nullptr;
+  std::size_t witnesses = 1;  // how many trusted ones must have cosigned for a time to be proven
 };
 VerifyReport verify_evidence(const Evidence& evidence, const Given& given,
                              SignatureMemo* memo = nullptr);
+
+// For machines: {"form", "provider", "buyer", "amount", "findings": [{"code", "standing",
+// "text"}]}.
+json::object to_json(const Evidence& evidence, const VerifyReport& report);
 
 }  // namespace assay::verify

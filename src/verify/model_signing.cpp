@@ -2,6 +2,7 @@
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
+#include "base/utc.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::verify {
@@ -50,7 +51,11 @@ Result<std::string> signer_by_chain(const json::object& material, const ModelTru
   TRY(const auto signer, crypto::check_chain_signature(chain, trust.certificates_pem,
                                                        protocol::dsse::to_be_signed(envelope),
                                                        envelope.signatures[0].bytes));
-  return fmt::format("certificate of '{}'", signer.subject);
+  const auto day = [](std::int64_t at) {
+    return utc_text(static_cast<std::uint64_t>(std::max<std::int64_t>(at, 0))).substr(0, 10);
+  };
+  return fmt::format("certificate of '{}' (valid {} to {}, judged as of its beginning)",
+                     signer.subject, day(signer.not_before_unix), day(signer.not_after_unix));
 }
 
 Result<std::string> signer_of(const json::object& material, const ModelTrust& trust,

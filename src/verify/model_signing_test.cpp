@@ -70,7 +70,9 @@ TEST(ModelSigning, CertificateVector) {
   NEED_VECTORS();
   const auto s = verified("valid/certificate.bundle.json", {.certificates_pem = intermediate()});
   ASSERT_TRUE(s) << s.error().message;
-  EXPECT_EQ(s->signer, "certificate of 'CN=intermediate-ca'");
+  EXPECT_EQ(s->signer,
+            "certificate of 'CN=intermediate-ca' (valid 2025-05-02 to 2035-04-30, judged as of its "
+            "beginning)");
   EXPECT_EQ(s->resources.size(), 2u);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hex.hpp"
+#include "base/utc.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 
@@ -204,11 +205,11 @@ void Judge::model(const ModelIdentity* identity) {
   const auto alias = [&] { return to_hex(offered_model->file_alias).substr(0, 14); };
   if (identity == nullptr) {
     add("model", Standing::unchecked,
-        "which file the execution id stands for: --model FILE checks it");
+        "which file the execution id stands for: --model FILE checks it locally");
     if (offered_model != nullptr)
       add("file", Standing::claimed,
-          fmt::format("the provider says that it is '{}', GGUF file SHA-256 {}…, {}",
-                      offered_model->name, alias(), offered_model->quantization));
+          fmt::format("the provider says that it is '{}', {}, GGUF file SHA-256 {}…: unchecked",
+                      offered_model->name, offered_model->quantization, alias()));
     return;
   }
   const auto same = [&]() -> Status {
@@ -222,7 +223,8 @@ void Judge::model(const ModelIdentity* identity) {
   if (offered_model == nullptr) return;
   if (identity->file_sha256 == offered_model->file_alias)
     add("file", Standing::proven,
-        fmt::format("its SHA-256 is the one the offer names: {}…", alias()));
+        fmt::format("checked locally: the file given has the SHA-256 that the offer names, {}…",
+                    alias()));
   else
     add("file", Standing::claimed,
         fmt::format("the offer names a file with SHA-256 {}…, the one given has another: names or "
@@ -268,9 +270,10 @@ void Judge::open_questions(const protocol::Opening* opening) {
                   "here can check",
                   who()));
   add("time", Standing::unchecked,
-      fmt::format("when: no signature here proves a time; the request had to be answered before "
-                  "Unix time {}",
-                  file_.request.message.expires));
+      fmt::format(
+          "when: no signature here proves a time (a bundle with a log's cosigned checkpoint "
+          "does); the request had to be answered before {}",
+          utc_text(file_.request.message.expires)));
 }
 
 // What stays true of an answer that is proven in everything.
@@ -301,9 +304,34 @@ void Judge::caveats(const protocol::Opening* opening) {
 
 }  // namespace
 
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::proven:
+      return "proven";
+    case Standing::claimed:
+      return "claimed";
+    case Standing::unchecked:
+      return "unchecked";
+    case Standing::failed:
+      return "failed";
+    case Standing::caveat:
+      return "caveat";
+  }
+  return "unknown";
+}
+
 bool VerifyReport::ok() const {
   return std::ranges::none_of(findings,
                               [](const Finding& f) { return f.standing == Standing::failed; });
+}
+
+const Finding* VerifyReport::find(std::string_view code) const {
+  constexpr Standing kOrder[] = {Standing::failed, Standing::proven, Standing::claimed,
+                                 Standing::unchecked, Standing::caveat};
+  for (const Standing standing : kOrder)
+    for (const Finding& f : findings)
+      if (f.code == code && f.standing == standing) return &f;
+  return nullptr;
 }
 
 bool VerifyReport::proven(std::string_view code) const {

@@ -15,15 +15,28 @@ enum class Standing {
   caveat,  // what an answer does not mean though all else is proven
 };
 
+std::string_view to_string(Standing standing);  // "proven", …, as in documents
+
 struct Finding {
   std::string code;  // "receipt.signature", "amount", "prompt", "model", "hardware", …
   Standing standing;
   std::string text;  // one sentence for a person
 };
 
+// What people ask of an answer, and which finding is the reply.
+struct Question {
+  std::string_view word, text, code;
+};
+inline constexpr Question kQuestions[] = {{"who", "who signed", "receipt.signature"},
+                                          {"when", "no later than", "time"},
+                                          {"weights", "which weights", "execution"},
+                                          {"output", "which output", "answer"}};
+
 struct VerifyReport {
   std::vector<Finding> findings;
   bool ok() const;  // nothing failed
+  // The finding of this code that says most: failed, then proven, claimed, unchecked; or null.
+  const Finding* find(std::string_view code) const;
   bool proven(std::string_view code) const;
 };
 

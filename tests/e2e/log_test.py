@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import evidence
 from harness import MODEL, ROOT, Folder, Runner, Service, expect, expect_equal, http, wait_for
 
 PASS = {"ASSAY_PASSPHRASE": "log test"}
@@ -262,7 +263,10 @@ def a_killed_witness_signs_no_rollback(t):
 def a_market_publishes_receipts_and_rows(t):
     with Folder() as folder:
         host, alder, _ = (new_key(t, folder / f"{name}.key") for name in ("host", "alder", "buyer"))
-        log = Log(t, folder)
+        vkey = t.json("log", "keygen", "--name", "example.com/log", "--out", folder / "key")["vkey"]
+        witness = Service(t, "log", "witness", "--data", folder / "witness", "--name", "witness.example/w1", "--log",
+                          vkey, log=folder / "witness.log")
+        log = Log(t, folder, "--key", folder / "key", "--witness", f"{witness.ready['vkey']}@{witness.url}", "--quorum", 1)
         market = Service(t, "market", "--data", folder / "m", "--key", folder / "host.key", "--log", log.append,
                          "--log-ms", 100, log=folder / "market.log", env=PASS)
         for name, amount in (("alder", "5.00"), ("buyer", "50.00")):
@@ -277,7 +281,8 @@ def a_market_publishes_receipts_and_rows(t):
 
         provider = provider_on(0)
         gateway = Service(t, "gateway", "--market", market.url, "--models", ROOT / "models", "--key",
-                          folder / "buyer.key", "--data", folder / "g", log=folder / "gateway.log", env=PASS)
+                          folder / "buyer.key", "--data", folder / "g", "--log", log.url, "--log-key", log.vkey,
+                          "--log-within", 30, log=folder / "gateway.log", env=PASS)
 
         def ask(question):
             status, reply = http("POST", gateway.url + "/v1/chat/completions", {
@@ -324,13 +329,19 @@ def a_market_publishes_receipts_and_rows(t):
             other = receipts[i - 1]
             t.cli("log", "verify", proof, "--vkey", log.vkey, "--receipt", other, "--opening",
                   folder / "g/openings" / other.name, code=1)
+        # The buyer's gateway found them there, and keeps the proofs.
+        wait_for("the gateway's proofs", lambda: all(
+            row["log"] == "included" for row in http("GET", gateway.url + "/assay/receipts")[1]["data"]))
+        expect_equal(len(list((folder / "g/proofs").glob("*.tlog-proof"))), 4, "proofs that the gateway keeps")
+        evidence.round_trip(t, folder, receipts[0], folder / "g/openings" / receipts[0].name, log, witness.ready["vkey"],
+                            folder / "alder.key", ENV)
         expect_equal(t.json("log", "monitor", log.url, "--vkey", log.vkey, "--data", folder / "monitor", "--once")["issuers"],
                      2, "issuers")
         # Only who has a stake may append through the market.
         stranger = t.cli("log", "append", "--log", market.url + "/log", "--key", folder / "buyer.key", "--ledger",
                          "0x" + ledger.hex(), "--random", 1, code=1, env=ENV)
         expect("stake at least" in stranger.stderr, stranger.stderr)
-        for service in (gateway, provider, market, log.service):
+        for service in (gateway, provider, market, log.service, witness):
             service.stop()
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing for the named groups: build, test, clang. Idempotent; when everything is
+# Installs what is missing for the named groups: build, test, clang, page. Idempotent; when everything is
 # there it takes well under a second and needs neither network nor root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -36,6 +36,12 @@ for group in "$@"; do
       npm_folders+=(tests/peers tests/peers/llama tests/aarch64 contracts) ;;
     clang)
       packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19 lld-19) ;;
+    page)
+      packages+=(clang-19 lld-19 llvm-19 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
+        libclang-rt-19-dev-wasm32 wasi-libc)
+      # Ubuntu has Chromium as a snap only: there the page's tests run with the one that is installed.
+      [ -e /etc/debian_version ] && ! grep -q '^ID=ubuntu' /etc/os-release && packages+=(chromium)
+      npm_folders+=(web/verify) ;;
     *) echo "setup: unknown group '$group'" >&2; exit 2 ;;
   esac
 done

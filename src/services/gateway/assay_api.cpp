@@ -21,7 +21,7 @@ bool is_loopback(std::string_view peer) {
   return peer.starts_with("127.") || peer.starts_with("[::1]") || peer.starts_with("::1");
 }
 
-json::object record_object(Buyer& buyer, const RequestRecord& record) {
+json::object record_object(Buyer& buyer, LogWatch* log_watch, const RequestRecord& record) {
   json::object out;
   out["receipt"] = to_hex(record.statement_id);
   out["request"] = to_hex(record.id);
@@ -53,18 +53,22 @@ json::object record_object(Buyer& buyer, const RequestRecord& record) {
                                    {"stage", to_string(hire.stage)},
                                    {"auditors", hire.drawn}});
   out["hired"] = std::move(hired);
+  const bool logged =
+      log_watch != nullptr && std::holds_alternative<Signed<protocol::Receipt>>(*record.statement);
+  out["log"] = logged ? json::value(to_string(log_watch->state(record.statement_id))) : nullptr;
   out["dispute"] = record.dispute.empty() ? json::value() : json::value(to_hex(record.dispute_id));
   return out;
 }
 
-void list_requests(Buyer& buyer, io::HttpResponse& response, bool audits_only) {
+void list_requests(Buyer& buyer, LogWatch* log_watch, io::HttpResponse& response,
+                   bool audits_only) {
   const auto records = buyer.store->recent_requests(kListed);
   if (!records) return send_api_error(response, to_api_error(records.error()));
   json::array rows;
   for (const RequestRecord& record : *records) {
     if (!record.statement || record.stage == RequestStage::signed_off) continue;
     const bool drawn = record.audit != AuditState::none && record.audit != AuditState::not_drawn;
-    if (!audits_only || drawn) rows.push_back(record_object(buyer, record));
+    if (!audits_only || drawn) rows.push_back(record_object(buyer, log_watch, record));
   }
   response.send_json(200, list_object(std::move(rows)));
 }
@@ -163,12 +167,12 @@ json::object local_model_object(const LocalModel& model) {
 
 }  // namespace
 
-void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market) {
-  router.get("/assay/receipts", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
-    list_requests(buyer, response, false);
+void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, LogWatch* log_watch) {
+  router.get("/assay/receipts", [&buyer, log_watch](io::HttpRequest&, io::HttpResponse& response) {
+    list_requests(buyer, log_watch, response, false);
   });
-  router.get("/assay/audits", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
-    list_requests(buyer, response, true);
+  router.get("/assay/audits", [&buyer, log_watch](io::HttpRequest&, io::HttpResponse& response) {
+    list_requests(buyer, log_watch, response, true);
   });
   router.get("/assay/leases", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
     list_leases(buyer, response);

@@ -7,6 +7,8 @@
 #include "io/log.hpp"
 #include "services/gateway/assay_api.hpp"
 #include "services/gateway/completions.hpp"
+#include "services/gateway/log_watch.hpp"
+#include "settle/log_client.hpp"
 
 namespace assay::services {
 namespace {
@@ -21,6 +23,19 @@ bool foreign_origin(const io::HttpRequest& request) {
   const std::string_view host =
       origin.substr(0, origin.starts_with('[') ? origin.find(']') + 1 : origin.find(':'));
   return host != "localhost" && host != "127.0.0.1" && host != "[::1]";
+}
+
+Status watch_log(Buyer& buyer, std::unique_ptr<LogWatch>& watch) {
+  if (buyer.options.log_url.empty()) return {};
+  const auto key = tlog::VerifierKey::parse(buyer.options.log_key);
+  if (!key) return fail_in("--log-key", key.error());
+  auto reader = std::make_unique<settle::LogReader>(buyer.options.log_url);
+  auto* log = reader.get();
+  watch =
+      std::make_unique<LogWatch>(buyer, tlog::LogPolicy::of(*key),
+                                 LogView{std::move(reader), [log] { return log->checkpoint(); }});
+  watch->start();
+  return {};
 }
 
 }  // namespace
@@ -60,6 +75,7 @@ struct GatewayService::Parts {
   Worker worker;
   Answers answers;
   Completions completions;
+  std::unique_ptr<LogWatch> log_watch;     // null without a log
   std::unique_ptr<io::HttpServer> server;  // last: it ends before what its handlers use
 };
 
@@ -75,7 +91,7 @@ io::HttpHandler GatewayService::Parts::routes() {
     response.send_json(200, json::object{{"status", "ok"}});
   });
   add_model_routes(router, buyer);
-  add_assay_routes(router, buyer, market);
+  add_assay_routes(router, buyer, market, log_watch.get());
   return [inner = router.handler()](io::HttpRequest& request, io::HttpResponse& response) {
     if (foreign_origin(request))
       return send_api_error(response, {.status = 403,
@@ -112,6 +128,7 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   for (const auto& skipped : parts->buyer.models.skipped())
     io::log_warn("{} is left out: {}", skipped.path, skipped.reason);
   parts->worker.start();
+  CHECK_OK(watch_log(parts->buyer, parts->log_watch));
   io::HttpServerOptions server;
   server.address = options.address;
   server.port = options.port;
@@ -141,6 +158,7 @@ std::vector<std::string> GatewayService::skipped() const {
 void GatewayService::stop() {
   parts_->server->stop();
   parts_->worker.stop();
+  if (parts_->log_watch) parts_->log_watch->stop();
 }
 
 }  // namespace assay::services

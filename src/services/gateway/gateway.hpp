@@ -2,7 +2,7 @@
 //
 //   POST /v1/chat/completions, /v1/completions   streaming (SSE) and not
 //   GET  /v1/models, /v1/models/{id}, /health
-//   GET  /assay/receipts, /assay/receipts/{id}   what was bought; one receipt file
+//   GET  /assay/receipts, /assay/receipts/{id}   what was bought, if the log has it; one file
 //   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
 //   GET  /assay/audits, /assay/leases
 //   GET  /assay/screen?model=…                   who fits, and why the others do not

@@ -48,6 +48,9 @@ struct GatewayOptions {
   std::int64_t pick_up_ms = 3'000;  // how long an answer waits for the receipt of a stopped stream
   std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts
   std::int64_t retry_ms = 250;         // first wait of background work that failed; doubles to 60 s
+  // The transparency log that receipts must be in, and its verifier key; empty: not looked at.
+  std::string log_url, log_key;
+  std::uint64_t log_within_s = 60;  // a receipt that is not there by then is an alarm
   unsigned audit_threads = 1;
   std::size_t audit_kv_bytes = verify::kReplayKvBytes;  // an audit beyond it cannot be done
 };

@@ -19,7 +19,7 @@ Result<protocol::Opening> read_opening(const std::string& path) {
 }  // namespace
 
 Result<Vault> Vault::open(const std::string& data_directory) {
-  for (const char* folder : {"receipts", "openings", "pending"})
+  for (const char* folder : {"receipts", "openings", "proofs", "pending"})
     CHECK_OK(io::make_directories(fmt::format("{}/{}", data_directory, folder), 0700));
   return Vault(data_directory);
 }
@@ -29,6 +29,14 @@ std::string Vault::path(std::string_view folder, const Hash& id) const {
 }
 std::string Vault::receipt_path(const Hash& receipt) const { return path("receipts", receipt); }
 std::string Vault::opening_path(const Hash& receipt) const { return path("openings", receipt); }
+std::string Vault::proof_path(const Hash& receipt) const {
+  return fmt::format("{}/proofs/{}.tlog-proof", root_, to_hex(receipt));
+}
+
+Status Vault::write_proof(const Hash& receipt, std::string_view proof) const {
+  return io::write_file_atomic(proof_path(receipt), view(proof));
+}
+bool Vault::has_proof(const Hash& receipt) const { return io::path_exists(proof_path(receipt)); }
 
 Status Vault::write_pending(const protocol::Opening& opening) const {
   return io::write_file_atomic(path("pending", opening.request), view(protocol::to_text(opening)),

@@ -1,6 +1,7 @@
 // The buyer's files, each replaced atomically:
 //   <data>/receipts/<receipt digest>.json   may be published (protocol/files.hpp)
 //   <data>/openings/<receipt digest>.json   mode 0600: prompt, answer, salt
+//   <data>/proofs/<receipt digest>.tlog-proof   that the log has the receipt
 //   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
 #pragma once
 #include <string>
@@ -22,12 +23,15 @@ class Vault {
   Status write_receipt(const Hash& receipt, const protocol::ReceiptFile& file,
                        const protocol::Opening& opening) const;
   Status write_opening(const Hash& receipt, const protocol::Opening& opening) const;
+  Status write_proof(const Hash& receipt, std::string_view proof) const;
+  bool has_proof(const Hash& receipt) const;
   Result<protocol::Opening> opening(const Hash& receipt) const;
   Result<std::string> receipt_text(const Hash& receipt) const;
   Result<std::string> opening_text(const Hash& receipt) const;
 
   std::string receipt_path(const Hash& receipt) const;
   std::string opening_path(const Hash& receipt) const;
+  std::string proof_path(const Hash& receipt) const;
 
  private:
   explicit Vault(std::string root) : root_(std::move(root)) {}
