@@ -23,7 +23,8 @@ Result<DevChain> DevChain::start(const DevChainOptions& options) {
   ChildOptions child;
   child.out = child.err = ChildOptions::Output::file;
   child.out_file = child.err_file = options.log_file;
-  std::vector<std::string> argv{options.anvil, "--port", "0"};
+  // Without a bound on its history it keeps every block's state, by the gigabyte, in ~/.foundry.
+  std::vector<std::string> argv{options.anvil, "--port", "0", "--prune-history", "256"};
   argv.insert(argv.end(), options.arguments.begin(), options.arguments.end());
   TRY(ChildProcess process, ChildProcess::spawn(argv, child));
   constexpr std::string_view kSaid = "Listening on ";

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from crash_test import PASS, Market, survive_kill_9
-from harness import MODEL, ROOT, Folder, Runner, Skip, expect, expect_equal
+from harness import MODEL, ROOT, Folder, Runner, Service, Skip, expect, expect_equal
 
 ANVIL = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 
@@ -20,7 +20,8 @@ class Chain:
         if platform.machine() != "x86_64":
             raise Skip("anvil is installed for x86-64 only")
         self.log = folder / "anvil.log"
-        self.process = subprocess.Popen([ANVIL, "--port", "0"], stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([ANVIL, "--port", "0", "--prune-history", "256"], stdout=open(self.log, "w"),
+                                        stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 30
         while not (said := re.search(r"Listening on (\S+)", self.log.read_text())):
             expect(time.monotonic() < deadline and self.process.poll() is None, f"anvil did not start: {self.log}")
@@ -116,6 +117,23 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             alder = t.json("keys", "show", folder / "alder.key", env=market.env)["address"]
             about = t.json("chain", "events", *at, "--data", folder / "index", "--about", alder)
             expect_equal([e["event"] for e in about["events"]], ["Deposited", "Staked"], "events about the provider")
+            # Tokens of one's own go in, once however often they are sent.
+            deposit = ["chain", "deposit", *at, "--key", folder / "host.key", "--data", folder / "own", "--amount", "1.25",
+                       "--nonce", "7"]
+            first, second = (t.json(*deposit, env=market.env) for _ in range(2))
+            expect_equal([first["already"], second["already"]], [False, True], "the same deposit twice")
+            expect_equal(second["account"]["available"], "1250000", "what was deposited")
+            # A log's checkpoint, and the event that dates it.
+            log = Service(t, "log", "serve", "--data", folder / "log", "--origin", "localhost/assay", log=folder / "log.txt")
+            try:
+                anchor = ["chain", "anchor", "--rpc", chain.url, "--contract", market.manifest, "--key", folder / "host.key",
+                          "--data", folder / "own", "--log", log.url, "--vkey", log.ready["vkey"]]
+                anchored, again = (t.json(*anchor, env=market.env) for _ in range(2))
+            finally:
+                log.stop(expect_code=None)
+            expect_equal(again["transaction"], anchored["transaction"], "one checkpoint, one transaction")
+            found = t.json("chain", "events", *at, "--data", folder / "index", "--kind", "Anchored")["events"]
+            expect_equal([e["data"] for e in found], [anchored["root"]], "anchored roots")
             # Deploying again from the same folder sends nothing and says the same.
             again = t.json("chain", "deploy", "--rpc", chain.url, "--key", folder / "deployer.key", "--data",
                            folder / "deployment", "--test-token-for", market.deployed["deployer"], env=market.env)

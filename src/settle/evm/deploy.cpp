@@ -82,6 +82,7 @@ class Deployment {
     }
     CHECK_OK(put("Games"));
     CHECK_OK(put_market());
+    if (plan_.games) return std::move(manifest_);
     CHECK_OK(put("Anchor"));
     CHECK_OK(put("Registry"));
     return std::move(manifest_);

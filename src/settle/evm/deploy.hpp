@@ -14,7 +14,7 @@ struct DeployPlan {
   market::Parameters parameters;
   std::optional<crypto::Address> token;  // none: a test token, that anybody can mint
   crypto::Address mint_to{};             // of the test token: who gets some; zero: nobody
-  // Instead of the games of the real referee, for tests: these.
+  // Instead of the games of the real referee, for tests: these, and the market alone.
   std::optional<Bytes> games{};
   std::int64_t patience_ms = 300'000;  // for one transaction
 };

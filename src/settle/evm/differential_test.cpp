@@ -24,7 +24,10 @@ class Differential : public EvmTest, public Mirror {
     // Nobody else sends anything: what is read is as new as the last operation.
     view_ms = 600'000;
     // A node's memory grows with its history.
-    if (seed % 200 == 0) start_chain();
+    if (seed % 200 == 0) {
+      start_chain();
+      token_ = {};
+    }
     comparisons_ = 0;
   }
 
@@ -35,11 +38,15 @@ class Differential : public EvmTest, public Mirror {
     plan.id[0] = static_cast<std::uint8_t>(seed_);
     plan.id[1] = static_cast<std::uint8_t>(seed_ >> 8);
     plan.parameters = world.state.info.parameters;
-    plan.mint_to = party(1).address;
+    if (token_.is_zero())
+      plan.mint_to = party(1).address;  // enough for all that are played on one chain
+    else
+      plan.token = token_;
     plan.games = *toys_.bytecode("ToyGames");
     const auto manifest = deploy(chain->rpc(), *by, artifacts, plan);
     ASSERT_TRUE(manifest) << manifest.error().message;
     manifest_ = *manifest;
+    token_ = manifest->token;
     restart();
     ASSERT_NE(ledger_, nullptr);
     // One allowance for all deposits: an approval before each would be a block of another time.
@@ -134,6 +141,7 @@ class Differential : public EvmTest, public Mirror {
 
   std::uint64_t seed_ = 0, operations_ = 0;
   Manifest manifest_;
+  crypto::Address token_;
   Artifacts toys_ = artifacts_in("test/toy_artifacts.json");
   std::unique_ptr<EvmLedger> ledger_;
   std::map<Hash, std::string> compared_;  // by id: as it was here when it was compared last
