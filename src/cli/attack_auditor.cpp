@@ -16,6 +16,7 @@
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "protocol/audit_keys.hpp"
+#include "settle/remote.hpp"
 
 namespace assay::cli {
 namespace {

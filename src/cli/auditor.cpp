@@ -16,6 +16,7 @@
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "services/auditor/auditor_service.hpp"
+#include "settle/remote.hpp"
 #include "verify/identity.hpp"
 
 namespace assay::cli {
@@ -24,7 +25,7 @@ namespace {
 struct Options {
   services::AuditorOptions service;
   std::vector<std::string> models;
-  std::string market, fee = "0.01", stake, status_data;
+  std::string market, fee = "0.01", stake, status_data, settlement = "embedded";
   KeyOptions key;
   std::uint64_t kv_memory_mib = 0;
   unsigned threads = 0;
@@ -41,6 +42,10 @@ Result<services::AuditedModel> audited(const ModelFile& file, ThreadPool& pool) 
 }
 
 Result<int> serve(const Context& context, Options options) {
+  if (options.settlement == "evm")
+    return fail(Errc::unsupported,
+                "hired auditors are not in the contracts: an auditor needs an embedded ledger "
+                "(`assay market`); gateways on a chain audit for themselves (--audit local)");
   if (options.models.empty() || options.market.empty() || options.key.file.empty() ||
       options.service.data_dir.empty())
     return context.report(
@@ -152,6 +157,8 @@ void add_auditor(CLI::App& app, Context& context) {
   auto& s = o->service;
   verb->add_option("--model", o->models, "GGUF file to audit with (may be given again)");
   verb->add_option("--market", o->market, "the ledger, e.g. http://127.0.0.1:8790");
+  verb->add_option("--settlement", o->settlement, "embedded; auditors are not hired on a chain")
+      ->check(CLI::IsMember({"embedded", "evm"}));
   add_key_options(verb, o->key, "the auditor's key");
   verb->add_option("--data", s.data_dir,
                    "folder of its database, which holds prompts and keys; made when missing");

@@ -14,6 +14,7 @@
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "settle/challenger.hpp"
+#include "settle/remote.hpp"
 
 namespace assay::cli {
 namespace {

@@ -72,5 +72,6 @@ void add_perplexity(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_up(CLI::App& app, Context& context);
 void add_demo(CLI::App& app, Context& context);
+void add_chain(CLI::App& app, Context& context);
 
 }  // namespace assay::cli

@@ -11,7 +11,7 @@ namespace assay::cli {
 namespace {
 
 struct Options {
-  std::string data, models = "models";
+  std::string data, models = "models", settlement = "embedded", anvil;
 };
 
 // A folder that stays, so that its receipts can be looked at afterwards.
@@ -32,6 +32,7 @@ Result<int> run(const Context& context, const Options& options) {
   const io::StopSignal stop;
   TRY(const std::string folder, demo_folder(options.data));
   DemoStory story(folder, options.models, !context.json(), [&] { return stop.requested(); });
+  if (options.settlement == "evm") story.settle_on_chain(options.anvil);
   const auto told = story.tell();
   if (!told) {
     if (told.error().code == Errc::cancelled)
@@ -53,6 +54,11 @@ void add_demo(CLI::App& app, Context& context) {
                    "folder with tern-q8_0.gguf and tern-worse-q8_0.gguf (default ./models)");
   verb->add_option("--data", o->data,
                    "folder to create and leave behind (default: a new one in /tmp)");
+  verb->add_option("--settlement", o->settlement,
+                   "embedded, or evm: contracts on a chain of its own (default embedded)")
+      ->check(CLI::IsMember({"embedded", "evm"}));
+  verb->add_option("--anvil", o->anvil,
+                   "the chain's program (default: where `make setup` puts it)");
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run(context, *o); });
 }

@@ -46,7 +46,10 @@ Status DemoStory::open_market() {
   LocalMarketOptions options;
   options.data = folder_;
   // Short, since a minute's market waits for nobody; hours on a real one.
-  options.market_flags = {"--move-deadline", "5"};
+  const std::vector<std::string> short_moves{"--move-deadline", on_chain_ ? "10" : "5"};
+  options.on_chain = on_chain_;
+  options.anvil = anvil_;
+  (on_chain_ ? options.deploy_flags : options.market_flags) = short_moves;
   options.models = models_;
   options.key_cost.n = 1u << 12;  // keys of a demo guard play money for a minute
   options.providers = {
@@ -193,6 +196,7 @@ Status DemoStory::tell() {
   }
   TRY(after_, balances());
   TRY(totals_, ledger_->totals());
+  if (on_chain_) CHECK_OK(read_gas());
   tell_end();
   market_->stop();
   return {};
@@ -245,6 +249,14 @@ json::object DemoStory::document() const {
   };
   json::array pids;
   for (const auto pid : pids_) pids.push_back(pid);
+  json::array gas;
+  for (const auto& g : gas_)
+    gas.push_back(json::object{{"what", g.what}, {"transaction", g.transaction}, {"gas", g.gas}});
+  const auto ledger =
+      on_chain_ ? json::object{{"url", market_url_},
+                               {"manifest", folder_ + "/deployer/manifest.json"},
+                               {"gas", gas}}
+                : json::object{{"url", market_url_}, {"file", folder_ + "/ledger/ledger.db"}};
   return {{"question", kQuestion},
           {"answer", asked_.empty() ? "" : asked_.back().answer},
           {"receipts", receipts},
@@ -252,7 +264,7 @@ json::object DemoStory::document() const {
           {"slashed", slashed},
           {"balances", {{"before", table(before_)}, {"after", table(after_)}}},
           {"conserved", totals_.conserved()},
-          {"ledger", {{"url", market_url_}, {"file", folder_ + "/ledger/ledger.db"}}},
+          {"ledger", ledger},
           {"processes", pids},
           {"data", folder_}};
 }

@@ -11,6 +11,11 @@ class DemoStory {
  public:
   DemoStory(std::string folder, std::string models, bool aloud, std::function<bool()> stopping);
 
+  // Before tell(): contracts on a chain of its own, started with this program (empty: found).
+  void settle_on_chain(std::string anvil) {
+    on_chain_ = true;
+    anvil_ = std::move(anvil);
+  }
   Status tell();
   // Facts of a told story: answer, receipts[], audits[], slashed[], balances, conserved, …
   json::object document() const;
@@ -30,12 +35,20 @@ class DemoStory {
     protocol::Micros paid = 0;
   };
   using Balances = std::map<std::string, Balance>;
+  // A transaction of the story.
+  struct Gas {
+    std::string what, transaction;
+    std::uint64_t gas = 0;
+  };
 
   Status open_market();
   Result<Asked> ask();
   Result<Audited> await_audit(const Asked& asked);
   Status await_payment(const std::string& provider, const Balances& before);
   Result<Balances> balances();
+  // Of every transaction the contracts have seen (demo_gas.cpp).
+  Status read_gas();
+  void tell_gas() const;
   Status wait_until(std::string_view what, const std::function<Result<bool>()>& done);
   std::string file_of(std::string_view folder, const std::string& receipt) const;
 
@@ -47,7 +60,9 @@ class DemoStory {
   void tell_end() const;
 
   std::string folder_, models_;
-  bool aloud_;
+  bool aloud_, on_chain_ = false;
+  std::string anvil_;
+  std::vector<Gas> gas_;
   std::function<bool()> stopping_;
   std::optional<LocalMarket> market_;
   std::optional<settle::RemoteLedger> ledger_;

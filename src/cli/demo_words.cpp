@@ -22,7 +22,10 @@ void DemoStory::say(std::string_view text) const {
 }
 
 void DemoStory::tell_cast(const Balances& before) const {
-  say(fmt::format("   ledger   {}", market_url_));
+  if (on_chain_)
+    say(fmt::format("   chain    {}, contracts as in {}", market_->chain_url(),
+                    market_->manifest()));
+  say(fmt::format("   {}   {}", on_chain_ ? "board " : "ledger", market_url_));
   say(fmt::format("   buyer    {} to spend, through a gateway of its own at {}/v1",
                   market::format_money(before.at("buyer").view.available), market_->gateway_url()));
   say(fmt::format("   alder    sells tern-q8_0 at 0.30 in / 0.60 out per million tokens, stake {}",
@@ -58,6 +61,9 @@ void DemoStory::tell_verdict() const {
   say(fmt::format(
       "{} The buyer disputes: {} must open what it signed, down to one step a referee executes.",
       bold("3."), title(market_->name_of(*crypto::Address::parse(audits_.back().provider)))));
+  if (on_chain_)
+    say(fmt::format("   It is in the Disputes contract's hands, which convicts after {} move{}:",
+                    d.moves, d.moves == 1 ? "" : "s"));
   say(fmt::format("   {}", red(d.reason)));
   say(fmt::format("   {}'s stake of {} is slashed: {} burned, {} to the buyer for the challenge.",
                   title(market_->name_of(*crypto::Address::parse(audits_.back().provider))),
@@ -79,7 +85,7 @@ void DemoStory::tell_end() const {
   say(fmt::format("{}   {:>14} {:>14} {:>14} {:>14}", bold("   who   "), "had", "stake", "has now",
                   "stake now"));
   for (const auto& name : names_) {
-    if (name == "ledger") continue;
+    if (name == "ledger" || name == "deployer") continue;
     const auto &b = before_.at(name).view, &a = after_.at(name).view;
     say(fmt::format("   {:<9}{:>14} {:>14} {:>14} {:>14}", name, market::format_money(b.available),
                     market::format_money(b.stake), market::format_money(a.available),
@@ -89,6 +95,7 @@ void DemoStory::tell_end() const {
                   market::format_money(totals_.escrow),
                   totals_.conserved() ? green("every micro-unit is accounted for")
                                       : red("MONEY IS NOT CONSERVED")));
+  if (on_chain_) tell_gas();
   const std::string good = file_of("receipts", asked_.back().receipt);
   const std::string opening = file_of("openings", asked_.back().receipt);
   const std::string self = io::self_executable();
@@ -98,7 +105,7 @@ void DemoStory::tell_end() const {
   say(fmt::format("   {} audit {} \\\n     --opening {} --model {}/tern-q8_0.gguf   {}", self,
                   file_of("receipts", asked_.front().receipt),
                   file_of("openings", asked_.front().receipt), models_, dim("# the lie")));
-  say(fmt::format("   {} ledger verify {}/ledger/ledger.db", self, folder_));
+  if (!on_chain_) say(fmt::format("   {} ledger verify {}/ledger/ledger.db", self, folder_));
   say(fmt::format("   {} up      # a market to point your OpenAI client at", self));
 }
 

@@ -6,12 +6,12 @@
 
 #include "cli/cli.hpp"
 #include "cli/kv_memory.hpp"
+#include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "io/log.hpp"
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
-#include "settle/remote.hpp"
 
 namespace assay::cli {
 namespace {
@@ -19,8 +19,9 @@ namespace {
 struct Options {
   services::GatewayOptions gateway;
   KeyOptions key;
-  std::string market, escrow = "1.00", max_price_in, max_price_out, audit = "local",
-                      audit_fee_max = "0.10", demand_from;
+  SettlementFlags ledger;
+  std::string escrow = "1.00", max_price_in, max_price_out, audit = "local", audit_fee_max = "0.10",
+              demand_from;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
   bool verify_before_stream = false;
@@ -48,6 +49,10 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   std::optional<protocol::Micros> fee;
   CHECK_OK(price(options.audit_fee_max, "--audit-fee-max", fee));
   if (fee) out.audit_fee_max = *fee;
+  if (options.audit == "hire" && options.ledger.on_chain())
+    return fail(Errc::unsupported,
+                "hired auditors are not in the contracts: with --settlement evm audit with --audit "
+                "local");
   if (options.audit == "hire") out.audit_by = services::AuditBy::hire;
   if (out.audit_by == services::AuditBy::hire && options.verify_before_stream)
     return fail(Errc::invalid,
@@ -63,9 +68,10 @@ Result<int> run(const Context& context, const Options& options) {
   CHECK_OK(io::setup_log("", "gateway"));
   TRY(const services::GatewayOptions gateway, gateway_options(options));
   TRY(const crypto::SecretKey key, load_key(options.key));
-  settle::RemoteLedger ledger(options.market);
   const io::SystemClock clock;
-  TRY(auto service, services::GatewayService::start(gateway, key, ledger, ledger, clock));
+  TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
+  TRY(auto service,
+      services::GatewayService::start(gateway, key, open.settlement(), open.board(), clock));
   const std::string buyer = crypto::address_of(key).to_string();
   if (context.json()) {
     json::array models;
@@ -96,7 +102,7 @@ void add_gateway(CLI::App& app, Context& context) {
                             "buyer.json --data ./buyer --port 8787");
   const auto o = std::make_shared<Options>();
   auto& g = o->gateway;
-  verb->add_option("--market", o->market, "URL of the ledger and board")->required();
+  add_settlement_flags(verb, o->ledger, true);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")
       ->required();

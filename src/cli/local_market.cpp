@@ -96,19 +96,62 @@ Status LocalMarket::fund(const std::string& name, const std::string& amount) {
   // A restarted market keeps its balances; money enters once, however the first start ended.
   const std::string mark = party.data + "/funded";
   if (io::path_exists(mark)) return {};
+  CHECK_OK(run(
+      name, {"ledger", "deposit", "--market", market_url(), "--key", parties_.at("ledger").key_file,
+             "--to", party.address.to_string(), "--amount", amount}));
+  return io::write_file_atomic(mark, view(amount + "\n"), 0600);
+}
+
+Status LocalMarket::run(const std::string& name, std::vector<std::string> argv) {
+  const LocalParty& party = parties_.at(name);
   io::ChildOptions options;
   options.env = {{"ASSAY_PASSPHRASE", passphrase_}};
   options.out = io::ChildOptions::Output::null;
   options.err = io::ChildOptions::Output::file;
   options.err_file = party.log;
-  TRY(io::ChildProcess child,
-      io::ChildProcess::spawn(
-          {io::self_executable(), "ledger", "deposit", "--market", market_url(), "--key",
-           parties_.at("ledger").key_file, "--to", party.address.to_string(), "--amount", amount},
-          options));
+  const std::string verb = argv[0] + " " + argv[1];
+  argv.insert(argv.begin(), io::self_executable());
+  TRY(io::ChildProcess child, io::ChildProcess::spawn(argv, options));
   if (child.wait().code != 0)
-    return fail(Errc::unavailable, "funding {} failed: {}", name, last_line(party.log));
-  return io::write_file_atomic(mark, view(amount + "\n"), 0600);
+    return fail(Errc::unavailable, "assay {} for {} failed: {}", verb, name, last_line(party.log));
+  return {};
+}
+
+Status LocalMarket::launch_chain(const LocalMarketOptions& options) {
+  std::string anvil = options.anvil;
+  if (anvil.empty()) {
+    TRY(anvil, io::find_anvil());
+  }
+  TRY(auto chain, io::DevChain::start({.anvil = anvil, .log_file = data_ + "/logs/chain.log"}));
+  chain_ = std::make_unique<io::DevChain>(std::move(chain));
+  chain_url_ = chain_->url();
+  // Ten ether each: more gas than anybody here can use.
+  Hash wei{};
+  wei[23] = 0x8a;
+  wei[24] = 0xc7;
+  for (const auto& [name, party] : parties_)
+    CHECK_OK(chain_->set_balance(party.address, crypto::Uint256(wei)));
+  const LocalParty& deployer = parties_.at("deployer");
+  std::vector<std::string> argv{"chain",
+                                "deploy",
+                                "--rpc",
+                                chain_url_,
+                                "--key",
+                                deployer.key_file,
+                                "--data",
+                                deployer.data,
+                                "--test-token-for",
+                                parties_.at("ledger").address.to_string()};
+  argv.insert(argv.end(), options.deploy_flags.begin(), options.deploy_flags.end());
+  CHECK_OK(run("deployer", argv));
+  manifest_ = deployer.data + "/manifest.json";
+  return {};
+}
+
+std::vector<std::string> LocalMarket::settlement_flags() const {
+  if (!chain_) return {"--market", market_url()};
+  return {"--settlement", "evm",     "--rpc",   chain_url_,
+          "--market",     manifest_, "--board", market_url()};
 }
 
 Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
@@ -131,7 +174,9 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
   CHECK_OK(market.make_key(options, "ledger"));
   CHECK_OK(market.make_key(options, "buyer"));
   for (const auto& provider : options.providers) CHECK_OK(market.make_key(options, provider.name));
+  if (options.on_chain) CHECK_OK(market.make_key(options, "deployer"));
   if (interrupted()) return cancelled();
+  if (options.on_chain) CHECK_OK(market.launch_chain(options));
 
   std::vector<std::string> ledger{"market",
                                   "--data",
@@ -141,6 +186,11 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
                                   "--port",
                                   std::to_string(options.market_port)};
   ledger.insert(ledger.end(), options.market_flags.begin(), options.market_flags.end());
+  if (options.on_chain)
+    for (const std::string& flag :
+         {std::string("--settlement"), std::string("evm"), std::string("--rpc"), market.chain_url_,
+          std::string("--market"), market.manifest_})
+      ledger.push_back(flag);
   if (options.log) {
     TRY(const auto flags, market.launch_log());
     ledger.insert(ledger.end(), flags.begin(), flags.end());
@@ -158,17 +208,15 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
       argv = {"attack", "model-swap", "--serve", provider.model, "--claim", provider.claims};
     const LocalParty& party = market.party(provider.name);
     for (const auto& flag : std::vector<std::string>{
-             "--price-in", provider.price_in, "--price-out", provider.price_out, "--market",
-             market.market_url(), "--key", party.key_file, "--data", party.data, "--region",
-             provider.region, "--stake", provider.stake, "--threads",
-             std::to_string(options.threads)})
+             "--price-in", provider.price_in, "--price-out", provider.price_out, "--key",
+             party.key_file, "--data", party.data, "--region", provider.region, "--stake",
+             provider.stake, "--threads", std::to_string(options.threads)})
       argv.push_back(flag);
+    for (const auto& flag : market.settlement_flags()) argv.push_back(flag);
     CHECK_OK(market.launch(provider.name, argv));
   }
   if (interrupted()) return cancelled();
   std::vector<std::string> gateway{"gateway",
-                                   "--market",
-                                   market.market_url(),
                                    "--models",
                                    options.models,
                                    "--key",
@@ -182,6 +230,7 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
          {std::string("--log"), market.log_url_, std::string("--log-key"), market.log_vkey_})
       gateway.push_back(flag);
   gateway.insert(gateway.end(), options.gateway_flags.begin(), options.gateway_flags.end());
+  for (const auto& flag : market.settlement_flags()) gateway.push_back(flag);
   CHECK_OK(market.launch("buyer", gateway));
   return market;
 }
@@ -193,6 +242,8 @@ void LocalMarket::stop() {
     children_.back().second.terminate(kGraceMs);
     children_.pop_back();
   }
+  if (chain_) chain_->process().terminate(kGraceMs);
+  chain_.reset();
 }
 
 std::vector<std::string> LocalMarket::names() const { return order_; }

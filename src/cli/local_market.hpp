@@ -6,6 +6,7 @@
 
 #include "base/json.hpp"
 #include "crypto/keystore.hpp"
+#include "io/dev_chain.hpp"
 #include "io/process.hpp"
 #include "settle/remote.hpp"
 
@@ -30,6 +31,10 @@ struct LocalMarketOptions {
   crypto::ScryptCost key_cost;  // demo keys live for a minute and may be cheap
   unsigned threads = 1;         // engine threads per provider
   bool log = false;             // with a transparency log beside the ledger
+  // Settle on contracts on a chain of its own (io/dev_chain.hpp), which ends with the market.
+  bool on_chain = false;
+  std::string anvil{};  // the program; empty: where `make setup` puts it
+  std::vector<std::string> deploy_flags{};
 };
 
 struct LocalParty {
@@ -48,6 +53,9 @@ class LocalMarket {
 
   const std::string& market_url() const { return parties_.at("ledger").url; }
   const std::string& gateway_url() const { return parties_.at("buyer").url; }
+  // Of the chain, where there is one: its RPC, and the deployment's manifest.
+  const std::string& chain_url() const { return chain_url_; }
+  const std::string& manifest() const { return manifest_; }
   // Of the log, where there is one: its readers' side and its public key.
   const std::string& log_url() const { return log_url_; }
   const std::string& log_vkey() const { return log_vkey_; }
@@ -68,8 +76,15 @@ class LocalMarket {
   // Returns the flags that tell the market of it.
   Result<std::vector<std::string>> launch_log();
   Status fund(const std::string& name, const std::string& amount);
+  // A verb of this program, to its end.
+  Status run(const std::string& name, std::vector<std::string> argv);
+  // A chain, money for gas, the contracts.
+  Status launch_chain(const LocalMarketOptions& options);
+  // What tells a party where it settles.
+  std::vector<std::string> settlement_flags() const;
 
-  std::string data_, passphrase_, log_url_, log_vkey_;
+  std::string data_, passphrase_, log_url_, log_vkey_, chain_url_, manifest_;
+  std::unique_ptr<io::DevChain> chain_;
   std::map<std::string, LocalParty> parties_;
   std::vector<std::string> order_;
   std::vector<std::pair<std::string, io::ChildProcess>> children_;

@@ -4,12 +4,14 @@
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
+#include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "io/files.hpp"
 #include "io/log.hpp"
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
+#include "services/market/chain_market.hpp"
 #include "services/market/market_service.hpp"
 
 namespace assay::cli {
@@ -19,6 +21,7 @@ struct Options {
   services::MarketOptions market;
   KeyOptions key;
   bool dev_key = false;
+  SettlementFlags chain;
   std::string stake_min = "1.00", dispute_bond = "0.10", reward_max = "1.00";
 };
 
@@ -36,9 +39,36 @@ Result<crypto::SecretKey> host_key(const Options& options) {
   return load_or_make_key({own, options.key.passphrase});
 }
 
-Result<int> run(const Context& context, Options options) {
+// Contracts elsewhere; a board of offers, and the ledger's HTTP in front of them, here.
+Result<int> run_on_chain(const Context& context, const Options& options) {
   const io::StopSignal stop;
+  TRY(const crypto::SecretKey key, host_key(options));
+  const io::SystemClock clock;
+  TRY(const ChainPlace place, chain_place(options.chain));
+  TRY(auto ledger, open_chain(place, key, options.market.data_dir + "/chain", clock));
+  TRY(auto service, services::ChainMarketService::start({.address = options.market.address,
+                                                         .port = options.market.port,
+                                                         .data_dir = options.market.data_dir},
+                                                        *ledger, clock));
+  if (context.json())
+    context.print(json::object{{"ready", "market"},
+                               {"url", service->url()},
+                               {"market", place.market.to_string()},
+                               {"host", crypto::address_of(key).to_string()},
+                               {"data", options.market.data_dir}});
+  else
+    fmt::print("market ready on {} in front of {} on chain {}\n", service->url(),
+               place.market.to_string(), place.rpc.chain_id);
+  std::fflush(stdout);
+  stop.wait();
+  service->stop();
+  return kOk;
+}
+
+Result<int> run(const Context& context, Options options) {
   CHECK_OK(io::setup_log("", "market"));
+  if (options.chain.on_chain()) return run_on_chain(context, options);
+  const io::StopSignal stop;
   auto& parameters = options.market.parameters;
   TRY(parameters.stake_min, market::parse_money(options.stake_min));
   TRY(parameters.dispute_bond, market::parse_money(options.dispute_bond));
@@ -76,6 +106,16 @@ void add_market(CLI::App& app, Context& context) {
   auto* key = add_key_options(verb, o->key, "the host's key, default DIR/host.key.json");
   verb->add_flag("--insecure-dev-key", o->dev_key, "host key without a secret passphrase")
       ->excludes(key);
+  verb->add_option("--settlement", o->chain.settlement,
+                   "embedded (the ledger is here), or evm: contracts on a chain, with a board here")
+      ->check(CLI::IsMember({"embedded", "evm"}));
+  verb->add_option("--market", o->chain.market,
+                   "the market's contract, 0x…, or the file `assay chain deploy` wrote")
+      ->group("on a chain");
+  verb->add_option("--from-block", o->chain.from_block,
+                   "block of the deployment (default: the manifest's, else 0)")
+      ->group("on a chain");
+  add_chain_flags(verb, o->chain);
   verb->add_option("--beacon-ms", m.beacon_ms,
                    "between beacon rounds, which draw auditors, ms (default 10000)")
       ->check(CLI::PositiveNumber);

@@ -15,7 +15,6 @@
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "services/provider/provider_service.hpp"
-#include "settle/remote.hpp"
 
 namespace assay::cli {
 namespace {
@@ -67,7 +66,7 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--name", flags.name, "name buyers ask for (default: the file's)");
   verb->add_option("--price-in", flags.price_in, "per million prompt tokens, e.g. 0.30");
   verb->add_option("--price-out", flags.price_out, "per million answer tokens, e.g. 1.20");
-  verb->add_option("--market", flags.market, "ledger and board, e.g. http://127.0.0.1:8790");
+  add_settlement_flags(verb, flags.ledger, false);
   add_key_options(verb, flags.key, "the operating key");
   verb->add_option("--data", s.data_dir, "folder of its database; made when missing");
   verb->add_option("--payout", flags.payout, "address that is paid (default: the key's own)");
@@ -102,7 +101,7 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   const std::pair<const char*, const std::string*> required[] = {
       {"--price-in", &flags.price_in},
       {"--price-out", &flags.price_out},
-      {"--market", &flags.market},
+      {"--market", &flags.ledger.market},
       {"--key", &flags.key.file},
       {"--data", &flags.service.data_dir}};
   for (const auto& [name, value] : required)
@@ -129,16 +128,17 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   if (!hardware.gpus.empty() && hardware.gpus.front().vram_bytes)
     options.vram_mib = static_cast<std::uint32_t>(*hardware.gpus.front().vram_bytes >> 20);
   options.threads = thread_count(flags.threads);
-  options.log_url = flags.market + "/log";
+  // A chain keeps no log of receipts.
+  if (!flags.ledger.on_chain()) options.log_url = flags.ledger.market + "/log";
   options.prefix_cache = !flags.no_prefix_cache;
   const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());
 
-  settle::RemoteLedger ledger(flags.market);
-  CHECK_OK(raise_stake(ledger, key, flags.stake));
   const io::SystemClock clock;
-  TRY(auto service,
-      services::ProviderService::start(options, std::move(models), key, ledger, ledger, clock));
+  TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock));
+  CHECK_OK(raise_stake(open.settlement(), key, flags.stake));
+  TRY(auto service, services::ProviderService::start(options, std::move(models), key,
+                                                     open.settlement(), open.board(), clock));
   if (context.json())
     context.print(json::object{{"ready", "provider"},
                                {"url", service->url()},

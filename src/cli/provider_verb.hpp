@@ -1,6 +1,7 @@
 // What `assay provider` and `assay attack model-swap` share: flags, and running the service.
 #pragma once
 #include "cli/model_file.hpp"
+#include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "services/provider/provider_options.hpp"
 
@@ -16,7 +17,8 @@ struct ProviderFlags {
   services::ProviderOptions service;
   KeyOptions key;
   std::string price_in, price_out;  // decimal units per million tokens
-  std::string market, stake, payout, name;
+  SettlementFlags ledger;
+  std::string stake, payout, name;
   unsigned threads = 0;
   std::uint64_t kv_memory_mib = 0;  // of all models; 0: chosen by the machine's memory
   bool no_prefix_cache = false;

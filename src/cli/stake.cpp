@@ -5,7 +5,7 @@
 
 namespace assay::cli {
 
-Status raise_stake(settle::RemoteLedger& ledger, const crypto::SecretKey& key,
+Status raise_stake(market::Settlement& ledger, const crypto::SecretKey& key,
                    const std::string& wanted_text) {
   TRY(const auto info, ledger.info());
   const auto address = crypto::address_of(key);

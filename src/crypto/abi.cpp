@@ -1,5 +1,6 @@
 #include "crypto/abi.hpp"
 
+#include "base/assert.hpp"
 #include "base/hex.hpp"
 #include "crypto/keccak.hpp"
 
@@ -96,6 +97,25 @@ AbiWriter& AbiWriter::tuples(std::span<const AbiWriter> all) {
   // Offsets of the elements count from behind the length.
   AbiWriter elements;
   for (const AbiWriter& element : all) elements.tuple(element);
+  Bytes content;
+  append(content, Uint256(all.size()).bytes);
+  append(content, elements.encode());
+  return dynamic(std::move(content));
+}
+
+AbiWriter& AbiWriter::structs(std::span<const AbiWriter> all) {
+  Bytes content;
+  append(content, Uint256(all.size()).bytes);
+  for (const AbiWriter& element : all) {
+    ASSAY_ASSERT(std::ranges::none_of(element.slots_, [](const Slot& s) { return !!s.tail; }));
+    append(content, element.encode());
+  }
+  return dynamic(std::move(content));
+}
+
+AbiWriter& AbiWriter::byte_strings(std::span<const ByteView> all) {
+  AbiWriter elements;
+  for (const ByteView element : all) elements.bytes(element);
   Bytes content;
   append(content, Uint256(all.size()).bytes);
   append(content, elements.encode());
@@ -205,6 +225,16 @@ Result<std::vector<Hash>> AbiReader::words() {
 Result<AbiReader> AbiReader::tuple() {
   TRY(const ByteView content, tail());
   return AbiReader(content);
+}
+
+Result<AbiReader::Array> AbiReader::array() {
+  TRY(const ByteView content, tail());
+  AbiReader inner(content);
+  TRY(const std::uint64_t count, inner.u64());
+  // Every element takes a word at least.
+  if (count > (content.size() - 32) / 32)
+    return fail(Errc::invalid, "an ABI array of {} elements exceeds the data", count);
+  return Array{count, AbiReader(content.subspan(32))};
 }
 
 std::string revert_reason(ByteView data) {

@@ -26,6 +26,8 @@ class AbiWriter {
   AbiWriter& tuple(const AbiWriter& inner);     // a dynamic tuple
   // T[] of a dynamic T (each element written as a tuple of its members).
   AbiWriter& tuples(std::span<const AbiWriter> all);
+  AbiWriter& structs(std::span<const AbiWriter> all);     // T[] of a static tuple T (asserted)
+  AbiWriter& byte_strings(std::span<const ByteView> all);  // bytes[]
 
   Bytes encode() const;
   // With the selector of "transfer(address,uint256)" in front.
@@ -56,11 +58,20 @@ class AbiReader {
   Result<std::string> string();
   Result<std::vector<Hash>> words();
   Result<AbiReader> tuple();  // of a dynamic tuple
+  // T[]: how many, at most data can hold, and a reader of the elements: of a static T one after the
+  // other, of a dynamic T to be read with tuple() or bytes().
+  struct Array;
+  Result<Array> array();
 
  private:
   Result<ByteView> tail();  // from the offset in the next word on
   ByteView data_;
   std::size_t at_ = 0;
+};
+
+struct AbiReader::Array {
+  std::uint64_t count = 0;
+  AbiReader elements;
 };
 
 // What a revert's data says, for people: "Error(string)" and "Panic(uint256)" in words, a custom

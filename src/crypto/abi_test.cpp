@@ -62,6 +62,34 @@ TEST(Abi, ReadsWhatItWrites) {
   EXPECT_FALSE(AbiReader(ByteView()).uint());
 }
 
+TEST(Abi, ArraysOfStaticTuplesAndOfBytes) {
+  const std::array<AbiWriter, 2> pairs{AbiWriter().uint(1).uint(2), AbiWriter().uint(3).uint(4)};
+  const Bytes one{0xaa}, two{0xbb, 0xcc};
+  const std::array<ByteView, 2> strings{one, two};
+  AbiWriter writer;
+  writer.structs(pairs).byte_strings(strings).uint(9);
+  const Bytes data = writer.encode();
+  // (uint256,uint256)[]: its length, then the tuples one after the other; bytes[] is an array of
+  // dynamic elements, whose offsets count from behind the length.
+  EXPECT_EQ(data.size(), 32u * (3 + 1 + 4 + 1 + 2 + 4));
+  EXPECT_EQ(data[32 * 8 + 31], 2u);      // strings
+  EXPECT_EQ(data[32 * 9 + 31], 0x40u);   // the first's offset
+  EXPECT_EQ(data[32 * 10 + 31], 0x80u);  // the second's
+  AbiReader reader(data);
+  auto array = *reader.array();
+  EXPECT_EQ(array.count, 2u);
+  for (std::uint64_t n = 1; n <= 4; ++n) EXPECT_EQ(*array.elements.u64(), n);
+  array = *reader.array();
+  EXPECT_EQ(array.count, 2u);
+  EXPECT_EQ(*array.elements.bytes(), one);
+  EXPECT_EQ(*array.elements.bytes(), two);
+  EXPECT_EQ(*reader.u64(), 9u);
+  // A count that the data cannot hold.
+  Bytes hostile = data;
+  hostile[32 * 3 + 31] = 200;
+  EXPECT_FALSE(AbiReader(hostile).array());
+}
+
 TEST(Abi, RefusesHostileData) {
   const auto from = [](const std::string& hex) { return *from_hex(hex); };
   const std::string huge(64, 'f');

@@ -217,9 +217,14 @@ ChainResult<bool> ChainSender::nonce_lost(const TxRow& row, const BlockHeader& h
   const std::uint64_t deep = head.number + 1 - options_.confirmations;
   const std::uint64_t before = rpc_.switches();
   TRY(const std::uint64_t count, rpc_.nonce(address_, crypto::to_quantity(deep)));
-  if (count <= row.nonce) return false;
   TRY(const auto receipt, find_receipt(row));
-  return !receipt && rpc_.switches() == before;
+  if (count <= row.nonce || receipt || rpc_.switches() != before) {
+    doubted_ms_.erase(row.intent.id);
+    return false;
+  }
+  const std::int64_t now = clock_.now_ms();
+  const auto since = doubted_ms_.try_emplace(row.intent.id, now).first->second;
+  return now - since >= options_.doubt_ms;
 }
 
 ChainResult<void> ChainSender::chase(TxRow& row, const BlockHeader& head, bool first_pending) {
@@ -227,6 +232,7 @@ ChainResult<void> ChainSender::chase(TxRow& row, const BlockHeader& head, bool f
   if (used > row.nonce) {
     TRY(const bool lost, nonce_lost(row, head));
     if (!lost) return {};
+    doubted_ms_.erase(row.intent.id);
     TRY(const Fees fees, suggest_fees());
     TRY(const std::uint64_t unused, rpc_.nonce(address_, "latest"));
     CHECK_OK(stored(store_.move_to_next_nonce(

@@ -25,7 +25,10 @@ struct ChainSenderOptions {
   std::uint64_t gas_limit_most = 16'777'216;        // a transaction's cap (EIP-7825)
   std::int64_t resend_ms = 15'000;                  // a node may have dropped it
   std::int64_t stuck_ms = 60'000;                   // then the fee is raised
-  std::int64_t poll_ms = 1'000;                     // between two looks in wait()
+  // A nonce stays taken by somebody else for so long before it is given up: a node may count a
+  // transaction a moment before it knows its receipt.
+  std::int64_t doubt_ms = 5'000;
+  std::int64_t poll_ms = 1'000;  // between two looks in wait()
 };
 
 struct TxStatus {
@@ -93,8 +96,9 @@ class ChainSender {
   const ChainSenderOptions options_;
   Pacer& pacer_;
   const std::uint64_t chain_id_;
-  std::map<Hash, std::int64_t> sent_ms_;  // by id: when last sent by this process
-  std::map<Hash, std::string> trouble_;   // by id
+  std::map<Hash, std::int64_t> sent_ms_;     // by id: when last sent by this process
+  std::map<Hash, std::int64_t> doubted_ms_;  // by id: since when its nonce seems lost
+  std::map<Hash, std::string> trouble_;      // by id
 };
 
 }  // namespace assay::io

@@ -201,6 +201,9 @@ TEST_F(Sender, ANonceUsedByAnotherWalletIsReplacedOnceThatIsFinal) {
   EXPECT_EQ(look(1).nonce, sent.nonce);
   chain.empty_blocks(2);
   chain.send_error.reset();
+  // Count and receipt may be of two moments: not yet.
+  EXPECT_EQ(look(1).nonce, sent.nonce);
+  clock.ms += ChainSenderOptions{}.doubt_ms;
   const TxStatus moved = look(1);
   EXPECT_EQ(moved.nonce, 1u);
   EXPECT_EQ(moved.attempts, 2u);

@@ -150,6 +150,8 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::reap(int options) {
+  // Moved from: nobody's parent, and -1 names strangers to waitpid and kill.
+  if (pid_ <= 0 && !ended_) ended_ = ExitStatus{127, 0};
   if (ended_) return;
   int status = 0;
   pid_t got = 0;

@@ -102,6 +102,16 @@ TEST(ChildProcess, TerminateIsGentleFirst) {
   EXPECT_EQ(stubborn->terminate(100).signal, SIGKILL);
 }
 
+TEST(ChildProcess, WhatWasMovedFromIsNobodysParent) {
+  auto child = ChildProcess::spawn({"sleep", "60"});
+  ASSERT_TRUE(child);
+  ChildProcess other = std::move(*child);
+  EXPECT_FALSE(child->running());
+  child->terminate(10);
+  EXPECT_TRUE(other.running());
+  EXPECT_EQ(other.terminate(5000).signal, SIGTERM);
+}
+
 TEST(ChildProcess, DestructionKillsTheWholeGroup) {
   pid_t grandchild = 0;
   {

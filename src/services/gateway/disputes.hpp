@@ -4,6 +4,7 @@
 #pragma once
 #include "services/gateway/market_view.hpp"
 #include "settle/challenger.hpp"
+#include "settle/deadline_alarm.hpp"
 
 namespace assay::services {
 
@@ -26,6 +27,7 @@ class Disputes {
   Buyer& buyer_;
   MarketView& market_;
   settle::Challenger challenger_;
+  settle::DeadlineAlarm alarm_;
 };
 
 }  // namespace assay::services

@@ -2,46 +2,17 @@
 
 #include <atomic>
 
-#include "base/hex.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
+#include "services/market/ledger_routes.hpp"
 
 namespace assay::services {
 
 using io::HttpRequest;
 using io::HttpResponse;
-using market::Operation;
 
 namespace {
-
-constexpr std::size_t kBodyBytesMax = 32u << 20;
-
-template <class T>
-void answer(HttpResponse& response, const Result<T>& result) {
-  if (result)
-    response.send_json(200, market::to_json(*result));
-  else
-    response.send_error(result.error());
-}
-
-Result<json::object> body_of(const HttpRequest& request) {
-  TRY(json::value v, json::parse(request.body, kBodyBytesMax));
-  if (auto* o = v.if_object()) return std::move(*o);
-  return fail(Errc::invalid, "the body must be a JSON object");
-}
-
-Result<Hash> id_of(const HttpRequest& request) {
-  auto id = array_from_hex<32>(request.param("id"));
-  if (!id) return fail(Errc::invalid, "an id is 32 bytes of hex: {}", id.error().message);
-  return id;
-}
-
-Result<market::Applied> post_operation(settle::EmbeddedLedger& ledger, const HttpRequest& request) {
-  TRY(const auto body, body_of(request));
-  TRY(const auto operation, market::operation_from_json(body));
-  return ledger.submit(operation);
-}
 
 void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpResponse& response) {
   const auto text = request.query_value("from");
@@ -100,7 +71,7 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
   io::HttpServerOptions http;
   http.address = options.address;
   http.port = options.port;
-  http.max_body_bytes = kBodyBytesMax;
+  http.max_body_bytes = kLedgerBodyBytesMax;
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
   return service;
 }
@@ -129,79 +100,11 @@ void MarketService::prune() {
 io::HttpHandler MarketService::routes() {
   auto& ledger = *ledger_;
   io::Router router;
-  router.get("/health", [](HttpRequest&, HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
-  });
-  router.get("/ledger",
-             [&ledger](HttpRequest&, HttpResponse& response) { answer(response, ledger.info()); });
-  router.get("/ledger/totals", [&ledger](HttpRequest&, HttpResponse& response) {
-    answer(response, ledger.totals());
-  });
-  router.get("/ledger/accounts/{address}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto address = market::Address::parse(request.param("address"));
-    answer(response, address ? ledger.account(*address)
-                             : Result<market::AccountView>(std::unexpected(address.error())));
-  });
-  router.get("/ledger/leases/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    answer(response,
-           id ? ledger.lease(*id) : Result<market::LeaseView>(std::unexpected(id.error())));
-  });
-  router.get("/ledger/disputes/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    answer(response,
-           id ? ledger.dispute(*id) : Result<market::DisputeView>(std::unexpected(id.error())));
-  });
-  router.get("/ledger/disputes/{id}/game", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    const auto filed =
-        id ? ledger.game(*id) : Result<market::FileDispute>(std::unexpected(id.error()));
-    answer(response,
-           filed ? Result<Operation>(*filed) : Result<Operation>(std::unexpected(filed.error())));
-  });
-  router.get("/ledger/audits/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    answer(response,
-           id ? ledger.audit(*id) : Result<market::AuditView>(std::unexpected(id.error())));
-  });
-  router.get("/ledger/auditors/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    answer(response, id ? ledger.auditors(*id)
-                        : Result<std::vector<market::AuditorView>>(std::unexpected(id.error())));
-  });
+  add_ledger_routes(router, ledger);
   router.get("/ledger/log", [&ledger](HttpRequest& request, HttpResponse& response) {
     send_log(ledger, request, response);
   });
-  router.get("/ledger/operations/{id}", [&ledger](HttpRequest& request, HttpResponse& response) {
-    const auto id = id_of(request);
-    answer(response, id ? ledger.operation(*id) : Result<Operation>(std::unexpected(id.error())));
-  });
-  router.post("/ledger/operations", [&ledger](HttpRequest& request, HttpResponse& response) {
-    answer(response, post_operation(ledger, request));
-  });
-  router.get("/board/offers", [this](HttpRequest&, HttpResponse& response) {
-    prune();
-    const auto offers = ledger_->offers();
-    if (!offers) {
-      response.send_error(offers.error());
-      return;
-    }
-    json::array list;
-    for (const auto& offer : *offers) list.push_back(protocol::to_json(offer));
-    response.send_json(200, json::object{{"offers", std::move(list)}});
-  });
-  router.post("/board/offers", [this](HttpRequest& request, HttpResponse& response) {
-    prune();
-    const auto publish = [&]() -> Status {
-      TRY(const auto body, body_of(request));
-      TRY(const auto offer, protocol::signed_from_json<market::Offer>(body));
-      return ledger_->publish(offer);
-    };
-    if (auto status = publish(); !status)
-      response.send_error(status.error());
-    else
-      response.send_json(200, json::object{{"published", true}});
-  });
+  add_board_routes(router, ledger, [this] { prune(); });
   if (log_) log_->add_routes(router);
   return router.handler();
 }

@@ -41,6 +41,8 @@ Status DisputeDesk::watch() {
   std::vector<std::pair<std::uint64_t, Hash>> open;
   for (const Hash& dispute : self.open_disputes) {
     TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
+    if (view.state == market::DisputeState::open && view.turn == market::Turn::provider)
+      alarm_.look("dispute", dispute, view.due, core_.now());
     open.emplace_back(view.due, dispute);
   }
   std::ranges::sort(open);

@@ -8,6 +8,7 @@
 
 #include "base/repeating.hpp"
 #include "services/provider/provider_core.hpp"
+#include "settle/deadline_alarm.hpp"
 #include "settle/parties.hpp"
 
 namespace assay::services {
@@ -17,7 +18,8 @@ class DisputeDesk {
   explicit DisputeDesk(ProviderCore& core)
       : core_(core),
         parties_(1, core.options.isa, std::numeric_limits<std::size_t>::max(),
-                 [this](double) { return !rounds_.stopping(); }) {}
+                 [this](double) { return !rounds_.stopping(); }),
+        alarm_(core.ledger.parameters.move_s) {}
 
   void start();
   void stop() { rounds_.stop(); }  // idempotent
@@ -46,6 +48,7 @@ class DisputeDesk {
   std::mutex mutex_;  // one move at a time: parties_
   // What was served must be defensible: no bound but the one it was served under.
   settle::Parties parties_;
+  settle::DeadlineAlarm alarm_;  // of watch()
 
   Repeating rounds_;
 };

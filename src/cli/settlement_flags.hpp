@@ -1,0 +1,60 @@
+// Which ledger a verb settles on: an embedded one over HTTP, or contracts on a chain.
+//
+//   --market http://127.0.0.1:8790
+//   --settlement evm --rpc URL … --market 0x… (or a deployment's manifest) --board URL
+#pragma once
+#include "settle/evm/evm_ledger.hpp"
+#include "settle/evm/manifest.hpp"
+#include "settle/remote.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace assay::cli {
+
+struct SettlementFlags {
+  std::string settlement = "embedded", market, board, ca_file;
+  std::vector<std::string> rpc;
+  std::uint64_t from_block = 0, confirmations = 0;  // 0: as the chain suggests
+
+  bool on_chain() const { return settlement == "evm"; }
+};
+
+// --settlement, --market, --board and the chain's. `required`: --market is.
+void add_settlement_flags(CLI::App* verb, SettlementFlags& flags, bool required);
+// The chain's flags alone: --rpc, --ca-file, --confirmations.
+void add_chain_flags(CLI::App* verb, SettlementFlags& flags);
+
+// Whatever was asked for, open.
+class OpenSettlement {
+ public:
+  // A chain's files are DATA/chain/…; `key` pays for gas. Errors: invalid, naming the flag.
+  static Result<OpenSettlement> open(const SettlementFlags& flags, const crypto::SecretKey& key,
+                                     const std::string& data_dir, const Clock& clock);
+
+  market::Settlement& settlement() { return chain_ ? *chain_ : static_cast<market::Settlement&>(*remote_); }
+  market::Board& board() { return *remote_; }
+  settle::evm::EvmLedger* chain() { return chain_.get(); }
+
+ private:
+  std::unique_ptr<settle::RemoteLedger> remote_;  // of a chain: the board alone
+  std::unique_ptr<settle::evm::EvmLedger> chain_;
+};
+
+// A market's contract on a chain, without a board. `market` is an address, or a manifest's file.
+struct ChainPlace {
+  io::ChainRpcOptions rpc;
+  crypto::Address market{};
+  std::uint64_t first_block = 0, confirmations = 0;
+  std::optional<settle::evm::Manifest> manifest{};
+};
+// Asks the first endpoint for its chain, and checks it against the manifest's.
+Result<ChainPlace> chain_place(const SettlementFlags& flags);
+Result<std::unique_ptr<settle::evm::EvmLedger>> open_chain(const ChainPlace& place,
+                                                           const crypto::SecretKey& key,
+                                                           const std::string& data_dir,
+                                                           const Clock& clock);
+Result<settle::evm::Manifest> read_manifest(const std::string& file);
+
+}  // namespace assay::cli

@@ -1,0 +1,197 @@
+// The real contracts on anvil: a deployment, the referee's verdict on the chain, what a restarted
+// process finds.
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "settle/deal_testutil.hpp"
+#include "settle/evm/evm_testutil.hpp"
+#include "settle/evm/refusal.hpp"
+
+namespace assay::settle::evm {
+namespace {
+
+using protocol::Outcome;
+
+market::Parameters short_moves() {
+  market::Parameters out;
+  out.move_s = 600;
+  return out;
+}
+
+class Evm : public EvmTest {
+ protected:
+  void SetUp() override {
+    EvmTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    enrich(deal_key(Deal::kHost));
+    DeployPlan plan;
+    plan.parameters = short_moves();
+    plan.mint_to = Deal::address(Deal::kHost);
+    manifest = deployed(plan);
+    reopen();
+  }
+  void reopen() {
+    ledger.reset();
+    ledger = open(manifest, "ledger", deal_key(Deal::kHost));
+    ASSERT_NE(ledger, nullptr);
+  }
+  std::uint64_t now() { return chain->rpc().head()->timestamp; }
+
+  Manifest manifest;
+  std::unique_ptr<EvmLedger> ledger;
+};
+
+TEST_F(Evm, ADeploymentIsWhatItsManifestSays) {
+  // Written and read again.
+  const auto read = manifest_from_json(to_json(manifest));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(json::dump(to_json(*read)), json::dump(to_json(manifest)));
+  EXPECT_EQ(ledger->info()->parameters, short_moves());
+  const auto checked = check_code(chain->rpc(), artifacts, *manifest.address("Market"));
+  ASSERT_TRUE(checked) << checked.error().message;
+  EXPECT_EQ(checked->size(), 12u);
+  for (const auto& check : *checked) {
+    EXPECT_TRUE(check.present && check.same) << check.name;
+    const auto at = std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
+    ASSERT_NE(at, manifest.contracts.end()) << check.name;
+    EXPECT_EQ(at->code_hash, check.code_hash) << check.name;
+  }
+  // Deployed again under the same id: nothing is sent, the same comes back.
+  DeployPlan plan;
+  plan.parameters = short_moves();
+  plan.mint_to = Deal::address(Deal::kHost);
+  const auto before = *chain->rpc().nonce(crypto::address_of(deployer), "latest");
+  EXPECT_EQ(json::dump(to_json(deployed(plan))), json::dump(to_json(manifest)));
+  EXPECT_EQ(*chain->rpc().nonce(crypto::address_of(deployer), "latest"), before);
+  // Other code at one of the addresses is seen.
+  const auto anchor = manifest.address("Deliveries");
+  ASSERT_TRUE(chain->rpc().call("anvil_setCode", {anchor->to_string(), "0x00"}));
+  const auto again = check_code(chain->rpc(), artifacts, *manifest.address("Market"));
+  ASSERT_TRUE(again);
+  for (const auto& check : *again) EXPECT_EQ(check.same, check.name != "Deliveries") << check.name;
+}
+
+TEST_F(Evm, TheContractConvictsMoveByMoveAndAfterARestart) {
+  Deal deal(*ledger, now());
+  DealModel changed{deal_file_with_one_weight_changed()};
+  const Hash lease = deal.open_lease(deal.fund());
+  const auto t = deal.trade(lease, 1, changed);
+  const auto provider = deal.party(t, changed), challenger = deal.party(t, deal.honest);
+  deal.commit(t.dispute);
+  deal.must(t.dispute);
+  ASSERT_FALSE(HasFailure());
+  const Hash id = deal.id_of(t.dispute);
+  EXPECT_EQ(ledger->account(Deal::address(Deal::kProvider))->open_disputes, std::vector<Hash>{id});
+  int moves = 0;
+  auto current = ledger->game(id);
+  ASSERT_TRUE(current) << current.error().message;
+  EXPECT_EQ(current->program, t.dispute.program);
+  while (ledger->dispute(id)->state == market::DisputeState::open) {
+    if (moves == 3) {
+      // A restarted process reads the game from the chain.
+      reopen();
+      ASSERT_FALSE(HasFatalFailure());
+    }
+    const auto game = ledger->game(id);
+    ASSERT_TRUE(game) << game.error().message;
+    EXPECT_EQ(game->transcript.size(), static_cast<std::size_t>(moves));
+    const auto next = deal.next(*game, *provider, *challenger);
+    ASSERT_TRUE(next) << next.error().message;
+    const auto done = ledger->submit(as_operation(*next));
+    ASSERT_TRUE(done) << "move " << moves << ": " << done.error().message;
+    ++moves;
+  }
+  const auto d = *ledger->dispute(id);
+  EXPECT_EQ(d.outcome, Outcome::provider_wrong) << d.reason;
+  EXPECT_TRUE(d.reason.starts_with("position 1, layer 0, op x, element ")) << d.reason;
+  EXPECT_EQ(d.slashed, 5'000'000);
+  EXPECT_EQ(d.slashed, d.burned + d.made_whole + d.reward);
+  EXPECT_GE(2 * d.burned, d.slashed);
+  EXPECT_EQ(ledger->account(Deal::address(Deal::kProvider))->stake, 0);
+  EXPECT_EQ(ledger->lease(lease)->state, market::LeaseState::convicted);
+  EXPECT_TRUE(ledger->totals()->conserved());
+  EXPECT_EQ(ledger->game(id).error().code, Errc::not_found);
+}
+
+TEST_F(Evm, WhatWasPlayedElsewhereConvictsInOneTransaction) {
+  Deal deal(*ledger, now());
+  DealModel changed{deal_file_with_one_weight_changed()};
+  auto t = deal.trade(deal.open_lease(deal.fund()), 1, changed);
+  const auto provider = deal.party(t, changed), challenger = deal.party(t, deal.honest);
+  for (;;) {
+    const auto next = deal.next(t.dispute, *provider, *challenger);
+    ASSERT_TRUE(next) << next.error().message;
+    t.dispute.transcript.push_back(as_signed(*next));
+    if (transcript_of(deal.domain, deal.terms.provider, t.dispute)->game().outcome() !=
+        verify::DisputeOutcome::open)
+      break;
+  }
+  deal.commit(t.dispute);
+  auto altered = t.dispute;
+  altered.transcript.back().payload.back() ^= 1;
+  EXPECT_EQ(ledger->submit(altered).error().code, Errc::mismatch);
+  deal.must(t.dispute);
+  const auto d = *ledger->dispute(deal.id_of(t.dispute));
+  EXPECT_EQ(d.outcome, Outcome::provider_wrong) << d.reason;
+  EXPECT_EQ(d.moves, t.dispute.transcript.size());
+  // As it was filed, from the chain alone.
+  const auto read = ledger->operation(deal.id_of(t.dispute));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(json::dump(market::to_json(*read)), json::dump(market::to_json(t.dispute)));
+}
+
+TEST_F(Evm, AnOperationIsOneTransactionWhoeverAsksAgain) {
+  const auto domain = ledger->info()->domain;
+  const auto host = Deal::address(Deal::kHost);
+  const auto op = protocol::sign(domain, protocol::Deposit{Deal::address(Deal::kBuyer), 7, 1},
+                                 deal_key(Deal::kHost));
+  ASSERT_TRUE(ledger->submit(op));
+  const auto nonce = *chain->rpc().nonce(host, "latest");
+  EXPECT_EQ(nonce, 2u);  // approved, deposited
+  const auto again = ledger->submit(op);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->already);
+  reopen();
+  ASSERT_TRUE(ledger->submit(op)->already);
+  EXPECT_EQ(*chain->rpc().nonce(host, "latest"), nonce);
+  EXPECT_EQ(ledger->account(Deal::address(Deal::kBuyer))->available, 7);
+  // Another process, with another key, of the same signed operation.
+  const auto transfer = protocol::sign(
+      domain, protocol::Transfer{Deal::address(Deal::kBuyer), host, 3, 1}, deal_key(Deal::kBuyer));
+  ASSERT_TRUE(ledger->submit(transfer));
+  enrich(key(55));
+  const auto other = open(manifest, "other", key(55));
+  EXPECT_TRUE(other->submit(transfer)->already);
+  EXPECT_EQ(other->account(host)->available, 3);
+}
+
+TEST_F(Evm, HiredAuditorsAreRefusedByName) {
+  const auto op = protocol::sign(ledger->info()->domain,
+                                 protocol::SettleAudit{Deal::address(Deal::kBuyer), Hash{1}},
+                                 deal_key(Deal::kBuyer));
+  const auto refused = ledger->submit(op);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::unsupported);
+  EXPECT_NE(refused.error().message.find("hired auditors"), std::string::npos);
+}
+
+// The enum is the contracts': a reason in another place would be told as another.
+TEST(EvmRefusal, ReasonsAreThoseOfTheContracts) {
+  std::stringstream text;
+  text << std::ifstream(std::string(ASSAY_SOURCE_DIR) + "/contracts/src/market/Errors.sol").rdbuf();
+  const std::string source = text.str();
+  auto at = source.find("enum Why {");
+  ASSERT_NE(at, std::string::npos);
+  at += 10;
+  std::vector<std::string> names(1);
+  for (; source[at] != '}'; ++at) {
+    if (source[at] == ',') names.emplace_back();
+    if (std::isalnum(static_cast<unsigned char>(source[at])) != 0) names.back() += source[at];
+  }
+  ASSERT_EQ(names.size(), reasons().size());
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(names[i], reasons()[i]);
+}
+
+}  // namespace
+}  // namespace assay::settle::evm

@@ -1,0 +1,142 @@
+#include "settle/evm/refusal.hpp"
+
+#include "crypto/abi.hpp"
+#include "crypto/keccak.hpp"
+
+namespace assay::settle::evm {
+namespace {
+
+constexpr std::string_view kReasons[] = {"Parameters",
+                                         "Token",
+                                         "Signature",
+                                         "Amount",
+                                         "ZeroAddress",
+                                         "Available",
+                                         "DepositsTooLarge",
+                                         "Stake",
+                                         "Exposure",
+                                         "TooManyUnbondings",
+                                         "NothingUnbonding",
+                                         "UnbondingNotDue",
+                                         "LeaseStillDisputable",
+                                         "Price",
+                                         "Disclosure",
+                                         "Window",
+                                         "LeaseExpired",
+                                         "LeaseTooLong",
+                                         "OtherOffer",
+                                         "OfferExpired",
+                                         "OfferTooLong",
+                                         "OfferSlots",
+                                         "OfferModels",
+                                         "OfferDiffers",
+                                         "StakeTooSmall",
+                                         "OtherLease",
+                                         "NoLease",
+                                         "LeaseEnded",
+                                         "NotTheBuyer",
+                                         "NotTheProvider",
+                                         "StaleTotal",
+                                         "EscrowTooSmall",
+                                         "CloseTooEarly",
+                                         "ClaimPending",
+                                         "DisputeOpen",
+                                         "MayNotClaim",
+                                         "ClaimsEnded",
+                                         "ClaimCount",
+                                         "NoClaim",
+                                         "Contested",
+                                         "ContestsSpent",
+                                         "WindowEnded",
+                                         "WindowOpen",
+                                         "NoContest",
+                                         "Decided",
+                                         "LeafCount",
+                                         "LeafOrder",
+                                         "LeafRoot",
+                                         "LeafSum",
+                                         "BondTooSmall",
+                                         "NotACourt",
+                                         "OtherRequest",
+                                         "OtherExecution",
+                                         "OtherStatement",
+                                         "WrongFigures",
+                                         "Convicted",
+                                         "NoLongerDisputable",
+                                         "NotCommitted",
+                                         "Committed",
+                                         "TooManyOpen",
+                                         "NoContradiction",
+                                         "NoGame",
+                                         "NoProgram",
+                                         "TwoKindsOfEvidence",
+                                         "NoDispute",
+                                         "MoveNumber",
+                                         "MoveState",
+                                         "DeadlinePassed",
+                                         "DeadlineAhead",
+                                         "TooLong",
+                                         "Payload",
+                                         "MoveLength",
+                                         "NoSuchChoice",
+                                         "NotCommittedTo",
+                                         "RuleBroken",
+                                         "Proof",
+                                         "NoSuchAnswer",
+                                         "Demanded",
+                                         "NoDemand",
+                                         "Delivered",
+                                         "NotDelivered",
+                                         "AnswerLength",
+                                         "Answer",
+                                         "Secret",
+                                         "AnswerIsRight"};
+
+constexpr std::size_t kSelector = 4;
+
+bool says(ByteView data, std::string_view error) {
+  return data.size() >= kSelector &&
+         std::ranges::equal(data.first(kSelector),
+                            ByteView(crypto::keccak256(view(error))).first(kSelector));
+}
+
+// "EscrowTooSmall" as "escrow too small".
+std::string words(std::string_view reason) {
+  std::string out;
+  for (const char c : reason) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (upper && !out.empty()) out += ' ';
+    out += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::span<const std::string_view> reasons() { return kReasons; }
+
+bool is_already_applied(const io::ChainError& error) {
+  return error.kind == io::ChainErrc::reverted && says(error.data, "AlreadyApplied(bytes32)");
+}
+
+Error refusal_of(const io::ChainError& error) {
+  if (error.kind != io::ChainErrc::reverted) return error;
+  constexpr std::pair<std::string_view, Errc> kKinds[] = {{"Invalid(uint8)", Errc::invalid},
+                                                          {"Mismatch(uint8)", Errc::mismatch},
+                                                          {"Refused(uint8)", Errc::refused},
+                                                          {"NotFound(uint8)", Errc::not_found},
+                                                          {"Conflict(uint8)", Errc::conflict}};
+  for (const auto& [name, code] : kKinds) {
+    if (!says(error.data, name)) continue;
+    const auto why = crypto::AbiReader(ByteView(error.data).subspan(kSelector)).u64();
+    if (!why || *why >= std::size(kReasons)) break;
+    return {code, fmt::format("the contract says no: {}", words(kReasons[*why]))};
+  }
+  if (is_already_applied(error)) return {Errc::conflict, "the contract has applied this already"};
+  // What the ABI's own checks refuse has no reason: a number too wide for its type.
+  if (error.data.empty())
+    return {Errc::invalid, "the contract refused the call's form: " + error.message};
+  return {Errc::refused, "the contract says no: " + crypto::revert_reason(error.data)};
+}
+
+}  // namespace assay::settle::evm
