@@ -51,12 +51,13 @@ check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer b
 	@tools/check/check.sh
 
 bench: all        ## benchmarks; numbers and commands in bench/README.md
-	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench assay_audit_bench assay_log_bench assay_verify_bench
+	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench assay_audit_bench assay_log_bench assay_verify_bench assay_screen_bench
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64 --isa scalar
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64
 	@$(BUILD)/bench/assay_product_bench
 	@$(BUILD)/bench/assay_attention_bench
 	@$(BUILD)/bench/assay_audit_bench models/tern-q8_0.gguf --tokens 256
+	@$(BUILD)/bench/assay_screen_bench
 	@$(BUILD)/bench/assay_log_bench build/log-bench --entries 1000000
 	@$(BUILD)/bench/assay_verify_bench
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/job_options.hpp"
 #include "cli/kv_memory.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
@@ -21,10 +22,11 @@ struct Options {
   KeyOptions key;
   SettlementFlags ledger;
   std::string escrow = "1.00", max_price_in, max_price_out, audit = "local", audit_fee_max = "0.10",
-              demand_from;
+              demand_from, min_stake, sort = "balanced";
+  std::vector<std::string> only, ignore, order;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
-  bool verify_before_stream = false;
+  bool verify_before_stream = false, follow_reputation = false;
 };
 
 Result<services::GatewayOptions> gateway_options(const Options& options) {
@@ -46,6 +48,11 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   if (demand_from) out.demand_from = *demand_from;
   CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
   CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
+  CHECK_OK(price(options.min_stake, "--min-stake", out.routing.min_stake));
+  TRY(out.routing.sort, market::parse_sort(options.sort));
+  TRY(out.routing.only, parse_addresses(options.only, "--only"));
+  TRY(out.routing.ignore, parse_addresses(options.ignore, "--ignore"));
+  TRY(out.routing.order, parse_addresses(options.order, "--order"));
   std::optional<protocol::Micros> fee;
   CHECK_OK(price(options.audit_fee_max, "--audit-fee-max", fee));
   if (fee) out.audit_fee_max = *fee;
@@ -66,8 +73,13 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
 Result<int> run(const Context& context, const Options& options) {
   const io::StopSignal stop;
   CHECK_OK(io::setup_log("", "gateway"));
-  TRY(const services::GatewayOptions gateway, gateway_options(options));
+  TRY(services::GatewayOptions gateway, gateway_options(options));
   TRY(const crypto::SecretKey key, load_key(options.key));
+  if (options.follow_reputation && options.ledger.on_chain())
+    return fail(Errc::invalid, "--reputation replays an embedded ledger's log: a chain has none");
+  settle::RemoteLedger log(options.ledger.market);
+  if (options.follow_reputation)
+    gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
   TRY(auto service,
@@ -116,8 +128,19 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--max-price-in", o->max_price_in, "ceiling per million prompt tokens");
   verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens");
   verb->add_option("--min-vram", g.routing.min_vram_mib, "least GPU memory of a provider, MiB");
-  verb->add_option("--max-latency", g.routing.max_latency_ms, "most ms to the first token");
+  verb->add_option("--max-latency", g.routing.max_latency_ms,
+                   "most ms to the first token: as measured, before that as offered");
+  verb->add_option("--max-per-token", g.routing.max_per_token_ms, "most ms per token, likewise");
+  verb->add_option("--min-stake", o->min_stake, "least stake of a provider");
   verb->add_option("--regions", g.routing.regions, "only these regions: eu,us")->delimiter(',');
+  verb->add_option("--quantizations", g.routing.quantizations, "only these: Q8_0,Q6_K")
+      ->delimiter(',');
+  verb->add_option("--only", o->only, "only these providers: 0xAb…,0xCd…")->delimiter(',');
+  verb->add_option("--ignore", o->ignore, "never these")->delimiter(',');
+  verb->add_option("--order", o->order, "these first, in this order")->delimiter(',');
+  verb->add_option("--sort", o->sort,
+                   "who is asked first: balanced (price, speed and reliability, spread over those "
+                   "about as good), price, throughput or latency (default balanced)");
   verb->add_option("--audit-rate", o->audit_rate,
                    "share of receipts replayed, 0 to 1 (default: by price, stake and history)")
       ->check(CLI::Range(0.0, 1.0));
@@ -151,6 +174,9 @@ void add_gateway(CLI::App& app, Context& context) {
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");
   verb->add_flag("--allow-plain-http", g.limits.plain_http,
                  "use providers without TLS: whoever sits between reads prompts and answers");
+  verb->add_flag("--reputation", o->follow_reputation,
+                 "replay the ledger's log, and rank by what drawn auditors and disputes found, too "
+                 "(see `assay reputation`)");
   verb->add_flag("--verify-before-stream", o->verify_before_stream,
                  "show nothing before its audit matched");
   context.json_flag(verb);

@@ -34,14 +34,8 @@ Result<settle::LogReport> verify_url(const std::string& url) {
   TRY(report.info, remote.info());
   TRY(const std::string log, remote.log(1));
   TRY(auto replay, settle::LogReplay::start(report.info));
-  Status status;
-  for (std::size_t at = 0; at < log.size() && status;) {
-    const auto end = std::min(log.find('\n', at), log.size());
-    const auto row = settle::log_row_from_line(std::string_view(log).substr(at, end - at));
-    status = row ? replay.add(*row) : Status(std::unexpected(row.error()));
-    if (!status) report.bad_row = replay.state().totals.operations + 1;
-    at = end + 1;
-  }
+  Status status = replay.add_lines(log);
+  if (!status) report.bad_row = replay.state().totals.operations + 1;
   if (status) status = replay.finish();
   report.ok = status.has_value();
   if (!status) report.problem = status.error().message;

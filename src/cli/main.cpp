@@ -10,9 +10,10 @@ namespace {
 
 // Every verb, in the order --help lists them.
 constexpr void (*kVerbs[])(CLI::App&, Context&) = {
-    add_generate, add_tokenize, add_model,   add_perplexity, add_bench,   add_keys,    add_market,
-    add_ledger,   add_chain,    add_log,     add_provider,   add_gateway, add_auditor, add_screen,
-    add_attack,   add_verify,   add_receipt, add_audit,      add_up,      add_demo,
+    add_generate, add_tokenize, add_model, add_perplexity, add_bench,    add_keys,
+    add_market,   add_ledger,   add_chain, add_log,        add_provider, add_gateway,
+    add_auditor,  add_screen,   add_quote, add_reputation, add_job,      add_attack,
+    add_verify,   add_receipt,  add_audit, add_up,         add_demo,
 };
 
 constexpr const char* kAbout =

@@ -1,8 +1,9 @@
-// Offers, screening, audit rates.
+// Offers on a board.
+#include "market/board.hpp"
+
 #include <gtest/gtest.h>
 
 #include "market/ledger_testutil.hpp"
-#include "market/screen.hpp"
 
 namespace assay::market::test {
 namespace {
@@ -55,132 +56,6 @@ TEST_F(BoardTest, MalformedOffersAreRefused) {
   EXPECT_TRUE(refused([&](Offer& o) { o.provider = w.buyer.address; }));
   const World elsewhere(small_parameters(), 2);
   EXPECT_FALSE(check_offer(elsewhere.domain(), offer(1), w.time));
-}
-
-struct ScreenTest : testing::Test {
-  World w;
-  Job job;
-  std::vector<Signed<Offer>> offers;
-  std::map<Address, ProviderFacts> facts;
-  void SetUp() override {
-    job.model = "tern";
-    job.prompt_tokens = 100;
-    job.max_tokens = 100;
-    for (std::uint8_t i = 10; i < 13; ++i) add(party(i), 4'000'000 + i);
-  }
-  void add(const Party& p, Micros price_out) {
-    auto o = w.offer(p, w.payout).message;
-    o.vram_mib = 8192;
-    o.first_token_ms = 200;
-    o.per_token_ms = 20;
-    o.models[0].price_out = price_out;
-    offers.push_back(w.sign(o, p));
-    facts[p.address].account.stake = 10'000'000;
-    facts[p.address].account.exposure_limit = 30'000'000;
-  }
-  Screening run() { return screen(offers, job, facts, w.time); }
-  // Everybody is refused for exactly this reason.
-  void expect_all(Reason code, std::string_view text) {
-    const auto s = run();
-    EXPECT_TRUE(s.fitting.empty());
-    ASSERT_EQ(s.refused.size(), 3u);
-    ASSERT_EQ(s.refused[0].reasons.size(), 1u);
-    EXPECT_EQ(s.refused[0].reasons[0].code, code);
-    EXPECT_EQ(s.refused[0].reasons[0].text, text);
-  }
-};
-
-TEST_F(ScreenTest, RanksByPriceThenRecordThenStake) {
-  for (auto& o : offers) {
-    auto m = o.message;
-    m.models[0].price_out = 4'000'000;
-    o = w.sign(m, o.message.provider == party(10).address   ? party(10)
-                  : o.message.provider == party(11).address ? party(11)
-                                                            : party(12));
-  }
-  facts[party(12).address].record.served = 10;
-  facts[party(11).address].account.stake = 20'000'000;
-  auto s = run();
-  ASSERT_EQ(s.fitting.size(), 3u);
-  EXPECT_EQ(s.fitting[0].offer.message.provider, party(12).address);
-  EXPECT_EQ(s.fitting[1].offer.message.provider, party(11).address);
-  EXPECT_EQ(s.fitting[0].expected_price, 200 + 400);
-  std::ranges::reverse(offers);
-  const auto again = run();
-  for (std::size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(again.fitting[i].offer.message.provider, s.fitting[i].offer.message.provider);
-  add(party(13), 3'000'000);
-  EXPECT_EQ(run().fitting[0].offer.message.provider, party(13).address);
-}
-
-TEST_F(ScreenTest, EveryRefusalSaysWhy) {
-  const auto fresh = job;
-  job.min_vram_mib = 24576;
-  expect_all(Reason::vram, "VRAM 8 < 24 GiB");
-  job = fresh;
-  job.model = "crow";
-  expect_all(Reason::model, "does not offer model 'crow'");
-  job = fresh;
-  job.execution = Hash{};
-  expect_all(Reason::execution, "offers 'tern' with another execution id");
-  job = fresh;
-  job.max_tokens = 4'000;
-  expect_all(Reason::context, "context 4096 < 4100 tokens");
-  job = fresh;
-  job.max_price_out = 4'000'000;
-  EXPECT_EQ(run().refused[0].reasons[0].code, Reason::price_out);
-  job = fresh;
-  job.max_price_in = 1'990'000;
-  expect_all(Reason::price_in, "price in 2.00 > 1.99 per million");
-  job = fresh;
-  job.max_first_token_ms = 100;
-  expect_all(Reason::first_token, "first token 200 ms > 100 ms");
-  job = fresh;
-  job.max_per_token_ms = 19;
-  expect_all(Reason::per_token, "per token 20 ms > 19 ms");
-  job = fresh;
-  job.regions = {"us", "ap"};
-  expect_all(Reason::region, "region 'eu' is not one of us, ap");
-  job = fresh;
-  job.min_stake = 10'000'001;
-  expect_all(Reason::stake, "stake 10.00 < 10.000001");
-  job = fresh;
-  job.escrow = 31'000'000;
-  expect_all(Reason::exposure, "exposure 31.00 > limit 30.00 of stake 10.00");
-  job = fresh;
-  job.only = {party(99).address};
-  expect_all(Reason::not_listed, "not one of the 1 providers asked for");
-  job = fresh;
-  job.ignore = {party(10).address, party(11).address, party(12).address};
-  expect_all(Reason::ignored, "on the list of ignored providers");
-  job = fresh;
-  w.time += 101;
-  expect_all(Reason::expired, "offer expired 1 s ago");
-}
-
-TEST_F(ScreenTest, ConvictedAndUnknownAreRefused) {
-  Reputation reputation;
-  reputation.served(party(10).address);
-  reputation.convicted(party(10).address, "position 12 differs");
-  facts[party(10).address].record = reputation.of(party(10).address);
-  facts.erase(party(11).address);
-  const auto s = run();
-  ASSERT_EQ(s.fitting.size(), 1u);
-  ASSERT_EQ(s.refused.size(), 2u);
-  std::map<Address, Refusal> by;
-  for (const auto& r : s.refused) by[r.provider] = r.reasons.at(0);
-  EXPECT_EQ(by[party(10).address].text, "convicted: position 12 differs");
-  EXPECT_EQ(by[party(11).address].code, Reason::ledger_unknown);
-}
-
-TEST_F(ScreenTest, ExplainsInOneLine) {
-  job.min_vram_mib = 24576;
-  const auto text = explain(run());
-  EXPECT_TRUE(text.starts_with("no provider fits: 0x")) << text;
-  EXPECT_NE(text.find("(VRAM 8 < 24 GiB); 0x"), std::string::npos) << text;
-  EXPECT_EQ(text.find('\n'), std::string::npos);
-  offers.clear();
-  EXPECT_EQ(explain(run()), "no provider fits: there is no offer on the board");
 }
 
 }  // namespace

@@ -1,8 +1,40 @@
 #include "market/reputation.hpp"
 
+#include <algorithm>
+
+#include "base/assert.hpp"
+
 namespace assay::market {
 
 using protocol::Address;
+
+namespace {
+
+constexpr std::uint64_t kMilliMax = 1'000'000'000;
+constexpr std::uint64_t kPriorMilli = 4'000;
+
+// The least r with r² ≥ v.
+std::uint64_t root_up(std::uint64_t v) {
+  std::uint64_t low = 0, high = std::uint64_t{1} << 32;
+  while (low < high) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    __extension__ using Wide = unsigned __int128;
+    if (static_cast<Wide>(middle) * middle >= v)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low;
+}
+
+// Nine in ten are at most this.
+std::uint32_t ninth_decile(std::vector<std::uint32_t> samples) {
+  const auto place = samples.begin() + static_cast<std::ptrdiff_t>((samples.size() - 1) * 9 / 10);
+  std::ranges::nth_element(samples, place);
+  return *place;
+}
+
+}  // namespace
 
 Record Reputation::of(const Address& provider) const {
   const auto it = records_.find(provider);
@@ -19,11 +51,45 @@ void Reputation::convicted(const Address& provider, std::string reason) {
   record.last_conviction = std::move(reason);
 }
 
-std::uint32_t success_ppm(const Record& record) {
-  // Counters of one buyer: far below 2^44, so the product cannot overflow.
-  const auto total = record.served + record.failures;
-  if (total == 0) return 500'000;
-  return static_cast<std::uint32_t>(record.served * 1'000'000 / total);
+void Reputation::measured(const Address& provider, std::uint32_t first_token_ms,
+                          std::uint32_t per_token_ms) {
+  Samples& samples = samples_[provider];
+  if (samples.first_token_ms.size() < kLatencySamples) {
+    samples.first_token_ms.push_back(first_token_ms);
+    samples.per_token_ms.push_back(per_token_ms);
+  } else {
+    samples.first_token_ms[samples.next] = first_token_ms;
+    samples.per_token_ms[samples.next] = per_token_ms;
+    samples.next = (samples.next + 1) % kLatencySamples;
+  }
+  Record& record = records_[provider];
+  record.measured = static_cast<std::uint32_t>(samples.first_token_ms.size());
+  record.first_token_ms = ninth_decile(samples.first_token_ms);
+  record.per_token_ms = ninth_decile(samples.per_token_ms);
+}
+
+// With s good, f bad, n = s + f and z = 1: (s + 1/2 − √(s·f/n + 1/4)) / (n + 1); all in
+// thousandths.
+std::uint32_t lower_bound_ppm(std::uint64_t good_milli, std::uint64_t bad_milli) {
+  ASSAY_ASSERT(good_milli <= kMilliMax && bad_milli <= kMilliMax);
+  const std::uint64_t n = good_milli + bad_milli;
+  if (n == 0) return 0;
+  __extension__ using Wide = unsigned __int128;
+  const auto variance =
+      static_cast<std::uint64_t>((static_cast<Wide>(good_milli) * bad_milli * 1000 + n - 1) / n);
+  const std::uint64_t root = root_up(variance + 250'000);
+  const std::uint64_t middle = good_milli + 500;
+  if (root >= middle) return 0;
+  return static_cast<std::uint32_t>((middle - root) * 1'000'000 / (n + 1000));
+}
+
+std::uint32_t reliability_ppm(const Record& record) {
+  const auto observed = [](std::uint64_t count, std::uint64_t proven_milli, std::uint64_t prior) {
+    constexpr std::uint64_t kMost = kMilliMax / 4;
+    return std::min(count, kMost / 1000) * 1000 + std::min(proven_milli, kMost) + prior;
+  };
+  return lower_bound_ppm(observed(record.served, record.proven_good_milli, kPriorMilli),
+                         observed(record.failures, record.proven_bad_milli, 0));
 }
 
 }  // namespace assay::market

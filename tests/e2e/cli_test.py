@@ -9,7 +9,7 @@ import subprocess
 from harness import MODEL, ROOT, Folder, Runner, expect, expect_equal
 
 VERBS = ["generate", "tokenize", "model", "perplexity", "keys", "market", "ledger", "log", "provider", "gateway",
-         "screen", "up", "demo", "verify", "receipt", "audit", "attack"]
+         "screen", "quote", "reputation", "job", "up", "demo", "verify", "receipt", "audit", "attack"]
 
 
 def one_line_error(t, needle, *arguments, code=1, env=None):

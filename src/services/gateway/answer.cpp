@@ -15,12 +15,12 @@ ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish
   const bool nobody_has_it =
       std::ranges::all_of(screened.screening.refused, [](const market::Refused& refused) {
         return std::ranges::any_of(refused.reasons, [](const market::Refusal& reason) {
-          return reason.code == market::Reason::model || reason.code == market::Reason::execution;
+          return market::sells_something_else(reason.code);
         });
       });
-  if (!screened.relaxation.empty())
-    message += fmt::format("; to get an answer: {}",
-                           std::string_view(screened.relaxation.at("text").get_string()));
+  if (screened.relaxation)
+    message += fmt::format("; to get an answer from {}: {}",
+                           screened.relaxation->provider.to_string(), screened.relaxation->text);
   return {.status = nobody_has_it && !screened.screening.refused.empty() ? 404 : 503,
           .code = "no_provider_fits",
           .message = std::move(message),
@@ -30,25 +30,36 @@ ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish
                       {"relaxation", all.at("relaxation")}}};
 }
 
-Answer Answers::make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink) {
+Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
   constexpr std::uint32_t kTypicalAnswer = 256;  // to compare prices where no maximum is given
   const std::uint32_t context = plan.model->model->hyper().context;
   const auto prompt = static_cast<std::uint32_t>(plan.prompt.size());
+  return {.model = plan.model,
+          .name = plan.model_name,
+          .prompt_tokens = prompt,
+          .max_tokens = plan.max_tokens.value_or(
+              std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
+          .routing = routing};
+}
+
+Answer Answers::make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink) {
   Answer answer;
-  Wish wish{.model = plan.model,
-            .name = plan.model_name,
-            .prompt_tokens = prompt,
-            .max_tokens = plan.max_tokens.value_or(
-                std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
-            .routing = routing};
-  auto screened = market_.screen(wish);
-  if (!screened) {
-    answer.error = to_api_error(screened.error());
-    return answer;
-  }
-  const auto& fitting = screened->screening.fitting;
+  const Wish wish = wish_of(plan, routing);
+  std::vector<market::Candidate> fitting = plan.candidates;
   if (fitting.empty()) {
-    answer.error = no_provider_fits(*screened, wish);
+    auto screened = market_.choose(wish);
+    if (!screened) {
+      answer.error = to_api_error(screened.error());
+      return answer;
+    }
+    fitting = std::move(screened->screening.fitting);
+    if (fitting.empty()) {
+      answer.error = no_provider_fits(*screened, wish);
+      return answer;
+    }
+  }
+  if (routing.proof.replicas > 1) {
+    replicate(plan, fitting, routing, sink, answer);
     return answer;
   }
   const std::size_t tries =

@@ -27,13 +27,19 @@ class Answers {
 
   // Screens, then tries providers in rank order: the next one when one refuses, and the next one
   // with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
-  // audit of their receipt matched; a provider that did not match is disputed and replaced.
+  // audit of their receipt matched; a provider that did not match is disputed and replaced. Where
+  // routing asks for replicas, so many providers answer, and what they agree on is shown.
+  Wish wish_of(const Plan& plan, const Routing& routing) const;
   Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
 
  private:
   bool try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
                      TokenSink& sink, Answer& answer);
   void audit_earlier(Answer& answer);
+  // replicate.cpp
+  void replicate(const Plan& plan, std::span<const market::Candidate> fitting,
+                 const Routing& routing, TokenSink& sink, Answer& answer);
+  void release_replica(std::size_t index, TokenSink& sink, Answer& answer);
   bool release_verified(Attempt& attempt, TokenSink& sink, Answer& answer);
 
   Buyer& buyer_;
@@ -45,5 +51,7 @@ class Answers {
 // Why nobody could be asked: 404 or 503 with every refused offer, its reasons and the cheapest
 // change that helps.
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish);
+// 503: replicate:`wanted` has only so many providers.
+ApiError too_few_replicas(std::size_t wanted, std::size_t have);
 
 }  // namespace assay::services

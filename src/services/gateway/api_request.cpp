@@ -151,9 +151,14 @@ ApiResult<ApiRequest> read_shared(const Fields& fields, ApiRequest::Kind kind) {
     TRY(out.routing, parse_routing(*provider));
   }
   if (fields.find("verification") != nullptr) {
+    const json::value* provider = fields.find("provider");
+    if (provider != nullptr && provider->get_object().contains("verification"))
+      return api_fail(400, "invalid_value", "verification",
+                      "'verification' and 'provider.verification' are one setting: send one");
     TRY(const std::string name, fields.text("verification"));
-    TRY(out.delivery, parse_delivery(name));
+    TRY(out.routing.proof, parse_proof(name, "verification"));
   }
+  out.delivery = out.routing.proof.delivery;
   return out;
 }
 
@@ -217,11 +222,35 @@ std::string_view to_string(Delivery delivery) {
   return delivery == Delivery::verify_before_stream ? "verify-before-stream" : "stream-then-verify";
 }
 
-ApiResult<Delivery> parse_delivery(std::string_view name) {
+ApiResult<Proof> parse_proof(std::string_view name, const std::string& param) {
+  constexpr std::string_view kReplicate = "replicate:";
+  Proof out;
   for (const Delivery delivery : {Delivery::stream_then_verify, Delivery::verify_before_stream})
-    if (name == to_string(delivery)) return delivery;
-  return api_fail(400, "invalid_value", "verification",
-                  "'verification' is '{}': use stream-then-verify or verify-before-stream", name);
+    if (name == to_string(delivery)) {
+      out.delivery = delivery;
+      return out;
+    }
+  if (name == "audit") {
+    out.always_audited = true;
+    return out;
+  }
+  if (name == "tee") {
+    out.evidence = true;
+    return out;
+  }
+  if (name.starts_with(kReplicate)) {
+    const auto replicas = json::parse_u64(name.substr(kReplicate.size()));
+    if (!replicas || *replicas < 2 || *replicas > kReplicasMax)
+      return api_fail(400, "invalid_value", param,
+                      "'{}' is '{}': replicate:2 to replicate:{} ask so many providers", param,
+                      name, kReplicasMax);
+    out.replicas = static_cast<std::uint32_t>(*replicas);
+    return out;
+  }
+  return api_fail(400, "invalid_value", param,
+                  "'{}' is '{}': use audit, replicate:2, tee, stream-then-verify or "
+                  "verify-before-stream",
+                  param, name);
 }
 
 ApiResult<ApiRequest> parse_chat_request(std::string_view body) {
@@ -274,6 +303,12 @@ ApiResult<ApiRequest> parse_text_request(std::string_view body) {
   }
   out.prompt = std::move(tokens);
   return out;
+}
+
+ApiResult<ApiRequest> parse_any_request(std::string_view body) {
+  const auto parsed = json::parse(body);
+  const bool is_chat = parsed && parsed->is_object() && parsed->get_object().contains("messages");
+  return is_chat ? parse_chat_request(body) : parse_text_request(body);
 }
 
 }  // namespace assay::services

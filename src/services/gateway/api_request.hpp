@@ -9,19 +9,10 @@
 
 #include "engine/chat_template.hpp"
 #include "engine/types.hpp"
-#include "protocol/messages.hpp"
+#include "market/ranking.hpp"
 #include "services/gateway/api_error.hpp"
 
 namespace assay::services {
-
-// What the buyer wants of whoever answers. Prices are micro-units per million tokens.
-struct Routing {
-  std::optional<protocol::Micros> max_price_in, max_price_out;
-  std::optional<std::uint32_t> min_vram_mib, max_latency_ms;
-  std::vector<std::string> regions;
-  std::vector<protocol::Address> only, ignore, order;
-  bool allow_fallbacks = true;  // false: the first choice or an error
-};
 
 // When tokens are shown, of a request whose audit is due.
 enum class Delivery {
@@ -29,7 +20,30 @@ enum class Delivery {
   verify_before_stream,  // always audited, and nothing is shown until it matched
 };
 std::string_view to_string(Delivery delivery);
-ApiResult<Delivery> parse_delivery(std::string_view name);  // "verify-before-stream", …
+
+// How an answer is verified, beyond what the draw says.
+struct Proof {
+  std::optional<Delivery> delivery;
+  bool always_audited = false;
+  bool evidence = false;       // only providers with checked hardware evidence
+  std::uint32_t replicas = 1;  // providers that must give the same answer before it is shown
+};
+inline constexpr std::uint32_t kReplicasMax = 8;
+// "stream-then-verify", "verify-before-stream", "audit", "replicate:3", "tee". `param` names it in
+// errors.
+ApiResult<Proof> parse_proof(std::string_view name, const std::string& param);
+
+// What the buyer wants of whoever answers. Prices are micro-units per million tokens.
+struct Routing {
+  std::optional<protocol::Micros> max_price_in, max_price_out, min_stake;
+  std::optional<std::uint32_t> min_vram_mib;
+  std::optional<std::uint32_t> max_latency_ms, max_per_token_ms;  // latency: to the first token
+  std::vector<std::string> regions, quantizations;
+  std::vector<protocol::Address> only, ignore, order;
+  bool allow_fallbacks = true;  // false: the first choice or an error
+  std::optional<market::Sort> sort;
+  Proof proof;
+};
 
 struct ApiRequest {
   enum class Kind { chat, text };
@@ -45,10 +59,12 @@ struct ApiRequest {
   std::vector<std::string> stop;            // at most 4
   bool stream = false, include_usage = false;
   Routing routing;
-  std::optional<Delivery> delivery;  // "verification" in the body
+  std::optional<Delivery> delivery;  // of routing.proof
 };
 
 ApiResult<ApiRequest> parse_chat_request(std::string_view body);
 ApiResult<ApiRequest> parse_text_request(std::string_view body);
+// A chat where it has messages.
+ApiResult<ApiRequest> parse_any_request(std::string_view body);
 
 }  // namespace assay::services

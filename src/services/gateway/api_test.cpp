@@ -35,7 +35,8 @@ TEST(ApiRequest, ReadsWhatAClientSends) {
          "response_format":{"type":"text"},"verification":"verify-before-stream",
          "provider":{"max_price":{"prompt":0.1,"completion":"2.50"},"min_vram_gb":24,
            "regions":["eu"],"only":["0x00000000000000000000000000000000000000aa"],
-           "allow_fallbacks":false,"max_latency_ms":300})");
+           "allow_fallbacks":false,"max_latency_ms":300,"quantizations":["Q8_0"],
+           "min_stake":"2.5","sort":"throughput"})");
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_EQ(std::bit_cast<float>(request->sampling.temperature_bits), 0.5f);
   EXPECT_EQ(std::bit_cast<float>(request->sampling.top_p_bits), 0.9f);
@@ -50,6 +51,26 @@ TEST(ApiRequest, ReadsWhatAClientSends) {
   EXPECT_EQ(request->routing.min_vram_mib, 24u * 1024);
   EXPECT_EQ(request->routing.only.size(), 1u);
   EXPECT_FALSE(request->routing.allow_fallbacks);
+  EXPECT_EQ(request->routing.max_latency_ms, 300u);
+  EXPECT_EQ(request->routing.quantizations, std::vector<std::string>{"Q8_0"});
+  EXPECT_EQ(request->routing.min_stake, 2'500'000);
+  EXPECT_EQ(request->routing.sort, market::Sort::throughput);
+}
+
+TEST(ApiRequest, VerificationIsOneSetting) {
+  const auto proof = [](std::string_view text) {
+    return chat(fmt::format(R"("provider":{{"verification":"{}"}})", text))->routing.proof;
+  };
+  EXPECT_TRUE(proof("audit").always_audited);
+  EXPECT_TRUE(proof("tee").evidence);
+  EXPECT_EQ(proof("replicate:3").replicas, 3u);
+  EXPECT_EQ(proof("verify-before-stream").delivery, Delivery::verify_before_stream);
+  EXPECT_EQ(chat(R"("provider":{"verification":"stream-then-verify"})")->delivery,
+            Delivery::stream_then_verify);
+  EXPECT_EQ(chat(R"("verification":"replicate:2")")->routing.proof.replicas, 2u);
+  const auto latency = chat(R"("provider":{"max_latency_ms":{"first_token":9,"per_token":4}})");
+  EXPECT_EQ(latency->routing.max_latency_ms, 9u);
+  EXPECT_EQ(latency->routing.max_per_token_ms, 4u);
 }
 
 TEST(ApiRequest, GreedyIsTemperatureZeroAndWhatRoundsToIt) {
@@ -154,6 +175,16 @@ TEST(ApiRequest, RefusesByName) {
            Case{R"("provider":{"max_price":{"prompt":-1}})", "provider.max_price.prompt",
                 "invalid_value"},
            Case{R"("verification":"never")", "verification", "invalid_value"},
+           Case{R"("verification":"replicate:1")", "verification", "invalid_value"},
+           Case{R"("verification":"replicate:9")", "verification", "invalid_value"},
+           Case{R"("provider":{"verification":"replicate:x"})", "provider.verification",
+                "invalid_value"},
+           Case{R"("verification":"audit","provider":{"verification":"tee"})", "verification",
+                "invalid_value"},
+           Case{R"("provider":{"sort":"best"})", "provider.sort", "invalid_value"},
+           Case{R"("provider":{"max_latency_ms":{"p99":1}})", "provider.max_latency_ms.p99",
+                "unknown_parameter"},
+           Case{R"("provider":{"max_latency_ms":0})", "provider.max_latency_ms", "invalid_value"},
        }) {
     const auto request = chat(c.body);
     ASSERT_FALSE(request) << c.body;

@@ -124,6 +124,17 @@ ApiResult<void> read_price(const io::HttpRequest& request, std::string_view key,
   return {};
 }
 
+std::vector<std::string> read_list(const io::HttpRequest& request, std::string_view key) {
+  std::vector<std::string> out;
+  std::string_view rest = request.query_value(key);
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    out.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return out;
+}
+
 ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
   Wish wish{.model = nullptr, .name = std::string(request.query_value("model")), .routing = {}};
   if (wish.name.empty() && buyer.models.models().size() == 1)
@@ -144,11 +155,14 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
   CHECK_OK(read_number(request, "max_latency_ms", routing.max_latency_ms));
   CHECK_OK(read_price(request, "max_price_in", routing.max_price_in));
   CHECK_OK(read_price(request, "max_price_out", routing.max_price_out));
-  std::string_view regions = request.query_value("regions");
-  while (!regions.empty()) {
-    const std::size_t comma = std::min(regions.find(','), regions.size());
-    routing.regions.emplace_back(regions.substr(0, comma));
-    regions.remove_prefix(std::min(comma + 1, regions.size()));
+  CHECK_OK(read_number(request, "max_per_token_ms", routing.max_per_token_ms));
+  CHECK_OK(read_price(request, "min_stake", routing.min_stake));
+  routing.regions = read_list(request, "regions");
+  routing.quantizations = read_list(request, "quantizations");
+  if (const std::string_view sort = request.query_value("sort"); !sort.empty()) {
+    const auto parsed = market::parse_sort(sort);
+    if (!parsed) return api_fail(400, "invalid_value", "sort", "{}", parsed.error().message);
+    routing.sort = *parsed;
   }
   wish.routing = merged(buyer.options.routing, routing);
   return wish;
@@ -182,6 +196,12 @@ void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, LogW
                const auto id = id_param(request);
                if (!id) return send_api_error(response, to_api_error(id.error()));
                send_file(response, buyer.vault.receipt_text(*id));
+             });
+  router.get("/assay/auctions/{id}",
+             [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
+               const auto id = id_param(request);
+               if (!id) return send_api_error(response, to_api_error(id.error()));
+               send_file(response, buyer.vault.auction_text(*id));
              });
   router.get(
       "/assay/openings/{id}", [&buyer](io::HttpRequest& request, io::HttpResponse& response) {

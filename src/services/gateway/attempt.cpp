@@ -48,6 +48,16 @@ Status check_alternatives(std::span<const std::uint32_t> logprobs, std::size_t w
   return {};
 }
 
+std::uint32_t milliseconds(std::int64_t ms) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
+}
+
+// Rounded up; the first token's time is its own.
+std::uint32_t per_token_ms(std::int64_t ms, std::size_t tokens) {
+  const auto gaps = static_cast<std::int64_t>(std::max<std::size_t>(tokens, 2)) - 1;
+  return milliseconds((ms + gaps - 1) / gaps);
+}
+
 }  // namespace
 
 ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::OfferModel& offered,
@@ -164,7 +174,12 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   const std::size_t width = protocol::logprob_width(request);
   protocol::LogprobsRoot logprobs_root(call.salt_secret, request);  // over attempt.logprobs
 
+  const std::int64_t asked_ms = io::steady_ms();
+  std::int64_t first_ms = 0, last_ms = 0;  // when tokens came
+
   const auto on_token = [&](const protocol::TokenEvent& event) -> Result<Next> {
+    last_ms = io::steady_ms();
+    if (attempt.tokens.empty()) first_ms = last_ms;
     if (complete || attempt.tokens.size() + event.tokens.size() > request.max_tokens)
       return fail(Errc::mismatch, "the provider sent more tokens than were asked for");
     if (event.logprobs.size() != event.tokens.size() * width)
@@ -223,6 +238,9 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
   const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
+  if (!attempt.tokens.empty())
+    market_.measured(attempt.provider, milliseconds(first_ms - asked_ms),
+                     per_token_ms(last_ms - first_ms, attempt.tokens.size()));
   if (attempt.end == Attempt::End::receipt) return;
   if (!done) {
     attempt.error = to_api_error(done.error());

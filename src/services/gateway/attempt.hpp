@@ -15,6 +15,9 @@ struct Plan {
   protocol::Request sampling;  // its sampling fields, seed and log-probabilities; the rest is empty
   std::optional<std::uint32_t> max_tokens;  // none: what context and escrow allow
   bool always_audit = false;
+  // Who is asked, in this order; empty: whoever the market offers.
+  std::vector<market::Candidate> candidates{};
+  json::object auction{};  // where they come from one: what the client is told about it
 };
 
 struct Attempt {

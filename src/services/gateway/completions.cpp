@@ -129,6 +129,12 @@ ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
   return plan;
 }
 
+bool Completions::always_audited(const ApiRequest& request) const {
+  // Replicas that differ are told apart by audits, which only what was marked for them gets.
+  return request.routing.proof.always_audited || request.routing.proof.replicas > 1 ||
+         request.delivery.value_or(buyer_.options.delivery) == Delivery::verify_before_stream;
+}
+
 void Completions::handle(ApiRequest::Kind kind, const io::HttpRequest& http,
                          io::HttpResponse& response) {
   auto request = kind == ApiRequest::Kind::chat ? parse_chat_request(http.body)
@@ -136,8 +142,7 @@ void Completions::handle(ApiRequest::Kind kind, const io::HttpRequest& http,
   if (!request) return send_api_error(response, request.error());
   auto made = plan(*request);
   if (!made) return send_api_error(response, made.error());
-  made->always_audit =
-      request->delivery.value_or(buyer_.options.delivery) == Delivery::verify_before_stream;
+  made->always_audit = always_audited(*request);
   const std::string id = to_hex_bare(io::random_hash()).substr(0, 24);
   response.set_header("x-request-id", id);
   const ApiRenderer renderer(kind, id, request->model, buyer_.clock.now_s());
@@ -215,6 +220,7 @@ json::object Completions::assay_object(const Answer& answer, const Plan& plan) c
   json::object out = attempt_object(last);
   if (answer.finish) out["finish"] = finish_name(*answer.finish);
   out["seed"] = std::to_string(plan.sampling.seed);
+  if (!plan.auction.empty()) out["auction"] = plan.auction;
   if (answer.attempts.size() > 1) {
     json::array earlier;
     for (std::size_t i = 0; i + 1 < answer.attempts.size(); ++i) {

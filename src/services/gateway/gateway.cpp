@@ -8,6 +8,7 @@
 #include "services/gateway/assay_api.hpp"
 #include "services/gateway/completions.hpp"
 #include "services/gateway/log_watch.hpp"
+#include "services/gateway/reputation_feed.hpp"
 #include "settle/log_client.hpp"
 
 namespace assay::services {
@@ -62,7 +63,8 @@ struct GatewayService::Parts {
         attempts(buyer, leases, intake, market),
         worker(buyer, market, leases, intake),
         answers(buyer, market, attempts, worker),
-        completions(buyer, answers) {}
+        auctions(buyer, market),
+        completions(buyer, market, auctions, answers) {}
 
   io::HttpHandler routes();
 
@@ -74,9 +76,11 @@ struct GatewayService::Parts {
   Attempts attempts;
   Worker worker;
   Answers answers;
+  Auctions auctions;
   Completions completions;
-  std::unique_ptr<LogWatch> log_watch;     // null without a log
-  std::unique_ptr<io::HttpServer> server;  // last: it ends before what its handlers use
+  std::unique_ptr<ReputationFeed> reputation;  // null: not followed
+  std::unique_ptr<LogWatch> log_watch;         // null without a log
+  std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
 };
 
 io::HttpHandler GatewayService::Parts::routes() {
@@ -86,6 +90,12 @@ io::HttpHandler GatewayService::Parts::routes() {
   });
   router.post("/v1/completions", [this](io::HttpRequest& request, io::HttpResponse& response) {
     completions.handle(ApiRequest::Kind::text, request, response);
+  });
+  router.post("/assay/quote", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    completions.quote(request, response);
+  });
+  router.post("/assay/jobs", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    completions.job(request, response);
   });
   router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
     response.send_json(200, json::object{{"status", "ok"}});
@@ -127,6 +137,9 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   CHECK_OK(parts->market.recall());
   for (const auto& skipped : parts->buyer.models.skipped())
     io::log_warn("{} is left out: {}", skipped.path, skipped.reason);
+  if (options.ledger_log) {
+    TRY(parts->reputation, ReputationFeed::start(parts->buyer, parts->market));
+  }
   parts->worker.start();
   CHECK_OK(watch_log(parts->buyer, parts->log_watch));
   io::HttpServerOptions server;
@@ -157,6 +170,7 @@ std::vector<std::string> GatewayService::skipped() const {
 
 void GatewayService::stop() {
   parts_->server->stop();
+  parts_->reputation.reset();
   parts_->worker.stop();
   if (parts_->log_watch) parts_->log_watch->stop();
 }

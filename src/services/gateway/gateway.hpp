@@ -6,6 +6,9 @@
 //   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
 //   GET  /assay/audits, /assay/leases
 //   GET  /assay/screen?model=…                   who fits, and why the others do not
+//   POST /assay/jobs?pricing=&deadline=          the same body, answered by an auction's winner
+//   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
+//   POST /assay/quote                            what a request (the same body) would cost
 //
 // Trust: whoever reaches its port spends the buyer's money and reads the answers; it listens on
 // loopback and refuses requests that come from a web page of another origin. The ledger's host is

@@ -1,5 +1,6 @@
 // How a gateway is set up: what its flags say.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,8 @@ struct GatewayOptions {
 
   protocol::Micros escrow = 1'000'000;  // held in one lease; also the most one request may cost
   Routing routing;                      // what a request's own `provider` object overrides
+  // Rows of the ledger's log from one on, as text; null: ranking knows this buyer's record only.
+  std::function<Result<std::string>(std::uint64_t)> ledger_log;
   Delivery delivery = Delivery::stream_then_verify;
   std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
   // A receipt that was not drawn is settled so many seconds after it came: longer than an audit and

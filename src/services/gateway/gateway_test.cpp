@@ -333,7 +333,7 @@ TEST_F(GatewayTest, NoProviderFitsSaysWhyAndWhatWouldHelp) {
   const json::object screen = get("/assay/screen?model=toy&max_price_out=0.50");
   EXPECT_EQ(screen.at("fitting").as_array().size(), 0u);
   ASSERT_TRUE(screen.at("relaxation").is_object()) << json::dump(screen);
-  EXPECT_EQ(screen.at("relaxation").at("change").at("max_price_out"), "2.00");
+  EXPECT_EQ(screen.at("relaxation").at("change").at("max_price").at("completion"), "2.00");
   EXPECT_EQ(get("/assay/screen?model=toy").at("fitting").as_array().size(), 1u);
 }
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <thread>
 
+#include "crypto/sha256.hpp"
+#include "io/random.hpp"
 #include "io/system_clock.hpp"
+#include "protocol/auction.hpp"
 #include "protocol/tokens.hpp"
 #include "verify/replay.hpp"
 
@@ -106,6 +109,12 @@ ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::Sec
   });
   router.post("/v1/trace", [this](io::HttpRequest& request, io::HttpResponse& response) {
     recall(request, response, true);
+  });
+  router.post("/v1/bid", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    bid(request, response);
+  });
+  router.post("/v1/award", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    award(request, response);
   });
   router.post("/v1/dispute", [this](io::HttpRequest& request, io::HttpResponse& response) {
     dispute(request, response);
@@ -237,6 +246,36 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   }
   response.write(protocol::to_line(outcome.receipt));
   response.end();
+}
+
+void ScriptedProvider::bid(io::HttpRequest& request, io::HttpResponse& response) {
+  const auto call = protocol::signed_from_json<protocol::BidCall>(parse_object(request.body));
+  ASSERT_TRUE(call) << call.error().message;
+  if (script.bids == 0) {
+    response.send_error(404, "no bids here");
+    return;
+  }
+  auto bid = offer(7).message;
+  bid.models[0].price_out = script.bids;
+  const Hash id = protocol::digest(domain_, call->message);
+  protocol::BidReply reply;
+  reply.sealed = *protocol::seal_bid(call->message, id, protocol::sign(domain_, bid, key_),
+                                     crypto::X25519SecretKey(io::random_hash()));
+  reply.bid = protocol::sign(
+      domain_, protocol::SealedBid{address(), id, crypto::sha256(reply.sealed)}, key_);
+  response.send_json(200, protocol::to_json(reply));
+}
+
+void ScriptedProvider::award(io::HttpRequest& request, io::HttpResponse& response) {
+  const auto call = protocol::award_call_from_json(parse_object(request.body));
+  ASSERT_TRUE(call) << call.error().message;
+  if (script.backs_out) {
+    response.send_error(409, "changed its mind");
+    return;
+  }
+  auto offer = call->offer.message;
+  offer.models[0].price_out = call->price_out;
+  response.send_json(200, protocol::to_json(protocol::sign(domain_, offer, key_)));
 }
 
 void ScriptedProvider::recall(io::HttpRequest& request, io::HttpResponse& response, bool trace) {

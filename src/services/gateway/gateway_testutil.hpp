@@ -43,6 +43,8 @@ class ScriptedProvider {
     std::string region = "local";
     std::size_t die_after = SIZE_MAX;     // answer tokens sent before the connection is cut
     bool refuse = false;                  // 503 to every call
+    protocol::Micros bids = 0;            // per million out, in an auction; 0: does not bid
+    bool backs_out = false;               // does not sign for the price that clears
     bool lose_receipt = false;            // computes it, cuts the connection instead of sending it
     std::size_t sends = SIZE_MAX;         // tokens; the rest and the receipt it keeps back
     bool forget_receipt = false;          // /v1/receipt does not know it
@@ -73,6 +75,8 @@ class ScriptedProvider {
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response);
   void recall(io::HttpRequest& request, io::HttpResponse& response, bool trace);
   void dispute(io::HttpRequest& request, io::HttpResponse& response);
+  void bid(io::HttpRequest& request, io::HttpResponse& response);
+  void award(io::HttpRequest& request, io::HttpResponse& response);
 
   protocol::Domain domain_;
   crypto::SecretKey key_;

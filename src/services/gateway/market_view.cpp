@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/hex.hpp"
 #include "io/log.hpp"
 #include "io/pinned_url.hpp"
+#include "io/random.hpp"
 #include "io/system_clock.hpp"
 #include "market/audit_policy.hpp"
 #include "market/money.hpp"
@@ -17,56 +17,33 @@ namespace {
 constexpr std::int64_t kPauseMs = 1'000;
 constexpr std::uint32_t kFailuresMax = 7;
 
-market::Job job_of(const Wish& wish, Micros escrow) {
+}  // namespace
+
+market::Job MarketView::job_of(const Wish& wish) const {
   market::Job job;
-  job.execution = wish.model->execution_hash;
+  const LocalModel& model = *wish.model;
+  for (const std::string& name : {wish.name, model.name, model.title})
+    if (!name.empty()) job.names.push_back(name);
+  job.execution = model.execution_hash;
+  job.identity = model.execution;
   job.prompt_tokens = wish.prompt_tokens;
   job.max_tokens = wish.max_tokens;
-  job.max_price_in = wish.routing.max_price_in;
-  job.max_price_out = wish.routing.max_price_out;
-  job.min_vram_mib = wish.routing.min_vram_mib.value_or(0);
-  job.max_first_token_ms = wish.routing.max_latency_ms;
-  job.regions = wish.routing.regions;
-  job.only = wish.routing.only;
-  job.ignore = wish.routing.ignore;
-  job.escrow = escrow;
+  const Routing& routing = wish.routing;
+  job.max_price_in = routing.max_price_in;
+  job.max_price_out = routing.max_price_out;
+  job.min_stake = routing.min_stake.value_or(0);
+  job.min_vram_mib = routing.min_vram_mib.value_or(0);
+  job.max_first_token_ms = routing.max_latency_ms;
+  job.max_per_token_ms = routing.max_per_token_ms;
+  job.regions = routing.regions;
+  job.quantizations = routing.quantizations;
+  job.only = routing.only;
+  job.ignore = routing.ignore;
+  job.evidence = routing.proof.evidence;
+  job.sort = routing.sort.value_or(market::Sort::balanced);
+  job.escrow = buyer_.options.escrow;
   return job;
 }
-
-bool is_named(const protocol::OfferModel& model, const Wish& wish) {
-  return model.name == wish.name || model.name == wish.model->name ||
-         (!wish.model->title.empty() && model.name == wish.model->title);
-}
-
-// The screen compares execution ids; the buyer thinks in names.
-void name_execution_refusals(market::Screening& screening,
-                             std::span<const Signed<protocol::Offer>> offers, const Wish& wish) {
-  for (market::Refused& refused : screening.refused) {
-    const auto offer = std::ranges::find_if(
-        offers, [&](const auto& o) { return o.message.provider == refused.provider; });
-    if (offer == offers.end()) continue;
-    for (market::Refusal& refusal : refused.reasons) {
-      if (refusal.code != market::Reason::execution) continue;
-      const auto& models = offer->message.models;
-      const auto same_name =
-          std::ranges::find_if(models, [&](const auto& model) { return is_named(model, wish); });
-      if (same_name == models.end()) {
-        refusal = {market::Reason::model, fmt::format("does not offer '{}'", wish.name)};
-      } else if (same_name->weights_root != wish.model->execution.weights_root) {
-        refusal.text = fmt::format("offers '{}' with other weights: {}… instead of {}…",
-                                   same_name->name, to_hex(same_name->weights_root).substr(0, 10),
-                                   to_hex(wish.model->execution.weights_root).substr(0, 10));
-      } else {
-        refusal.text = fmt::format(
-            "offers '{}' with another program (tokenizer, template or "
-            "hyper-parameters) or canon",
-            same_name->name);
-      }
-    }
-  }
-}
-
-}  // namespace
 
 Status MarketView::recall() {
   const std::lock_guard lock(mutex_);
@@ -112,6 +89,13 @@ Status MarketView::refresh() {
   }
   offers_ = std::move(offers);
   accounts_ = std::move(accounts);
+  leased_.clear();
+  TRY(const auto leases, buyer_.store->unreturned_leases());
+  for (const LeaseRecord& lease : leases)
+    if (lease.stage != LeaseStage::ended) leased_.insert(lease.lease.message.provider);
+  std::map<Address, market::ProviderFacts> facts;
+  for (const auto& [provider, account] : accounts_) facts[provider] = roomy_facts_of(provider);
+  index_ = market::OfferIndex(offers_, facts);
   read_ms_ = std::max<std::int64_t>(now_ms, 1);
   return {};
 }
@@ -126,13 +110,34 @@ std::string MarketView::endpoint_of(const LeaseRecord& lease) {
   return io::pinned(lease.offer.message.endpoint, lease.offer.message.tls_key);
 }
 
-market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& execution,
-                                           const market::AccountView& account) {
-  market::ProviderFacts facts{account, reputation_.of(provider)};
+market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& execution) {
+  market::ProviderFacts facts{accounts_.at(provider), record_of(provider)};
   // Where a lease is open already, its escrow is part of the exposure and no new one is needed.
   if (auto lease = buyer_.store->usable_lease(provider, execution, buyer_.now()); lease && *lease)
     facts.account.exposure = std::max<Micros>(0, facts.account.exposure - buyer_.options.escrow);
   return facts;
+}
+
+// As if any lease with it could be used: the index refuses nobody whom facts_of lets pass.
+market::ProviderFacts MarketView::roomy_facts_of(const Address& provider) const {
+  market::ProviderFacts facts{accounts_.at(provider), record_of(provider)};
+  if (leased_.contains(provider))
+    facts.account.exposure = std::max<Micros>(0, facts.account.exposure - buyer_.options.escrow);
+  return facts;
+}
+
+market::Record MarketView::record_of(const Address& provider) const {
+  market::Record out = reputation_.of(provider);
+  if (const auto it = standings_.find(provider); it != standings_.end()) {
+    out.proven_good_milli = it->second.good_milli;
+    out.proven_bad_milli = it->second.bad_milli;
+  }
+  return out;
+}
+
+// What was learned about a provider reaches the index.
+void MarketView::note(const Address& provider) {
+  if (accounts_.contains(provider)) index_.set_facts(provider, roomy_facts_of(provider));
 }
 
 void MarketView::arrange(std::vector<market::Candidate>& fitting,
@@ -155,17 +160,68 @@ void MarketView::arrange(std::vector<market::Candidate>& fitting,
 Result<MarketView::Screened> MarketView::screen(const Wish& wish) {
   const std::lock_guard lock(mutex_);
   CHECK_OK(refresh());
+  return screen_locked(wish);
+}
+
+Result<MarketView::Screened> MarketView::screen_locked(const Wish& wish) {
   std::map<Address, market::ProviderFacts> facts;
   for (const auto& [provider, account] : accounts_)
-    facts[provider] = facts_of(provider, wish.model->execution_hash, account);
-  market::Screening out =
-      market::screen(offers_, job_of(wish, buyer_.options.escrow), facts, buyer_.now());
-  name_execution_refusals(out, offers_, wish);
+    facts[provider] = facts_of(provider, wish.model->execution_hash);
+  const market::Job job = job_of(wish);
+  Screened out{market::screen(offers_, job, facts, buyer_.now()), std::nullopt};
+  arrange(out.screening.fitting, wish.routing.order);
+  if (out.screening.fitting.empty())
+    out.relaxation = market::cheapest_relaxation(offers_, job, facts, buyer_.now());
+  return out;
+}
 
-  arrange(out.fitting, wish.routing.order);
-  json::object relaxation;
-  if (out.fitting.empty()) relaxation = cheapest_relaxation(out, wish, offers_);
-  return Screened{std::move(out), std::move(relaxation)};
+Result<MarketView::Screened> MarketView::choose(const Wish& wish) {
+  const std::lock_guard lock(mutex_);
+  CHECK_OK(refresh());
+  const market::Job job = job_of(wish);
+  std::vector<market::Candidate> chosen;
+  const auto take = [&](const market::Job& asked) {
+    for (market::Candidate& candidate : index_.best(asked, buyer_.now(), kShortlist)) {
+      const auto& offer = candidate.offer.message;
+      std::vector<market::Refusal> reasons;
+      const auto facts = facts_of(offer.provider, wish.model->execution_hash);
+      market::check_provider(offer, asked, &facts, buyer_.now(), reasons);
+      const bool is_there = std::ranges::any_of(chosen, [&](const market::Candidate& have) {
+        return have.offer.message.provider == offer.provider;
+      });
+      if (reasons.empty() && !is_there) chosen.push_back(std::move(candidate));
+    }
+  };
+  if (!wish.routing.order.empty()) {
+    market::Job first = job;
+    for (const Address& provider : wish.routing.order)
+      if (job.only.empty() || std::ranges::find(job.only, provider) != job.only.end()) {
+        first.only = {provider};
+        take(first);
+      }
+  }
+  take(job);
+  // Somebody beyond the shortlist may fit, and whoever does not is told why.
+  if (chosen.empty()) return screen_locked(wish);
+  if (job.sort == market::Sort::balanced && wish.routing.order.empty())
+    market::spread(chosen, io::random_u64());
+  arrange(chosen, wish.routing.order);
+  return Screened{{std::move(chosen), {}}, std::nullopt};
+}
+
+Result<market::Candidate> MarketView::admit(const Signed<protocol::Offer>& offer,
+                                            const Wish& wish) {
+  CHECK_OK(market::check_offer(buyer_.ledger.domain, offer, buyer_.now()));
+  const std::lock_guard lock(mutex_);
+  CHECK_OK(refresh());
+  const Address& provider = offer.message.provider;
+  if (!accounts_.contains(provider))
+    return fail(Errc::refused, "its account could not be read from the ledger");
+  std::map<Address, market::ProviderFacts> facts;
+  facts[provider] = facts_of(provider, wish.model->execution_hash);
+  market::Screening out = market::screen(std::span(&offer, 1), job_of(wish), facts, buyer_.now());
+  if (out.fitting.empty()) return fail(Errc::refused, "{}", market::explain(out));
+  return std::move(out.fitting.front());
 }
 
 std::uint64_t MarketView::audit_rate_q32(const Address& provider, Micros cap) {
@@ -184,14 +240,17 @@ void MarketView::served(const Address& provider) {
   const std::lock_guard lock(mutex_);
   reputation_.served(provider);
   pauses_.erase(provider);
+  note(provider);
 }
 void MarketView::audited(const Address& provider) {
   const std::lock_guard lock(mutex_);
   reputation_.audited(provider);
+  note(provider);
 }
 void MarketView::failed(const Address& provider) {
   const std::lock_guard lock(mutex_);
   reputation_.failed(provider);
+  note(provider);
   Pause& pause = pauses_[provider];
   pause.failures = std::min(pause.failures + 1, kFailuresMax);
   pause.until_ms = io::steady_ms() + (kPauseMs << pause.failures);
@@ -199,6 +258,20 @@ void MarketView::failed(const Address& provider) {
 void MarketView::convicted(const Address& provider, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   reputation_.convicted(provider, reason);
+  note(provider);
+}
+void MarketView::learn(std::span<const market::Standing> standings) {
+  const std::lock_guard lock(mutex_);
+  for (const market::Standing& standing : standings) {
+    standings_[standing.provider] = standing;
+    note(standing.provider);
+  }
+}
+void MarketView::measured(const Address& provider, std::uint32_t first_token_ms,
+                          std::uint32_t per_token_ms) {
+  const std::lock_guard lock(mutex_);
+  reputation_.measured(provider, first_token_ms, per_token_ms);
+  note(provider);
 }
 
 Routing merged(const Routing& defaults, const Routing& request) {
@@ -209,40 +282,22 @@ Routing merged(const Routing& defaults, const Routing& request) {
   tighter(out.max_price_in, defaults.max_price_in, std::less<>());
   tighter(out.max_price_out, defaults.max_price_out, std::less<>());
   tighter(out.max_latency_ms, defaults.max_latency_ms, std::less<>());
+  tighter(out.max_per_token_ms, defaults.max_per_token_ms, std::less<>());
   tighter(out.min_vram_mib, defaults.min_vram_mib, std::greater<>());
+  tighter(out.min_stake, defaults.min_stake, std::greater<>());
   if (out.regions.empty()) out.regions = defaults.regions;
+  if (out.quantizations.empty()) out.quantizations = defaults.quantizations;
   if (out.only.empty()) out.only = defaults.only;
   out.ignore.insert(out.ignore.end(), defaults.ignore.begin(), defaults.ignore.end());
   if (out.order.empty()) out.order = defaults.order;
+  if (!out.sort) out.sort = defaults.sort;
   return out;
 }
 
 json::object screening_json(const MarketView::Screened& screened) {
-  json::array fitting, refused;
-  for (const market::Candidate& c : screened.screening.fitting) {
-    const auto& offer = c.offer.message;
-    const auto& model = offer.models[c.model];
-    fitting.push_back({{"provider", offer.provider.to_string()},
-                       {"endpoint", offer.endpoint},
-                       {"model", model.name},
-                       {"price_in", market::format_money(model.price_in)},
-                       {"price_out", market::format_money(model.price_out)},
-                       {"expected_price", market::format_money(c.expected_price)},
-                       {"success_ppm", c.success_ppm},
-                       {"stake", market::format_money(c.stake)},
-                       {"region", offer.region},
-                       {"vram_mib", offer.vram_mib}});
-  }
-  for (const market::Refused& r : screened.screening.refused) {
-    json::array reasons;
-    for (const market::Refusal& reason : r.reasons)
-      reasons.push_back({{"code", market::to_string(reason.code)}, {"text", reason.text}});
-    refused.push_back({{"provider", r.provider.to_string()},
-                       {"endpoint", r.endpoint},
-                       {"reasons", std::move(reasons)}});
-  }
-  json::object out{{"fitting", std::move(fitting)}, {"refused", std::move(refused)}};
-  out["relaxation"] = screened.relaxation.empty() ? json::value() : screened.relaxation;
+  json::object out = market::to_json(screened.screening);
+  out["relaxation"] =
+      screened.relaxation ? json::value(market::to_json(*screened.relaxation)) : json::value();
   return out;
 }
 

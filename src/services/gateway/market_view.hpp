@@ -1,6 +1,8 @@
 // Offers, accounts and this buyer's experience, screened for a request.
 #pragma once
-#include "market/screen.hpp"
+#include "market/offer_index.hpp"
+#include "market/relaxation.hpp"
+#include "market/standing.hpp"
 #include "services/gateway/buyer.hpp"
 
 namespace assay::services {
@@ -24,11 +26,18 @@ class MarketView {
 
   struct Screened {
     market::Screening screening;
-    json::object relaxation;  // see cheapest_relaxation
+    std::optional<market::Relaxation> relaxation;  // where nobody fits
   };
   // Only offers of exactly the local model's execution id fit. Providers that failed just now come
-  // last; `routing.order` comes first.
+  // last; `routing.order` comes first. Looks at every offer.
   Result<Screened> screen(const Wish& wish);
+  // The kShortlist to ask, spread as market/ranking.hpp says by a number drawn here; reasons only
+  // where nobody fits.
+  Result<Screened> choose(const Wish& wish);
+  static constexpr std::size_t kShortlist = 16;
+  // An offer that is not on the board, as a candidate. refused: why it does not fit.
+  Result<market::Candidate> admit(const Signed<protocol::Offer>& offer, const Wish& wish);
+  market::Job job_of(const Wish& wish) const;
   void forget_cache();
 
   // How often receipts of this provider are replayed, of 2^32 (market/audit_policy.hpp, or the
@@ -39,16 +48,24 @@ class MarketView {
   void audited(const Address& provider);
   void failed(const Address& provider);
   void convicted(const Address& provider, const std::string& reason);
+  // What the ledger's log proves.
+  void learn(std::span<const market::Standing> standings);
+  // Of one answer, as it arrived here.
+  void measured(const Address& provider, std::uint32_t first_token_ms, std::uint32_t per_token_ms);
 
  private:
   Status refresh();
+  Result<Screened> screen_locked(const Wish& wish);
   void arrange(std::vector<market::Candidate>& fitting, std::span<const Address> order) const;
-  market::ProviderFacts facts_of(const Address& provider, const Hash& execution,
-                                 const market::AccountView& account);
+  market::ProviderFacts facts_of(const Address& provider, const Hash& execution);
+  market::ProviderFacts roomy_facts_of(const Address& provider) const;
+  market::Record record_of(const Address& provider) const;
+  void note(const Address& provider);
 
   Buyer& buyer_;
   std::mutex mutex_;
   market::Reputation reputation_;
+  std::map<Address, market::Standing> standings_;
   struct Pause {
     std::uint32_t failures = 0;  // in a row
     std::int64_t until_ms = 0;   // steady
@@ -57,19 +74,15 @@ class MarketView {
   std::int64_t read_ms_ = 0;  // steady; 0: never
   std::vector<Signed<protocol::Offer>> offers_;
   std::map<Address, market::AccountView> accounts_;
+  std::set<Address> leased_;  // providers this buyer has an open lease with
+  market::OfferIndex index_;
 };
 
 // What the routing of a request gives where the gateway's own says nothing else.
 Routing merged(const Routing& defaults, const Routing& request);
 
-// What to change in the request so that one refused offer fits: of all offers the one with the
-// fewest changes, then the cheapest. {"provider", "change": {"max_price_out": "2.00"}, "text"};
-// empty when no change of the request helps.
-json::object cheapest_relaxation(const market::Screening& screening, const Wish& wish,
-                                 std::span<const Signed<protocol::Offer>> offers);
-
 // {"fitting": […], "refused": [{"provider","endpoint","reasons":[{"code","text"}]}],
-// "relaxation": {…} or null}
+// "relaxation": {…} or null}. Latency is "measured" by this gateway or "claimed" in the offer.
 json::object screening_json(const MarketView::Screened& screened);
 
 }  // namespace assay::services

@@ -101,6 +101,31 @@ Result<market::SignedMove> ProviderClient::dispute(const std::string& endpoint,
   return move;
 }
 
+Result<protocol::BidReply> ProviderClient::bid(const std::string& endpoint,
+                                               const protocol::Signed<protocol::BidCall>& call,
+                                               const std::function<bool()>& cancelled) {
+  constexpr std::size_t kReplyBytesMax = 4 * protocol::kBidBytesMax;
+  std::string body;
+  const auto on_data = [&](std::string_view data) {
+    body += data;
+    return body.size() <= kReplyBytesMax;
+  };
+  TRY(const io::HttpReply reply,
+      calls_.post_stream(endpoint + "/v1/bid", json::dump(protocol::to_json(call)), on_data, {},
+                         cancelled));
+  if (reply.status / 100 != 2) return std::unexpected(refusal(reply));
+  TRY(const json::value parsed, json::parse(body));
+  TRY(const json::object* object, json::as_object(parsed, "the provider's bid"));
+  return protocol::bid_reply_from_json(*object);
+}
+
+Result<protocol::Signed<protocol::Offer>> ProviderClient::award(const std::string& endpoint,
+                                                                const protocol::AwardCall& call) {
+  TRY(const json::value body, post(endpoint + "/v1/award", protocol::to_json(call)));
+  TRY(const json::object* object, json::as_object(body, "the provider's offer"));
+  return protocol::signed_from_json<protocol::Offer>(*object);
+}
+
 Status ProviderClient::states(const std::string& endpoint, const protocol::StatesCall& call,
                               const std::function<Status(protocol::PositionStates)>& take) {
   // One position: its leaves, states and rows.

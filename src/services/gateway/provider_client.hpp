@@ -5,6 +5,7 @@
 
 #include "io/http_client.hpp"
 #include "market/operation.hpp"
+#include "protocol/auction.hpp"
 #include "protocol/inference.hpp"
 #include "protocol/states.hpp"
 
@@ -39,6 +40,12 @@ class ProviderClient {
   Status states(const std::string& endpoint, const protocol::StatesCall& call,
                 const std::function<Status(protocol::PositionStates)>& take);
   Result<protocol::TensorsReply> tensors(const std::string& endpoint, const Hash& execution);
+  // A bid, unless `cancelled` says so first.
+  Result<protocol::BidReply> bid(const std::string& endpoint,
+                                 const protocol::Signed<protocol::BidCall>& call,
+                                 const std::function<bool()>& cancelled);
+  Result<protocol::Signed<protocol::Offer>> award(const std::string& endpoint,
+                                                  const protocol::AwardCall& call);
   // The provider's next move in a dispute about what it signed.
   Result<market::SignedMove> dispute(const std::string& endpoint,
                                      const market::FileDispute& dispute);

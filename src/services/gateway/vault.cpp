@@ -19,7 +19,7 @@ Result<protocol::Opening> read_opening(const std::string& path) {
 }  // namespace
 
 Result<Vault> Vault::open(const std::string& data_directory) {
-  for (const char* folder : {"receipts", "openings", "proofs", "pending"})
+  for (const char* folder : {"receipts", "openings", "proofs", "pending", "auctions"})
     CHECK_OK(io::make_directories(fmt::format("{}/{}", data_directory, folder), 0700));
   return Vault(data_directory);
 }
@@ -64,6 +64,12 @@ Status Vault::write_opening(const Hash& receipt, const protocol::Opening& openin
 
 Result<protocol::Opening> Vault::opening(const Hash& receipt) const {
   return read_opening(opening_path(receipt));
+}
+Status Vault::write_auction(const Hash& call, std::string_view text) const {
+  return io::write_file_atomic(path("auctions", call), view(text));
+}
+Result<std::string> Vault::auction_text(const Hash& call) const {
+  return io::read_file(path("auctions", call), kFileBytesMax);
 }
 Result<std::string> Vault::receipt_text(const Hash& receipt) const {
   return io::read_file(receipt_path(receipt), kFileBytesMax);

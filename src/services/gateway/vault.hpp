@@ -2,6 +2,7 @@
 //   <data>/receipts/<receipt digest>.json   may be published (protocol/files.hpp)
 //   <data>/openings/<receipt digest>.json   mode 0600: prompt, answer, salt
 //   <data>/proofs/<receipt digest>.tlog-proof   that the log has the receipt
+//   <data>/auctions/<call digest>.json      every bid and the key to open them: may be published
 //   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
 #pragma once
 #include <string>
@@ -28,6 +29,9 @@ class Vault {
   Result<protocol::Opening> opening(const Hash& receipt) const;
   Result<std::string> receipt_text(const Hash& receipt) const;
   Result<std::string> opening_text(const Hash& receipt) const;
+
+  Status write_auction(const Hash& call, std::string_view text) const;
+  Result<std::string> auction_text(const Hash& call) const;
 
   std::string receipt_path(const Hash& receipt) const;
   std::string opening_path(const Hash& receipt) const;

@@ -112,6 +112,11 @@ void Admission::leave(const Hash& request, const Hash& lease) {
   ended_.notify_all();
 }
 
+bool Admission::busy() const {
+  const std::lock_guard lock(mutex_);
+  return !open_.empty();
+}
+
 bool Admission::running(const Hash& request) const {
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(open_, [&](const auto& o) { return o.second.caps.contains(request); });

@@ -40,6 +40,7 @@ class Admission {
   // unavailable: the ledger cannot be asked.
   Result<Ticket> admit(const protocol::InferenceCall& call, const Hash& request_id);
 
+  bool busy() const;  // something is being computed
   bool running(const Hash& request) const;
   bool lease_busy(const Hash& lease) const;
   // Until the request is not being computed any more. conflict: somebody waits for that already, as

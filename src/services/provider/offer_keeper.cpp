@@ -12,10 +12,15 @@ Status OfferKeeper::renew() {
 Status OfferKeeper::withdraw() { return publish(1); }
 
 Status OfferKeeper::publish(std::uint64_t lifetime_s) {
+  TRY(auto offer, draft(core_.now() + lifetime_s));
+  return core_.board.publish(core_.sign(std::move(offer)));
+}
+
+Result<protocol::Offer> OfferKeeper::draft(std::uint64_t expires) {
   protocol::Offer offer;
   offer.provider = core_.address;
   offer.payout = core_.payout;
-  // Used up before it is published: no two offers ever share a sequence.
+  // Used up before it is signed: no two offers ever share a sequence.
   TRY(offer.sequence, core_.store->next_offer_sequence());
   offer.endpoint = endpoint_;
   offer.tls_key = tls_key_;
@@ -25,9 +30,9 @@ Status OfferKeeper::publish(std::uint64_t lifetime_s) {
   offer.slots = core_.options.slots;
   offer.first_token_ms = first_token_ms_;
   offer.per_token_ms = per_token_ms_;
-  offer.expires = core_.now() + lifetime_s;
+  offer.expires = expires;
   for (const ServedModel& model : core_.models) offer.models.push_back(model.advertised);
-  return core_.board.publish(core_.sign(std::move(offer)));
+  return offer;
 }
 
 }  // namespace assay::services

@@ -18,6 +18,8 @@ class OfferKeeper {
   }
   // Publishes when the last one is past half of its life, or none is out.
   Status renew();
+  // What it offers now, under a sequence of its own, to be signed.
+  Result<protocol::Offer> draft(std::uint64_t expires);
   // Replaces the offer by one that expires at once.
   Status withdraw();
 

@@ -130,6 +130,8 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   TRY(service->server_, io::HttpServer::start(http, service->routes()));
   TRY(std::string endpoint, io::endpoint_for_others(options.public_endpoint, *service->server_));
   service->offers_ = std::make_unique<OfferKeeper>(service->core_, std::move(endpoint), tls_key);
+  service->bids_ = std::make_unique<BidDesk>(service->core_, *service->offers_);
+  service->bids_open_ = true;
   const auto [first, each] = measure(*service->engines_.front());
   service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
@@ -167,6 +169,8 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/states", [this](auto& request, auto& response) { states(request, response); });
   router.post("/v1/tensors", [this](auto& request, auto& response) { tensors(request, response); });
   router.post("/v1/dispute", [this](auto& request, auto& response) { dispute(request, response); });
+  router.post("/v1/bid", [this](auto& request, auto& response) { bid(request, response); });
+  router.post("/v1/award", [this](auto& request, auto& response) { award(request, response); });
   router.get("/health", [](auto&, auto& response) {
     response.send_json(200, json::object{{"status", "ok"}});
   });
@@ -333,6 +337,32 @@ void ProviderService::dispute(io::HttpRequest& http, io::HttpResponse& response)
     response.send_json(200, market::encode(*reply).get_object());
   else
     response.send_error(reply.error());
+}
+
+void ProviderService::bid(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto reply = [&]() -> Result<protocol::BidReply> {
+    if (!bids_open_) return fail(Errc::unavailable, "this provider is starting");
+    TRY(const json::value body, body_of(http));
+    TRY(const auto call, protocol::signed_from_json<protocol::BidCall>(body.get_object()));
+    return bids_->bid(call, admission_.busy());
+  }();
+  if (reply)
+    response.send_json(200, protocol::to_json(*reply));
+  else
+    response.send_error(reply.error());
+}
+
+void ProviderService::award(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto offer = [&]() -> Result<protocol::Signed<protocol::Offer>> {
+    if (!bids_open_) return fail(Errc::unavailable, "this provider is starting");
+    TRY(const json::value body, body_of(http));
+    TRY(const auto call, protocol::award_call_from_json(body.get_object()));
+    return bids_->award(call);
+  }();
+  if (offer)
+    response.send_json(200, protocol::to_json(*offer));
+  else
+    response.send_error(offer.error());
 }
 
 void ProviderService::states(io::HttpRequest& http, io::HttpResponse& response) {

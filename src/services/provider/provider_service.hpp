@@ -9,6 +9,7 @@
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "services/provider/bid_desk.hpp"
 #include "services/provider/collector.hpp"
 #include "services/provider/dispute_desk.hpp"
 #include "services/provider/offer_keeper.hpp"
@@ -50,6 +51,8 @@ class ProviderService {
   void states(io::HttpRequest& request, io::HttpResponse& response);
   void tensors(io::HttpRequest& request, io::HttpResponse& response);
   void dispute(io::HttpRequest& request, io::HttpResponse& response);
+  void bid(io::HttpRequest& request, io::HttpResponse& response);
+  void award(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
                engine::Batcher::Place place, Admission::Ticket ticket);
   // Null: not served here.
@@ -69,6 +72,8 @@ class ProviderService {
   TensorLists tensors_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<OfferKeeper> offers_;
+  std::unique_ptr<BidDesk> bids_;
+  std::atomic<bool> bids_open_ = false;  // bids_ is there
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<DisputeDesk> disputes_;
   std::unique_ptr<ReceiptPublisher> publisher_;

@@ -94,6 +94,16 @@ Status LogReplay::finish() const {
   return fail(Errc::mismatch, "the accounts do not add up to the totals");
 }
 
+Status LogReplay::add_lines(std::string_view lines) {
+  for (std::size_t at = 0; at < lines.size();) {
+    const auto end = std::min(lines.find('\n', at), lines.size());
+    TRY(const LogRow row, log_row_from_line(lines.substr(at, end - at)));
+    CHECK_OK(add(row));
+    at = end + 1;
+  }
+  return {};
+}
+
 Result<LogReport> verify_log(const std::string& path) {
   TRY(auto database, io::Database::open(path, io::OpenMode::read_only));
   LogReport report;

@@ -38,6 +38,8 @@ class LogReplay {
                                  const market::Referee& referee = dispute_referee());
   // Chain, id, canonical body, signatures and rules, state hash, conservation.
   Status add(const LogRow& row);
+  // Rows as text, one a line (to_line), until one is bad.
+  Status add_lines(std::string_view lines);
   // Counts every record again; mismatch when the running totals are wrong.
   Status finish() const;
 

@@ -1,0 +1,109 @@
+#include "cli/job_options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "base/hex.hpp"
+#include "cli/cli.hpp"
+#include "io/system_clock.hpp"
+#include "market/money.hpp"
+#include "market/relaxation.hpp"
+#include "settle/remote.hpp"
+
+namespace assay::cli {
+namespace {
+
+Result<std::optional<market::Micros>> money(const std::string& text, const char* flag) {
+  if (text.empty()) return std::nullopt;
+  const auto parsed = market::parse_money(text);
+  if (!parsed) return fail_in(flag, parsed.error());
+  return *parsed;
+}
+
+}  // namespace
+
+Result<std::vector<market::Address>> parse_addresses(const std::vector<std::string>& texts,
+                                                     const char* flag) {
+  std::vector<market::Address> out;
+  for (const auto& text : texts) {
+    const auto address = market::Address::parse(text);
+    if (!address) return fail_in(flag, address.error());
+    out.push_back(*address);
+  }
+  return out;
+}
+
+void add_job_options(CLI::App* verb, JobOptions& options) {
+  auto& job = options.job;
+  job.prompt_tokens = job.max_tokens = 64;
+  verb->add_option("--market", options.market, "URL of the ledger and board")->required();
+  verb->add_option("--model", options.model, "name in the offer (default: any)");
+  verb->add_option("--execution", options.execution,
+                   "execution id it must be, hex (`assay model id`)");
+  verb->add_option("--prompt-tokens", job.prompt_tokens, "expected (default 64)");
+  verb->add_option("--max-tokens", job.max_tokens, "of the answer (default 64)");
+  verb->add_option("--max-price-in", options.max_price_in, "ceiling per million prompt tokens");
+  verb->add_option("--max-price-out", options.max_price_out, "ceiling per million answer tokens");
+  verb->add_option("--min-vram", job.min_vram_mib, "least GPU memory, MiB");
+  verb->add_option("--max-latency", job.max_first_token_ms,
+                   "most ms to the first token, as offered");
+  verb->add_option("--max-per-token", job.max_per_token_ms, "most ms per token, as offered");
+  verb->add_option("--min-stake", options.min_stake, "least stake of a provider");
+  verb->add_option("--regions", job.regions, "only these regions: eu,us")->delimiter(',');
+  verb->add_option("--quantizations", job.quantizations, "only these: Q8_0,Q6_K")->delimiter(',');
+  verb->add_option("--only", options.only, "only these providers")->delimiter(',');
+  verb->add_option("--ignore", options.ignore, "not these providers")->delimiter(',');
+  verb->add_option("--sort", options.sort,
+                   "balanced (price, speed, reliability), price, throughput or latency");
+}
+
+Result<market::Job> job_of(const JobOptions& options) {
+  market::Job job = options.job;
+  if (!options.model.empty()) job.names = {options.model};
+  TRY(job.max_price_in, money(options.max_price_in, "--max-price-in"));
+  TRY(job.max_price_out, money(options.max_price_out, "--max-price-out"));
+  TRY(const auto stake, money(options.min_stake, "--min-stake"));
+  job.min_stake = stake.value_or(0);
+  TRY(job.only, parse_addresses(options.only, "--only"));
+  TRY(job.ignore, parse_addresses(options.ignore, "--ignore"));
+  TRY(job.sort, market::parse_sort(options.sort));
+  if (!options.execution.empty()) {
+    auto execution = array_from_hex<32>(options.execution);
+    if (!execution) return fail_in("--execution", execution.error());
+    job.execution = *execution;
+  }
+  return job;
+}
+
+Result<MarketReading> read_market(const std::string& url) {
+  settle::RemoteLedger ledger(url);
+  MarketReading out;
+  TRY(out.info, ledger.info());
+  TRY(auto listed, ledger.offers());
+  out.now = static_cast<std::uint64_t>(io::SystemClock().now_s());
+  for (auto& offer : listed) {
+    if (!market::check_offer(out.info.domain, offer, out.now)) continue;
+    if (auto account = ledger.account(offer.message.provider))
+      out.facts[offer.message.provider].account = *account;
+    out.offers.push_back(std::move(offer));
+  }
+  return out;
+}
+
+void print_refused(const market::Screening& screening) {
+  for (const auto& r : screening.refused) {
+    std::string why;
+    for (const auto& reason : r.reasons) why += (why.empty() ? "" : "; ") + reason.text;
+    fmt::print("{}  {}  {}\n", red("refused"), r.provider.to_string(), why);
+  }
+}
+
+void print_relaxation(const MarketReading& reading, const market::Job& job) {
+  if (const auto best =
+          market::cheapest_relaxation(reading.offers, job, reading.facts, reading.now))
+    fmt::print("to find {} at {}: {}\n", best->provider.to_string(),
+               market::format_money(best->price), best->text);
+  else if (!reading.offers.empty())
+    fmt::print("no change of these limits finds a provider\n");
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,170 @@
+#include "market/auction.hpp"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "base/hex.hpp"
+#include "crypto/sha256.hpp"
+#include "market/money.hpp"
+#include "protocol/tokens.hpp"
+
+namespace assay::market {
+
+using protocol::BidCall;
+using protocol::OfferModel;
+using protocol::Pricing;
+
+namespace {
+
+constexpr std::size_t kBidsMax = 1024;
+
+Hash execution_of(const OfferModel& m) {
+  return protocol::struct_hash(protocol::ExecutionId{m.weights_root, m.program_hash, m.canon});
+}
+
+// The bid's offer, or what is wrong with it.
+Result<Signed<Offer>> open_one(const protocol::Domain& domain, const Auction& auction,
+                               const Hash& call_id, const protocol::BidReply& reply) {
+  const auto& bid = reply.bid.message;
+  CHECK_OK(protocol::check_signature(domain, reply.bid, bid.provider));
+  if (bid.call != call_id) return fail(Errc::mismatch, "a bid for another call");
+  if (bid.sealed != crypto::sha256(reply.sealed))
+    return fail(Errc::mismatch, "not the bytes its bidder signed for");
+  TRY(auto offer, protocol::open_bid(call_id, auction.key, reply.sealed));
+  if (offer.message.provider != bid.provider)
+    return fail(Errc::mismatch, "an offer of another provider");
+  CHECK_OK(check_offer(domain, offer, auction.call.message.deadline));
+  return offer;
+}
+
+Hash lot(const Hash& call_id, const Address& provider) {
+  Bytes in(call_id.begin(), call_id.end());
+  append(in, provider.bytes);
+  return crypto::sha256(in);
+}
+
+}  // namespace
+
+std::vector<OpenedBid> open_bids(const protocol::Domain& domain, const Auction& auction) {
+  const BidCall& call = auction.call.message;
+  const Hash call_id = protocol::digest(domain, call);
+  std::vector<OpenedBid> out;
+  for (const auto& reply : auction.bids) {
+    OpenedBid opened{.provider = reply.bid.message.provider, .offer = {}, .fault = {}};
+    auto offer = open_one(domain, auction, call_id, reply);
+    if (offer) {
+      const auto& models = offer->message.models;
+      const auto model = std::ranges::find(models, call.execution, execution_of);
+      const auto price =
+          model == models.end()
+              ? Result<Micros>(fail(Errc::refused, "an offer without the model asked for"))
+              : protocol::price(model->price_in, model->price_out, call.prompt_tokens,
+                                call.max_tokens);
+      if (price) {
+        opened.model = static_cast<std::size_t>(model - models.begin());
+        opened.price = *price;
+        opened.offer = std::move(*offer);
+      } else {
+        opened.fault = price.error().message;
+      }
+    } else {
+      opened.fault = offer.error().message;
+    }
+    out.push_back(std::move(opened));
+  }
+  std::ranges::sort(out, {}, [&](const OpenedBid& bid) {
+    return std::tuple(!bid.offer, bid.price, lot(call_id, bid.provider));
+  });
+  return out;
+}
+
+Result<Verdict> decide(const BidCall& call, std::span<const OpenedBid> opened) {
+  if (opened.empty() || !opened[0].offer) return fail(Errc::not_found, "nobody made a valid bid");
+  const OpenedBid& best = opened[0];
+  const auto& model = best.offer->message.models[best.model];
+  Verdict out{best.provider, model.price_in, model.price_out, best.price};
+  const bool is_second = call.pricing == static_cast<std::uint32_t>(Pricing::second);
+  if (!is_second || opened.size() < 2 || !opened[1].offer || call.max_tokens == 0) return out;
+  __extension__ using Wide = __int128;
+  TRY(const Micros prompt, protocol::price(model.price_in, 0, call.prompt_tokens, 0));
+  const Wide per_million =
+      static_cast<Wide>(opened[1].price - prompt) * 1'000'000 / call.max_tokens;
+  if (per_million > INT64_MAX) return fail(Errc::refused, "the second bid's price overflows");
+  out.price_out = std::max(out.price_out, static_cast<Micros>(per_million));
+  TRY(out.price, protocol::price(out.price_in, out.price_out, call.prompt_tokens, call.max_tokens));
+  return out;
+}
+
+Result<Verdict> verify(const protocol::Domain& domain, const Auction& auction) {
+  const BidCall& call = auction.call.message;
+  CHECK_OK(protocol::check_signature(domain, auction.call, call.buyer));
+  if (crypto::x25519_public_key(auction.key) != call.seal_key)
+    return fail(Errc::mismatch, "the key shown is not the one bids were sealed for");
+  std::set<Address> bidders;
+  for (const auto& reply : auction.bids) {
+    CHECK_OK(protocol::check_signature(domain, reply.bid, reply.bid.message.provider));
+    if (!bidders.insert(reply.bid.message.provider).second)
+      return fail(Errc::mismatch, "{} bids twice", reply.bid.message.provider.to_string());
+  }
+  const auto opened = open_bids(domain, auction);
+  TRY(const Verdict verdict, decide(call, opened));
+  if (!auction.awarded) return fail(Errc::mismatch, "nothing was awarded, though somebody won");
+  const auto& offer = auction.awarded->message;
+  CHECK_OK(protocol::check_signature(domain, *auction.awarded, offer.provider));
+  if (offer.provider != verdict.winner)
+    return fail(Errc::mismatch, "awarded to {}, the winner is {}", offer.provider.to_string(),
+                verdict.winner.to_string());
+  const auto model = std::ranges::find(offer.models, call.execution, execution_of);
+  if (model == offer.models.end())
+    return fail(Errc::mismatch, "what was awarded has not the model asked for");
+  if (model->price_in != verdict.price_in || model->price_out != verdict.price_out)
+    return fail(Errc::mismatch, "awarded at {} in and {} out, the bids clear at {} and {}",
+                format_money(model->price_in), format_money(model->price_out),
+                format_money(verdict.price_in), format_money(verdict.price_out));
+  return verdict;
+}
+
+json::object to_json(const Auction& auction) {
+  json::array bids;
+  for (const auto& bid : auction.bids) bids.push_back(protocol::to_json(bid));
+  json::object out{{"assay", "auction/0"},
+                   {"call", protocol::to_json(auction.call)},
+                   {"bids", std::move(bids)},
+                   {"key", to_hex(auction.key.bytes)}};
+  out["awarded"] =
+      auction.awarded ? json::value(protocol::to_json(*auction.awarded)) : json::value();
+  return out;
+}
+
+Result<Auction> auction_from_json(const json::object& o) {
+  Auction out;
+  const auto member = [&](std::string_view key) -> Result<const json::value*> {
+    if (const auto* v = o.if_contains(key)) return v;
+    return fail(Errc::invalid, "an auction has a member '{}'", key);
+  };
+  TRY(const json::value* form, member("assay"));
+  if (*form != "auction/0") return fail(Errc::unsupported, "not an auction of this version");
+  TRY(const json::value* call, member("call"));
+  TRY(const json::object* call_object, json::as_object(*call, "call"));
+  TRY(out.call, protocol::signed_from_json<BidCall>(*call_object));
+  TRY(const json::value* bids, member("bids"));
+  if (!bids->is_array() || bids->get_array().size() > kBidsMax)
+    return fail(Errc::invalid, "bids: must be an array of at most {}", kBidsMax);
+  for (const auto& bid : bids->get_array()) {
+    TRY(const json::object* bid_object, json::as_object(bid, "bid"));
+    TRY(auto reply, protocol::bid_reply_from_json(*bid_object));
+    out.bids.push_back(std::move(reply));
+  }
+  TRY(const json::value* key, member("key"));
+  if (!key->is_string()) return fail(Errc::invalid, "key: must be hex");
+  CHECK_OK(from_hex(std::string_view(key->get_string()), out.key.bytes));
+  TRY(const json::value* awarded, member("awarded"));
+  if (!awarded->is_null()) {
+    TRY(const json::object* offer, json::as_object(*awarded, "awarded"));
+    TRY(out.awarded, protocol::signed_from_json<Offer>(*offer));
+  }
+  return out;
+}
+
+}  // namespace assay::market

@@ -1,0 +1,48 @@
+// A provider's reputation as anybody can compute it from the ledger's log, replayed: only what the
+// ledger itself decided counts, nothing that somebody says.
+//
+// Good: receipts that auditors drawn by the beacon passed, each once, worth what their fees are of
+// kFullFee and no more than one. A buyer counts for at most kBuyerMost with one provider; receipts
+// shown to be canaries, passes whose auditor was convicted, and audits whose fees are not paid yet
+// count nothing. Half of it is forgotten each kHalfLife.
+// Bad: convictions, kConvictionWeight each, never forgotten.
+// What is not counted: receipts nobody audited and disputes a provider won (both can be had from
+// oneself for nothing), what offers claim, latency (the ledger has none).
+//
+// Limit: today a passing auditor is paid the whole fee and nothing of it is burned. Who holds a
+// share s of the auditors' stake gets s of the fees of its wash trades back.
+#pragma once
+#include "market/ledger.hpp"
+
+namespace assay::market {
+
+inline constexpr Micros kFullFee = 10'000;  // of one audit
+inline constexpr std::uint64_t kBuyerMost = 5;
+inline constexpr std::uint64_t kHalfLife = 30 * 86400;
+inline constexpr std::uint64_t kConvictionWeight = 20;
+
+struct Standing {
+  Address provider{};
+  std::uint64_t audited = 0;      // receipts that count
+  std::uint32_t buyers = 0;       // that had them audited
+  Micros fees = 0;                // they paid for it
+  std::uint32_t convictions = 0;  // as provider or auditor
+  Micros slashed = 0;
+  std::uint32_t disputes_won = 0, disputes_open = 0;  // shown, not counted
+  Micros earned = 0;                                  // over its leases; shown, not counted
+  Micros stake = 0;
+  // Observations in thousandths, and what they prove (lower_bound_ppm).
+  std::uint64_t good_milli = 0, bad_milli = 0;
+  std::uint32_t proven_ppm = 0;
+};
+
+// In parts per million of what it was `age` seconds ago: linear within each half-life.
+std::uint64_t remembered_ppm(std::uint64_t age);
+
+// Every account that ever was the provider of a lease; the best proven first, then by address.
+// `now` is not before the state's last operation (asserted).
+std::vector<Standing> standings(const State& state, std::uint64_t now);
+
+json::object to_json(const Standing& standing);
+
+}  // namespace assay::market

@@ -1,0 +1,91 @@
+// An answer bought in a sealed-bid auction, from the call to the lease at the price that clears.
+#include "market/auction.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/hex.hpp"
+#include "services/gateway/gateway_testutil.hpp"
+
+namespace assay::services {
+namespace {
+
+struct AuctionTest : GatewayTest {
+  io::HttpReply submit(const std::string& query = "?pricing=second&deadline=1") {
+    return post(chat_body(), "/assay/jobs" + query);
+  }
+  json::object sold(const io::HttpReply& reply) {
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return reply.status == 200 ? parse_object(reply.body).at("assay").as_object() : json::object{};
+  }
+  market::Auction record(const json::object& assay) {
+    return *market::auction_from_json(
+        get("/assay/auctions/" + text_at(assay.at("auction").as_object(), "id")));
+  }
+  protocol::Micros lease_price_out(const json::object& assay) {
+    return ledger->lease(*array_from_hex<32>(text_at(assay, "lease")))->terms.price_out;
+  }
+};
+
+TEST_F(AuctionTest, TheSecondBidIsPaidAndTheRecordHolds) {
+  add_provider({.bids = 900'000});
+  ScriptedProvider& winner = add_provider({.bids = 500'000});
+  add_provider({});  // does not bid
+  start();
+  const json::object assay = sold(submit());
+  EXPECT_EQ(assay.at("provider"), json::value(winner.address().to_string()));
+  EXPECT_EQ(assay.at("auction").at("price_out"), "1.00");
+  // Of 6 tokens the second bid is 5.4 micro-units, rounded up to 6: 1.00 per million.
+  EXPECT_EQ(lease_price_out(assay), 1'000'000);
+  EXPECT_EQ(assay.at("auction").at("bids").as_array().size(), 2u);
+  const auto verdict = market::verify(ledger->info()->domain, record(assay));
+  ASSERT_TRUE(verdict) << verdict.error().message;
+  EXPECT_EQ(verdict->winner, winner.address());
+  const json::object row = await_stage(text_at(assay, "receipt"), "settled");
+  EXPECT_EQ(row.at("audit"), "match");
+  EXPECT_TRUE(ledger->totals()->conserved());
+}
+
+TEST_F(AuctionTest, TheFirstPriceIsTheBid) {
+  add_provider({.bids = 900'000});
+  add_provider({.bids = 500'000});
+  start();
+  const json::object assay = sold(submit("?pricing=first&deadline=1"));
+  EXPECT_EQ(lease_price_out(assay), 500'000);
+  EXPECT_TRUE(market::verify(ledger->info()->domain, record(assay)));
+}
+
+TEST_F(AuctionTest, AWinnerThatBacksOutIsPaidItsBidAndTheRecordSaysSo) {
+  add_provider({.bids = 900'000});
+  add_provider({.bids = 500'000, .backs_out = true});
+  start();
+  const json::object assay = sold(submit());
+  EXPECT_EQ(lease_price_out(assay), 500'000);
+  EXPECT_EQ(market::verify(ledger->info()->domain, record(assay)).error().code, Errc::mismatch);
+}
+
+TEST_F(AuctionTest, AWinnerThatDiesIsFollowedByTheNextBidder) {
+  ScriptedProvider& next = add_provider({.bids = 900'000});
+  add_provider({.refuse = true, .bids = 500'000});
+  start();
+  const json::object assay = sold(submit());
+  EXPECT_EQ(assay.at("provider"), json::value(next.address().to_string()));
+  EXPECT_EQ(lease_price_out(assay), 900'000);
+}
+
+TEST_F(AuctionTest, WithoutBidsTheErrorSaysSo) {
+  add_provider({});
+  start();
+  EXPECT_EQ(error_code(submit()), "no_bid");
+  EXPECT_EQ(submit("?pricing=third").status, 400);
+  EXPECT_EQ(submit("?deadline=0").status, 400);
+  EXPECT_EQ(submit("?deadline=61").status, 400);
+  json::object body = chat_body();
+  body["stream"] = true;
+  EXPECT_EQ(post(body, "/assay/jobs").status, 400);
+  body = chat_body();
+  body["provider"] = {{"max_price", {{"completion", "0.01"}}}};
+  EXPECT_EQ(error_code(post(body, "/assay/jobs")), "no_provider_fits");
+}
+
+}  // namespace
+}  // namespace assay::services

@@ -1,0 +1,139 @@
+"""What a buyer meets before and while buying: screening that explains itself, quotes, an auction whose record
+anybody decides again, reputation from the log. The built binary and real processes."""
+import json
+import os
+
+from harness import MODEL, ROOT, Folder, Runner, Service, expect, expect_equal, http
+
+PASS = {"ASSAY_PASSPHRASE": "buying"}
+
+
+class Market:
+    """A ledger, two providers (the dearer one bids lower in auctions), a buyer's gateway."""
+
+    def __init__(self, t, folder):
+        self.t, self.folder, self.services = t, folder, []
+        self.env = dict(os.environ, **PASS)
+        self.key("host")
+        self.url = self.start("market", "market", "--data", folder / "m", "--key", folder / "host.key").url
+        self.cheap = self.provider("cheap", "0.30", "0.60")
+        self.dear = self.provider("dear", "0.40", "0.80", "--bid-discount", "50")
+        self.funded("buyer", "20.00")
+        self.gateway = self.start("gateway", "gateway", "--market", self.url, "--models", ROOT / "models", "--key",
+                                  folder / "buyer.key", "--data", folder / "g").url
+
+    def start(self, name, *arguments):
+        service = Service(self.t, *arguments, log=self.folder / f"{name}.log", env=PASS)
+        self.services.append(service)
+        return service
+
+    def key(self, name):
+        path = self.folder / f"{name}.key"
+        self.t.cli("keys", "new", "--out", path, env=self.env)
+        return self.t.json("keys", "show", path, env=self.env)["address"]
+
+    def funded(self, name, amount):
+        address = self.key(name)
+        self.t.cli("ledger", "deposit", "--market", self.url, "--key", self.folder / "host.key", "--to", address,
+                   "--amount", amount, env=self.env)
+        return address
+
+    def provider(self, name, price_in, price_out, *more):
+        address = self.funded(name, "5.00")
+        self.start(name, "provider", "--model", MODEL, "--price-in", price_in, "--price-out", price_out, "--market", self.url,
+                   "--key", self.folder / f"{name}.key", "--data", self.folder / f"{name}-p", "--stake", "5.00", *more)
+        return address
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for service in reversed(self.services):
+            service.stop()
+
+
+def screening_explains_itself(m):
+    offer = ["--market", m.url, "--model", MODEL.stem]
+    fitting = m.t.json("screen", *offer)["fitting"]
+    expect_equal([row["provider"] for row in fitting], [m.cheap, m.dear], "ranking")
+    expect_equal(fitting[0]["latency"], "claimed", "latency nobody measured")
+
+    refused = m.t.json("screen", *offer, "--max-price-out", "0.30", "--min-vram", 24576, code=1)
+    expect_equal([row["provider"] for row in refused["refused"]], sorted([m.cheap, m.dear], key=str.lower), "refused")
+    for row in refused["refused"]:
+        expect_equal([reason["code"] for reason in row["reasons"]], ["vram", "price_out"], "reasons")
+    change = refused["relaxation"]
+    expect_equal((change["provider"], change["change"]),
+                 (m.cheap, {"min_vram_mib": 0, "max_price": {"completion": "0.60"}}), "cheapest relaxation")
+    text = m.t.cli("screen", *offer, "--max-price-out", "0.30", code=1).stdout
+    expect("price out 0.60 > ceiling 0.30 per million" in text and f"to find {m.cheap}" in text, text)
+    expect("raise the price ceiling out to 0.60" in text, text)
+    nothing = m.t.cli("screen", "--market", m.url, "--model", "crow", code=1).stdout
+    expect("does not offer model 'crow'" in nothing and "no change of these limits" in nothing, nothing)
+
+
+def quotes_cost_nothing(m):
+    job = ["--market", m.url, "--model", MODEL.stem, "--prompt-tokens", 200, "--max-tokens", 100]
+    quote = m.t.json("quote", *job)
+    expect_equal((quote["answer_most"], quote["most"], quote["audit_rate"]), ("0.00012", "0.00012", 1.0), "quote")
+    hired = m.t.json("quote", *job, "--auditors", 2, "--audit-fee", "0.01", "--audit-rate", 0.5)
+    expect_equal((hired["audits_expected"], hired["most"]), ("0.01", "0.02012"), "with hired auditors")
+    twice = m.t.json("quote", *job, "--verification", "replicate:2")
+    expect_equal(twice["answer_most"], "0.00028", "of two")
+    expect_equal(len(twice["providers"]), 2, "replicas")
+    three = m.t.cli("quote", *job, "--verification", "replicate:3", code=1).stdout
+    expect("2 of 3 providers fit" in three, three)
+    tee = m.t.cli("quote", *job, "--verification", "tee", code=1).stdout
+    expect("shows no hardware evidence" in tee and "verify by audit instead of tee" in tee, tee)
+
+    body = {"model": MODEL.stem, "messages": [{"role": "user", "content": "What is 27 + 48?"}], "max_tokens": 8}
+    status, reply = http("POST", m.gateway + "/assay/quote", body)
+    expect_equal(status, 200, f"quote of a request: {reply}")
+    expect_equal(reply["providers"][0]["provider"], m.cheap, "who would answer")
+    expect_equal(http("GET", m.gateway + "/assay/leases")[1]["data"], [], "leases after quotes")
+
+
+def an_auction_can_be_decided_again(m):
+    # The dearer one bids 0.20 and 0.40; the other its list price, which is what the winner is paid.
+    won = m.t.json("job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 27 + 48?",
+                   "--max-tokens", 8, "--deadline", 5)
+    auction = won["assay"]["auction"]
+    expect_equal((auction["winner"], won["assay"]["provider"]), (m.dear, m.dear), "winner")
+    expect_equal([bid["provider"] for bid in auction["bids"]], [m.dear, m.cheap], "bids")
+    expect(float(auction["price_out"]) > 0.40, f"the second price: {auction}")
+    (lease,) = http("GET", m.gateway + "/assay/leases")[1]["data"]
+    terms = http("GET", f"{m.url}/ledger/leases/{lease['lease']}")[1]["terms"]
+    expect_equal(int(terms["price_out"]) / 1e6, float(auction["price_out"]), "the lease's price")
+
+    record = m.folder / "auction.json"
+    record.write_text(json.dumps(http("GET", f"{m.gateway}/assay/auctions/{auction['id']}")[1]))
+    checked = m.t.json("job", "verify", record, "--market", m.url)
+    expect_equal((checked["ok"], checked["winner"]), (True, m.dear), "the record")
+    altered = json.loads(record.read_text())
+    altered["bids"].pop(0 if altered["bids"][0]["bid"]["message"]["provider"] == m.dear else 1)
+    record.write_text(json.dumps(altered))
+    bad = m.t.cli("job", "verify", record, "--market", m.url, code=1).stdout
+    expect("BAD" in bad and "the winner is" in bad, bad)
+
+
+def reputation_comes_from_the_log(m):
+    rows = m.t.json("reputation", m.url)["providers"]
+    expect_equal([row["provider"] for row in rows], [m.dear], "leased from")
+    expect_equal((rows[0]["proven"], rows[0]["audited_receipts"]), (0.0, 0), "nobody was hired to audit")
+    offline = m.t.json("reputation", m.folder / "m")["providers"]
+    expect_equal(offline[0]["good_milli"], rows[0]["good_milli"], "recomputed from the file")
+    text = m.t.cli("reputation", m.url, m.dear).stdout
+    expect("convicted    0 times" in text, text)
+    m.t.cli("reputation", m.url, m.cheap, code=1)
+
+
+def buying(t):
+    with Folder() as folder, Market(t, folder) as m:
+        screening_explains_itself(m)
+        quotes_cost_nothing(m)
+        an_auction_can_be_decided_again(m)
+        reputation_comes_from_the_log(m)
+
+
+if __name__ == "__main__":
+    Runner().run(buying)
