@@ -5,6 +5,7 @@
 
 #include "base/hex.hpp"
 #include "io/log.hpp"
+#include "io/pinned_url.hpp"
 #include "io/random.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
@@ -21,7 +22,7 @@ std::vector<protocol::BidReply> Auctions::collect(const Signed<protocol::BidCall
   for (std::size_t i = 0; i < asked.size(); ++i)
     threads.emplace_back([&, i] {
       const auto& offer = asked[i].offer.message;
-      auto reply = buyer_.providers.bid(offer.endpoint, call, late);
+      auto reply = buyer_.providers.bid(io::pinned(offer.endpoint, offer.tls_key), call, late);
       if (!reply) {
         io::log_info("no bid of {}: {}", offer.provider.to_string(), reply.error().message);
         return;
@@ -47,7 +48,8 @@ void Auctions::award(market::Auction& auction, const market::OpenedBid& best,
   const auto& offer = best.offer->message;
   const auto& model = offer.models[best.model];
   if (verdict.price_out == model.price_out) return;
-  auto raised = buyer_.providers.award(offer.endpoint, {*best.offer, verdict.price_out});
+  auto raised = buyer_.providers.award(io::pinned(offer.endpoint, offer.tls_key),
+                                       {*best.offer, verdict.price_out});
   auto expected = offer;
   for (auto& m : expected.models) m.price_out = verdict.price_out;
   if (raised && protocol::struct_hash(raised->message) == protocol::struct_hash(expected) &&
