@@ -53,6 +53,7 @@ struct Market {
                           .sequence = sequence,
                           .execution = lease.execution,
                           .prompt_count = 100,
+                          .logit_bias = {},
                           .max_tokens = 100,
                           .cap = *cap_for(lease, 100, 100),
                           .expires = 1'700'000'000};
