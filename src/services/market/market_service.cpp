@@ -6,6 +6,7 @@
 #include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
+#include "io/service_frame.hpp"
 
 namespace assay::services {
 
@@ -40,7 +41,29 @@ Result<Hash> id_of(const HttpRequest& request) {
 Result<market::Applied> post_operation(settle::EmbeddedLedger& ledger, const HttpRequest& request) {
   TRY(const auto body, body_of(request));
   TRY(const auto operation, market::operation_from_json(body));
-  return ledger.submit(operation);
+  TRY(const auto applied, ledger.submit(operation));
+  io::log_fields(
+      io::LogLevel::info, "operation",
+      {{"id", to_hex(applied.id)}, {"sequence", applied.sequence}, {"again", applied.already}});
+  return applied;
+}
+
+void show_totals(settle::EmbeddedLedger& ledger, io::Metrics& metrics) {
+  constexpr io::Metric kMoney{"assay_ledger_money_micros", "Money on the ledger, by where it is."};
+  constexpr io::Metric kOperations{"assay_ledger_operations", "Operations in the log."};
+  const auto totals = ledger.totals();
+  if (!totals) return;
+  const auto money = [&](const char* where, market::Micros amount) {
+    metrics.set(kMoney, {{"where", where}}, static_cast<double>(amount));
+  };
+  money("available", totals->available);
+  money("stake", totals->stake);
+  money("unbonding", totals->unbonding);
+  money("escrow", totals->escrow);
+  money("bonds", totals->bonds);
+  money("audit_fees", totals->audit_fees);
+  money("burned", totals->burned);
+  metrics.set(kOperations, {}, static_cast<double>(totals->operations));
 }
 
 void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpResponse& response) {
@@ -129,9 +152,6 @@ void MarketService::prune() {
 io::HttpHandler MarketService::routes() {
   auto& ledger = *ledger_;
   io::Router router;
-  router.get("/health", [](HttpRequest&, HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
-  });
   router.get("/ledger",
              [&ledger](HttpRequest&, HttpResponse& response) { answer(response, ledger.info()); });
   router.get("/ledger/totals", [&ledger](HttpRequest&, HttpResponse& response) {
@@ -203,7 +223,12 @@ io::HttpHandler MarketService::routes() {
       response.send_json(200, json::object{{"published", true}});
   });
   if (log_) log_->add_routes(router);
-  return router.handler();
+  metrics_.on_scrape([this](io::Metrics& m) { show_totals(*ledger_, m); });
+  return io::in_frame("market", metrics_, router.handler(), [this]() -> Status {
+    TRY(const auto totals, ledger_->totals());
+    if (totals.conserved()) return {};
+    return fail(Errc::mismatch, "the accounts do not add up: stop and run `assay ledger verify`");
+  });
 }
 
 }  // namespace assay::services
