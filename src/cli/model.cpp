@@ -1,4 +1,4 @@
-// assay model id | inspect | template
+// assay model id | inspect | tensors
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
@@ -169,6 +169,7 @@ void add_model(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 1024));
   context.json_flag(tensors);
   context.on_run(tensors, [&context, options] { return print_tensors(context, *options); });
+  add_model_pull(*model, context);
   add_model_template(*model, context);
 }
 

@@ -34,6 +34,10 @@ class Answers {
   bool try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
                      TokenSink& sink, Answer& answer);
   void audit_earlier(Answer& answer);
+  // answer_resume.cpp. Takes over what earlier requests of the plan's job came to; true: that is
+  // the whole answer.
+  ApiResult<bool> resume(Plan& plan, Delivery delivery, TokenSink& sink, Answer& answer);
+  ApiResult<RequestRecord> settle_earlier(RequestRecord record, TokenSink& sink);
   bool release_verified(Attempt& attempt, TokenSink& sink, Answer& answer);
 
   Buyer& buyer_;

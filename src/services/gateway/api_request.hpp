@@ -31,6 +31,8 @@ enum class Delivery {
 std::string_view to_string(Delivery delivery);
 ApiResult<Delivery> parse_delivery(std::string_view name);  // "verify-before-stream", …
 
+inline constexpr std::uint32_t kChoicesMax = 16;
+
 struct ApiRequest {
   enum class Kind { chat, text };
   Kind kind = Kind::chat;
@@ -43,6 +45,7 @@ struct ApiRequest {
   std::optional<std::uint64_t> seed;        // none: the gateway draws one
   std::optional<std::uint32_t> max_tokens;  // none: what context and cap allow
   std::vector<std::string> stop;            // at most 4
+  std::uint32_t n = 1;                      // answers, each a request of its own; see kChoicesMax
   bool stream = false, include_usage = false;
   Routing routing;
   std::optional<Delivery> delivery;  // "verification" in the body

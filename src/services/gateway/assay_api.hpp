@@ -1,11 +1,14 @@
 // GET /assay/…: what the gateway bought, from whom, and what the audits said.
 #pragma once
 #include "io/http_router.hpp"
+#include "services/gateway/gatekeeper.hpp"
 #include "services/gateway/market_view.hpp"
 
 namespace assay::services {
 
-void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market);
+// Where API keys are in use, a caller sees what was bought with its own.
+void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market,
+                      Gatekeeper& gatekeeper);
 void add_model_routes(io::Router& router, const Buyer& buyer);
 
 }  // namespace assay::services

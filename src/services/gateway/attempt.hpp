@@ -15,6 +15,8 @@ struct Plan {
   protocol::Request sampling;  // its sampling fields, seed and log-probabilities; the rest is empty
   std::optional<std::uint32_t> max_tokens;  // none: what context and escrow allow
   bool always_audit = false;
+  Spender spender{};
+  std::string job{};  // what its requests are kept under; "": nothing (jobs.hpp)
 };
 
 struct Attempt {
@@ -48,8 +50,10 @@ class Attempts {
               std::span<const std::uint32_t> earlier,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled);
+  Result<Intake::PickedUp> pick_up(const RequestRecord& record) { return intake_.pick_up(record); }
 
  private:
+  ApiResult<Micros> left(const Spender& spender) const;
   ApiResult<std::uint32_t> budget(const Plan& plan, const protocol::OfferModel& offered,
                                   std::size_t prompt, std::size_t earlier) const;
   ApiResult<protocol::InferenceCall> sign_request(const Plan& plan,

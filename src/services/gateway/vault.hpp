@@ -2,6 +2,7 @@
 //   <data>/receipts/<receipt digest>.json   may be published (protocol/files.hpp)
 //   <data>/openings/<receipt digest>.json   mode 0600: prompt, answer, salt
 //   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
+//   <data>/answers/<job>.json               mode 0600: an answer as it was sent
 #pragma once
 #include <string>
 
@@ -25,6 +26,11 @@ class Vault {
   Result<protocol::Opening> opening(const Hash& receipt) const;
   Result<std::string> receipt_text(const Hash& receipt) const;
   Result<std::string> opening_text(const Hash& receipt) const;
+
+  // answers/<job>.json, mode 0600: what was sent, for whoever asks once more.
+  Status write_answer(const std::string& job, std::string_view text) const;
+  Result<std::string> answer_text(const std::string& job) const;
+  void forget_answer(const std::string& job) const;
 
   std::string receipt_path(const Hash& receipt) const;
   std::string opening_path(const Hash& receipt) const;
