@@ -37,7 +37,10 @@ void Context::json_flag(CLI::App* verb) {
 }
 
 void Context::on_run(CLI::App* verb, Action action) {
-  verb->final_callback([this, action = std::move(action)] { action_ = action; });
+  // A verb that has verbs is run after them; the last one named is meant.
+  verb->final_callback([this, verb, action = std::move(action)] {
+    if (verb->get_subcommands().empty()) action_ = action;
+  });
 }
 
 void Context::print(const json::value& document) const {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/gateway_verbs.hpp"
 #include "cli/job_options.hpp"
 #include "cli/kv_memory.hpp"
 #include "cli/settlement_flags.hpp"
@@ -181,6 +182,13 @@ void add_gateway(CLI::App& app, Context& context) {
                  "show nothing before its audit matched");
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run(context, *o); });
+  add_gateway_keys(*verb, context);
+  add_gateway_report(*verb, context);
+  // What a gateway needs to run, these do not.
+  for (CLI::App* beside : verb->get_subcommands({}))
+    beside->preparse_callback([verb](std::size_t) {
+      for (CLI::Option* option : verb->get_options()) option->required(false);
+    });
 }
 
 }  // namespace assay::cli

@@ -1,4 +1,5 @@
-// assay model id | inspect | tensors; template, verify-signature and vocabulary have files of their own
+// assay model id | inspect | tensors; pull, list, template, verify-signature and vocabulary have
+// files of their own
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
@@ -169,6 +170,7 @@ void add_model(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 1024));
   context.json_flag(tensors);
   context.on_run(tensors, [&context, options] { return print_tensors(context, *options); });
+  add_model_pull(*model, context);
   add_model_template(*model, context);
   add_model_signature(*model, context);
   add_model_vocabulary(*model, context);

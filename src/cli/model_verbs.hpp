@@ -4,6 +4,7 @@
 
 namespace assay::cli {
 
+void add_model_pull(CLI::App& model, Context& context);
 void add_model_template(CLI::App& model, Context& context);
 void add_model_signature(CLI::App& model, Context& context);
 void add_model_vocabulary(CLI::App& model, Context& context);

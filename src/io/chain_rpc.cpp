@@ -29,7 +29,8 @@ HttpClientOptions http_options(const ChainRpcOptions& o) {
           .idle_timeout_ms = o.attempt_timeout_ms,
           .max_body_bytes = o.max_reply_bytes,
           .ca_file = o.ca_file,
-          .peer_word = "chain endpoint"};
+          .peer_word = "chain endpoint",
+          .ours = false};
 }
 
 // Seconds or a date (RFC 9110, 10.2.3); only seconds are worth reading.

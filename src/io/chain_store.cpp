@@ -1,9 +1,11 @@
 #include "io/chain_store.hpp"
 
+#include "io/schema.hpp"
+
 namespace assay::io {
 namespace {
 
-constexpr const char* kSchema = R"(
+const Schema kSchema{.owner = "chain sender", .steps = {R"(
 CREATE TABLE IF NOT EXISTS chain_senders(
   sender BLOB PRIMARY KEY, chain_id INTEGER NOT NULL, genesis BLOB NOT NULL,
   next_nonce INTEGER NOT NULL) STRICT;
@@ -19,7 +21,7 @@ CREATE TABLE IF NOT EXISTS chain_attempts(
   raw BLOB NOT NULL, max_fee INTEGER NOT NULL, priority_fee INTEGER NOT NULL,
   signed_ms INTEGER NOT NULL, PRIMARY KEY(sender, id, number),
   FOREIGN KEY(sender, id) REFERENCES chain_intents(sender, id)) STRICT;
-)";
+)"}};
 
 constexpr const char* kColumns =
     "SELECT id, nonce, recipient, value, data, gas_limit, state, mined_hash, block_hash, "
@@ -48,8 +50,7 @@ std::string_view to_string(TxState state) {
 
 Result<ChainStore> ChainStore::open(const std::string& path, const crypto::Address& sender,
                                     std::uint64_t chain_id, const Hash& genesis) {
-  TRY(auto db, Database::open(path, OpenMode::create));
-  CHECK_OK(db->exec(kSchema));
+  TRY(auto db, open_versioned(path, OpenMode::create, kSchema));
   {
     TRY(Statement add, db->prepare("INSERT OR IGNORE INTO chain_senders VALUES(?1, ?2, ?3, 0)"));
     CHECK_OK(add.bind_all(ByteView(sender.bytes), as_i64(chain_id), ByteView(genesis)).run());

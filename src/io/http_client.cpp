@@ -7,7 +7,9 @@
 #include "base/assert.hpp"
 #include "base/base64.hpp"
 #include "io/pinned_url.hpp"
+#include "io/request_id.hpp"
 #include "io/system_clock.hpp"
+#include "io/wire.hpp"
 
 namespace assay::io {
 namespace {
@@ -47,6 +49,7 @@ struct HeaderList {
 struct Transfer {
   HttpReply reply;
   const HttpClient::OnData* on_data = nullptr;
+  const HttpClient::OnHead* on_head = nullptr;  // until it was called
   std::size_t max_body_bytes = 0, body_bytes = 0, header_bytes = 0;
   std::int64_t last_byte_ms = 0;
   bool stopped = false;  // on_data said so
@@ -95,8 +98,13 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
     return 0;
   }
   const bool streamed = t.on_data != nullptr && t.reply.status >= 200 && t.reply.status < 300;
+  const bool wanted = !streamed || t.on_head == nullptr || (*t.on_head)(t.reply);
+  t.on_head = nullptr;
   if (!streamed) {
     t.reply.body += bytes;
+  } else if (!wanted) {
+    t.stopped = true;
+    return 0;
   } else if (!(*t.on_data)(bytes)) {
     t.stopped = true;
     return 0;
@@ -218,7 +226,7 @@ struct HttpClient::Impl {
 
   Result<HttpReply> request(const std::string& address, const std::string_view* body,
                             const Headers& headers, const OnData* on_data,
-                            const Cancelled& cancelled) {
+                            const Cancelled& cancelled, const OnHead* on_head = nullptr) {
     TRY(const auto where, parse_pinned(address));
     TRY(const UrlParts target, inspect(where.url));
     if (options.tls_beyond_loopback && !target.tls && !target.loopback)
@@ -242,10 +250,16 @@ struct HttpClient::Impl {
         return fail(Errc::invalid, "a header of the request has a line break");
       listed &= list.add(line);
     }
+    if (options.ours) {
+      listed &= list.add(fmt::format("{}: {}", kWireHeader, to_string(kWire)));
+      if (const std::string& id = current_request_id(); !id.empty())
+        listed &= list.add(fmt::format("{}: {}", kRequestIdHeader, id));
+    }
     if (!listed) return fail(Errc::unavailable, "no memory for a request to {}", target.origin);
 
     Transfer t;
     t.on_data = on_data;
+    t.on_head = on_head;
     t.max_body_bytes = options.max_body_bytes;
     t.last_byte_ms = steady_ms();
     char detail[CURL_ERROR_SIZE] = {};
@@ -289,6 +303,11 @@ struct HttpClient::Impl {
     if (t.stopped) return fail(Errc::cancelled, "request to {} cancelled", target.origin);
     if (!ended) return std::unexpected(ended.error());
     if (*ended != CURLE_OK) return explain(*ended, detail, target.origin, t);
+    if (const auto version = t.reply.headers.find(kWireHeader);
+        options.ours && version != t.reply.headers.end() && !agree(version->second))
+      return fail(Errc::unsupported,
+                  "the {} at {} speaks wire version {}, this assay {}: upgrade the older one",
+                  options.peer_word, target.origin, version->second, to_string(kWire));
     return std::move(t.reply);
   }
 };
@@ -319,6 +338,12 @@ Result<HttpReply> HttpClient::post_stream(const std::string& url, std::string_vi
                                           const OnData& on_data, const Headers& headers,
                                           const Cancelled& cancelled) {
   return impl_->request(url, &body, headers, on_data ? &on_data : nullptr, cancelled);
+}
+
+Result<HttpReply> HttpClient::get_stream(const std::string& url, const OnHead& on_head,
+                                         const OnData& on_data, const Headers& headers,
+                                         const Cancelled& cancelled) {
+  return impl_->request(url, nullptr, headers, &on_data, cancelled, &on_head);
 }
 
 Error refusal(std::string_view peer_word, const HttpReply& reply) {

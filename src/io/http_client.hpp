@@ -25,6 +25,9 @@ struct HttpClientOptions {
   std::string ca_file;                     // PEM; empty: the system's authorities
   bool tls_beyond_loopback = false;  // plain http is refused (Errc::refused) but on this machine
   std::string peer_word = "peer";    // "<peer_word> at http://… is unreachable: …"
+  // The peer is one of our services: it is told the thread's request id and our wire versions, and
+  // an answer in a version we do not speak is an error.
+  bool ours = true;
 };
 
 struct HttpReply {
@@ -57,6 +60,11 @@ class HttpClient {
   Result<HttpReply> post_stream(const std::string& url, std::string_view body,
                                 const OnData& on_data, const Headers& headers = {},
                                 const Cancelled& cancelled = {});
+  // The same for a download: on_head sees status and headers before the first byte of a 2xx body;
+  // false stops.
+  using OnHead = std::function<bool(const HttpReply&)>;
+  Result<HttpReply> get_stream(const std::string& url, const OnHead& on_head, const OnData& on_data,
+                               const Headers& headers = {}, const Cancelled& cancelled = {});
 
  private:
   struct Impl;

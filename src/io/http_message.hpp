@@ -20,6 +20,7 @@ struct HttpRequest {
   std::string method;  // upper case as sent: "GET", "POST", …
   std::string target;  // path and query as sent, still percent-encoded
   std::string path;    // percent-decoded, no query
+  std::string route;   // the pattern that matched, set by the router: "/v1/models/{id}"
   std::map<std::string, std::string, std::less<>> query;   // decoded; the last of equal keys wins
   std::map<std::string, std::string, std::less<>> params;  // set by the router
   HttpFields headers;                                      // repeated fields are joined with ", "

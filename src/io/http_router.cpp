@@ -23,7 +23,7 @@ std::vector<std::string> split(std::string_view path) {
 
 Router& Router::add(std::string_view method, std::string_view pattern, HttpHandler handler) {
   ASSAY_ASSERT(pattern.starts_with('/') && handler);
-  Route route{std::string(method), {}, std::move(handler)};
+  Route route{std::string(method), std::string(pattern), {}, std::move(handler)};
   for (std::string& text : split(pattern)) {
     ASSAY_ASSERT(route.segments.empty() || route.segments.back().kind != Segment::Kind::rest);
     if (text.starts_with('{')) {
@@ -76,7 +76,10 @@ void Router::route(HttpRequest& request, HttpResponse& response) const {
     if (!matches(candidate, path, request.params)) continue;
     const bool same = candidate.method == request.method ||
                       (candidate.method == "GET" && request.method == "HEAD");
-    if (same) return candidate.handler(request, response);
+    if (same) {
+      request.route = candidate.pattern;
+      return candidate.handler(request, response);
+    }
     if (!allowed.empty()) allowed += ", ";
     allowed += candidate.method;
   }

@@ -32,7 +32,7 @@ class Router {
     enum class Kind { literal, capture, rest } kind;
   };
   struct Route {
-    std::string method;
+    std::string method, pattern;
     std::vector<Segment> segments;
     HttpHandler handler;
   };

@@ -1,11 +1,14 @@
 // The program's log: lines on stderr, level from --log-level or ASSAY_LOG, colours only on a
-// terminal. Secrets never reach it: no prompts, answers, salts, keys, passphrases or tokens, not
-// even at trace level. Where one must be told from another, log redact(secret).
+// terminal; with ASSAY_LOG_FORMAT=json one JSON object a line instead: time, level, service,
+// message, request_id where the thread works for a request, and a line's own fields. Secrets never
+// reach it: no prompts, answers, salts, keys, passphrases or tokens, not even at trace level. Where
+// one must be told from another, log redact(secret).
 #pragma once
 #include <fmt/format.h>
 #include <string>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "base/result.hpp"
 
 namespace assay::io {
@@ -21,6 +24,8 @@ Status setup_log(std::string_view level, std::string_view name = "assay");
 
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, std::string_view message);  // control characters are escaped
+// A message that stays the same, and what is different about this one. As text: "message a=1 b=x".
+void log_fields(LogLevel level, std::string_view message, const json::object& fields);
 
 template <class... Args>
 void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {

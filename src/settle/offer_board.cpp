@@ -1,6 +1,7 @@
 #include "settle/offer_board.hpp"
 
 #include "base/json.hpp"
+#include "io/schema.hpp"
 #include "market/money.hpp"
 
 namespace assay::settle {
@@ -12,9 +13,11 @@ Result<std::unique_ptr<OfferBoard>> OfferBoard::open(const std::string& path,
                                                      market::Settlement& settlement,
                                                      const Clock& clock) {
   TRY(const market::LedgerInfo info, settlement.info());
-  TRY(auto database, io::Database::open(path, io::OpenMode::create));
-  CHECK_OK(database->exec(
-      "CREATE TABLE IF NOT EXISTS offers (provider BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT"));
+  static const io::Schema schema{
+      .owner = "board",
+      .steps = {"CREATE TABLE IF NOT EXISTS offers (provider BLOB PRIMARY KEY, body TEXT NOT NULL) "
+                "STRICT"}};
+  TRY(auto database, io::open_versioned(path, io::OpenMode::create, schema));
   std::unique_ptr<OfferBoard> out(new OfferBoard(std::move(database), settlement, info, clock));
   CHECK_OK(out->load());
   return out;

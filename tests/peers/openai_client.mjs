@@ -179,7 +179,7 @@ await check("models", async () => {
 
 await check("refusals_are_typed", async () => {
   await refused(client.chat.completions.create({ model: "no-such-model", messages: question }), 404, "no-such-model");
-  await refused(client.chat.completions.create({ model, messages: question, n: 2 }), 400, "n");
+  await refused(client.chat.completions.create({ model, messages: question, n: 17 }), 400, "n");
   await refused(client.chat.completions.create({ model, messages: question, temperature: -1 }), 400, "temperature");
   await refused(client.chat.completions.create({ model, messages: [] }), 400, "messages");
   await refused(client.chat.completions.create({ model, messages: question, tools: [{ type: "function",
@@ -189,6 +189,50 @@ await check("refusals_are_typed", async () => {
 
 await check("no_provider_fits_says_why", async () => {
   await refused(client.chat.completions.create({ model, messages: question, provider: { max_price: { prompt: 0, completion: 0 } } }), 503, "price");
+});
+
+await check("several_answers", async () => {
+  const ask = { model, messages: [{ role: "user", content: "Tell me a story." }], temperature: 1, seed: 5, max_tokens: 20 };
+  const reply = await client.chat.completions.create({ ...ask, n: 3 });
+  expect(reply.choices.length === 3 && reply.choices[2].index === 2, `${reply.choices.length} choices`);
+  const third = await client.chat.completions.create({ ...ask, seed: 7 });
+  expect(reply.choices[2].message.content === third.choices[0].message.content, "choice 2 has seed + 2");
+  const texts = ["", "", ""];
+  for await (const chunk of await client.chat.completions.create({ ...ask, n: 3, stream: true }))
+    for (const choice of chunk.choices) texts[choice.index] += choice.delta?.content ?? "";
+  texts.forEach((text, i) => expect(text === reply.choices[i].message.content, `stream ${i} differs`));
+});
+
+await check("idempotency_key", async () => {
+  const ask = { model, messages: [{ role: "user", content: "Tell me a story." }], temperature: 1, max_tokens: 20 };
+  const options = { idempotencyKey: "peer-1", headers: { "Idempotency-Key": "peer-1" } };
+  const first = await client.chat.completions.create(ask, options);
+  const second = await client.chat.completions.create(ask, options);
+  expect(JSON.stringify(first) === JSON.stringify(second), "the same key is another answer");
+  await refused(client.chat.completions.create({ ...ask, max_tokens: 21 }, options), 409, "Idempotency-Key");
+});
+
+await check("files_and_batches", async () => {
+  const rows = [0, 1, 2].map((i) => ({ custom_id: `row-${i}`, method: "POST", url: "/v1/chat/completions",
+    body: { model, messages: question, temperature: 0, seed: i } }));
+  const file = await client.files.create({ purpose: "batch",
+    file: await OpenAI.toFile(Buffer.from(rows.map((row) => JSON.stringify(row)).join("\n")), "rows.jsonl") });
+  expect(file.object === "file" && (await client.files.retrieve(file.id)).filename === "rows.jsonl", "file");
+  let batch = await client.batches.create({ input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h",
+    metadata: { who: "peer" } });
+  for (let i = 0; i < 600 && !["completed", "failed"].includes(batch.status); i += 1) {
+    await new Promise((done) => setTimeout(done, 100));
+    batch = await client.batches.retrieve(batch.id);
+  }
+  expect(batch.status === "completed" && batch.request_counts.completed === 3, JSON.stringify(batch));
+  const output = await (await client.files.content(batch.output_file_id)).text();
+  const answers = output.trim().split("\n").map((line) => JSON.parse(line));
+  expect(answers.length === 3 && answers.every((a) => a.response.body.choices[0].message.content.includes("75")), output);
+  const ids = [];
+  for await (const entry of client.batches.list()) ids.push(entry.id);
+  expect(ids.includes(batch.id), "batch list");
+  expect((await client.files.delete(file.id)).deleted === true, "delete");
+  await refused(client.files.retrieve(file.id), 404, "no such file");
 });
 
 await check("abort_mid_stream", async () => {

@@ -27,7 +27,7 @@ for group in "$@"; do
     build)
       packages+=(g++ cmake ninja-build ccache pkg-config git
         libssl-dev libcurl4-openssl-dev libsqlite3-dev libsecp256k1-dev
-        libfmt-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libcbor-dev)
+        libfmt-dev libspdlog-dev prometheus-cpp-dev libcli11-dev libgtest-dev libgmock-dev libcbor-dev)
       packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
     test)
       packages+=(python3 python3-numpy python3-jinja2 curl ca-certificates

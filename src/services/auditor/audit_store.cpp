@@ -1,6 +1,7 @@
 #include "services/auditor/audit_store.hpp"
 
 #include "base/hex.hpp"
+#include "io/schema.hpp"
 #include "market/settlement.hpp"
 
 namespace assay::services {
@@ -8,7 +9,7 @@ namespace {
 
 using protocol::AuditVerdict;
 
-constexpr const char* kSchema = R"(
+const io::Schema kSchema{.owner = "auditor", .steps = {R"(
 CREATE TABLE IF NOT EXISTS meta(
   key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audits(
@@ -19,7 +20,7 @@ CREATE INDEX IF NOT EXISTS audits_by_stage ON audits(stage);
 CREATE TABLE IF NOT EXISTS disputes(
   subject BLOB PRIMARY KEY, audit BLOB NOT NULL REFERENCES audits(id), defender BLOB NOT NULL,
   stage TEXT NOT NULL, operation TEXT NOT NULL, id BLOB NOT NULL) STRICT;
-)";
+)"}};
 
 constexpr const char* kColumns =
     "id, stage, call, salt_secret, key, keyed_root, verdict, reason, reveal_id";
@@ -104,8 +105,7 @@ std::string_view to_string(DisputeStage stage) {
 Result<std::unique_ptr<AuditStore>> AuditStore::open(const std::string& path,
                                                      const protocol::Domain& domain,
                                                      const Address& auditor) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::create));
-  CHECK_OK(db->exec(kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
   TRY(auto transaction, io::Transaction::begin(*db));
   CHECK_OK(bind_to(*db, "ledger", to_hex(domain.separator()), "ledger"));
   CHECK_OK(bind_to(*db, "auditor", auditor.to_string(), "key"));
@@ -114,7 +114,7 @@ Result<std::unique_ptr<AuditStore>> AuditStore::open(const std::string& path,
 }
 
 Result<std::unique_ptr<AuditStore>> AuditStore::open_existing(const std::string& path) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::read_only));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::read_only, kSchema));
   return std::unique_ptr<AuditStore>(new AuditStore(std::move(db)));
 }
 

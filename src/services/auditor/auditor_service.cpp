@@ -9,6 +9,7 @@
 #include "io/log.hpp"
 #include "io/pinned_url.hpp"
 #include "io/random.hpp"
+#include "io/service_frame.hpp"
 
 namespace assay::services {
 namespace {
@@ -105,6 +106,19 @@ Status AuditorService::register_all(bool active) {
   return {};
 }
 
+void AuditorService::show_audits(io::Metrics& metrics) {
+  constexpr io::Metric kAudits{"assay_auditor_audits", "Audits taken, by how they ended."};
+  const auto totals = core_.store->totals();
+  if (!totals) return;
+  const auto audits = [&](const char* verdict, std::uint64_t n) {
+    metrics.set(kAudits, {{"verdict", verdict}}, static_cast<double>(n));
+  };
+  audits("pass", totals->passed);
+  audits("fail", totals->failed);
+  audits("unauditable", totals->unauditable);
+  audits("open", totals->open);
+}
+
 io::HttpHandler AuditorService::routes() {
   io::Router router;
   router.post("/v1/audit", [this](io::HttpRequest& request, io::HttpResponse& response) {
@@ -133,10 +147,12 @@ io::HttpHandler AuditorService::routes() {
     }
     reply(response, intake_.known(*id));
   });
-  router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
+  metrics_.on_scrape([this](io::Metrics& m) { show_audits(m); });
+  return io::in_frame("auditor", metrics_, router.handler(), [this]() -> Status {
+    TRY(const auto account, core_.settlement.account(core_.address));
+    if (account.stake > 0) return {};
+    return fail(Errc::refused, "no stake: this auditor is not drawn");
   });
-  return router.handler();
 }
 
 }  // namespace assay::services

@@ -10,6 +10,7 @@
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "services/auditor/desk.hpp"
 #include "services/auditor/intake.hpp"
 
@@ -39,9 +40,11 @@ class AuditorService {
  private:
   AuditorService(io::FileLock lock, AuditorCore core);
   io::HttpHandler routes();
+  void show_audits(io::Metrics& metrics);
   Status register_all(bool active);
 
   io::FileLock lock_;
+  io::Metrics metrics_;
   AuditorCore core_;
   AuditIntake intake_;
   std::string endpoint_;

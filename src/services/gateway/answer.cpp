@@ -6,6 +6,13 @@
 
 namespace assay::services {
 
+namespace {
+
+// Whoever is asked: the account's, or the API key's.
+bool money_is_short(const ApiError& error) { return error.status == 402 || error.status == 429; }
+
+}  // namespace
+
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish) {
   const json::object all = screening_json(screened);
   std::string message = screened.screening.refused.empty()
@@ -42,8 +49,13 @@ Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
           .routing = routing};
 }
 
-Answer Answers::make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink) {
+Answer Answers::make(const Plan& asked, const Routing& routing, Delivery delivery,
+                     TokenSink& sink) {
   Answer answer;
+  Plan plan = asked;
+  const auto over = resume(plan, delivery, sink, answer);
+  if (!over) answer.error = over.error();
+  if (!over || *over) return answer;
   const Wish wish = wish_of(plan, routing);
   std::vector<market::Candidate> fitting = plan.candidates;
   if (fitting.empty()) {
@@ -69,7 +81,7 @@ Answer Answers::make(const Plan& plan, const Routing& routing, Delivery delivery
   // Every provider tried has failed: the last one's words, under a status that says "not you".
   if (!answer.error)
     answer.error = ApiError{.status = 503, .code = "providers_failed", .message = "no answer"};
-  if (answer.error->status != 402 && answer.error->status < 500) answer.error->status = 502;
+  if (!money_is_short(*answer.error) && answer.error->status < 500) answer.error->status = 502;
   json::array tried;
   for (const Attempt& attempt : answer.attempts)
     tried.push_back({{"provider", attempt.provider.to_string()},
@@ -127,7 +139,7 @@ bool Answers::try_candidate(const Plan& plan, const market::Candidate& candidate
         return true;
       }
       // Candidates come cheapest first: money that is short here is short for the others.
-      return sink.gone() || (attempt.error && attempt.error->status == 402);
+      return sink.gone() || (attempt.error && money_is_short(*attempt.error));
   }
   return true;
 }

@@ -40,6 +40,10 @@ class Answers {
   void replicate(const Plan& plan, std::span<const market::Candidate> fitting,
                  const Routing& routing, TokenSink& sink, Answer& answer);
   void release_replica(std::size_t index, TokenSink& sink, Answer& answer);
+  // answer_resume.cpp. Takes over what earlier requests of the plan's job came to; true: that is
+  // the whole answer.
+  ApiResult<bool> resume(Plan& plan, Delivery delivery, TokenSink& sink, Answer& answer);
+  ApiResult<RequestRecord> settle_earlier(RequestRecord record, TokenSink& sink);
   bool release_verified(Attempt& attempt, TokenSink& sink, Answer& answer);
 
   Buyer& buyer_;

@@ -28,63 +28,67 @@ json::object ApiRenderer::frame(bool chunk) const {
           {"model", model_}};
 }
 
-json::object ApiRenderer::whole(std::string_view text, json::value logprobs,
-                                std::string_view finish_reason, const Usage& usage,
+json::object ApiRenderer::choice(std::uint32_t index, std::string_view text, json::value logprobs,
+                                 std::string_view finish_reason) const {
+  json::object out{{"index", index}};
+  if (kind_ == ApiRequest::Kind::chat) {
+    out["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
+  } else {
+    out["text"] = text;
+  }
+  out["logprobs"] = std::move(logprobs);
+  out["finish_reason"] = finish_reason;
+  return out;
+}
+
+json::object ApiRenderer::whole(json::array choices, const Usage& usage,
                                 const json::object& assay) const {
   json::object out = frame(false);
-  json::object choice{{"index", 0}};
-  if (kind_ == ApiRequest::Kind::chat) {
-    choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
-  } else {
-    choice["text"] = text;
-  }
-  choice["logprobs"] = std::move(logprobs);
-  choice["finish_reason"] = finish_reason;
-  out["choices"] = json::array{std::move(choice)};
+  out["choices"] = std::move(choices);
   out["usage"] = usage_object(usage);
   out["assay"] = assay;
   return out;
 }
 
-json::object ApiRenderer::piece(json::object choice, bool include_usage) const {
+json::object ApiRenderer::piece(json::object one, bool include_usage) const {
   json::object out = frame(true);
-  out["choices"] = json::array{std::move(choice)};
+  out["choices"] = json::array{std::move(one)};
   if (include_usage) out["usage"] = nullptr;
   return out;
 }
 
-json::object ApiRenderer::opening_chunk(bool include_usage) const {
-  return piece({{"index", 0},
+json::object ApiRenderer::opening_chunk(std::uint32_t index, bool include_usage) const {
+  return piece({{"index", index},
                 {"delta", {{"role", "assistant"}, {"content", ""}}},
                 {"logprobs", nullptr},
                 {"finish_reason", nullptr}},
                include_usage);
 }
 
-json::object ApiRenderer::text_chunk(std::string_view text, json::value logprobs,
-                                     bool include_usage) const {
-  json::object choice{{"index", 0}};
+json::object ApiRenderer::text_chunk(std::uint32_t index, std::string_view text,
+                                     json::value logprobs, bool include_usage) const {
+  json::object one{{"index", index}};
   if (kind_ == ApiRequest::Kind::chat) {
-    choice["delta"] = {{"content", text}};
+    one["delta"] = {{"content", text}};
   } else {
-    choice["text"] = text;
+    one["text"] = text;
   }
-  choice["logprobs"] = std::move(logprobs);
-  choice["finish_reason"] = nullptr;
-  return piece(std::move(choice), include_usage);
+  one["logprobs"] = std::move(logprobs);
+  one["finish_reason"] = nullptr;
+  return piece(std::move(one), include_usage);
 }
 
-json::object ApiRenderer::final_chunk(std::string_view finish_reason, bool include_usage,
-                                      const json::object& assay) const {
-  json::object choice{{"index", 0}};
+json::object ApiRenderer::final_chunk(std::uint32_t index, std::string_view finish_reason,
+                                      bool include_usage, const json::object& assay) const {
+  json::object one{{"index", index}};
   if (kind_ == ApiRequest::Kind::chat) {
-    choice["delta"] = json::object{};
+    one["delta"] = json::object{};
   } else {
-    choice["text"] = "";
+    one["text"] = "";
   }
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = finish_reason;
-  json::object out = piece(std::move(choice), include_usage);
+  one["logprobs"] = nullptr;
+  one["finish_reason"] = finish_reason;
+  json::object out = piece(std::move(one), include_usage);
   out["assay"] = assay;
   return out;
 }

@@ -16,19 +16,22 @@ class ApiRenderer {
   ApiRenderer(ApiRequest::Kind kind, std::string id, std::string model, std::int64_t created);
 
   // logprobs: token_logprobs.hpp; null where none are asked for.
-  json::object whole(std::string_view text, json::value logprobs, std::string_view finish_reason,
-                     const Usage& usage, const json::object& assay) const;
+  json::object choice(std::uint32_t index, std::string_view text, json::value logprobs,
+                      std::string_view finish_reason) const;
+  json::object whole(json::array choices, const Usage& usage, const json::object& assay) const;
 
-  // Chunks of a stream. With include_usage every chunk carries "usage": null but the last.
-  json::object opening_chunk(bool include_usage) const;  // the role; chat only
-  json::object text_chunk(std::string_view text, json::value logprobs, bool include_usage) const;
-  json::object final_chunk(std::string_view finish_reason, bool include_usage,
+  // Chunks of a stream, each of one choice. With include_usage every chunk carries "usage": null
+  // but the last.
+  json::object opening_chunk(std::uint32_t index, bool include_usage) const;  // the role; chat only
+  json::object text_chunk(std::uint32_t index, std::string_view text, json::value logprobs,
+                          bool include_usage) const;
+  json::object final_chunk(std::uint32_t index, std::string_view finish_reason, bool include_usage,
                            const json::object& assay) const;
   json::object usage_chunk(const Usage& usage, const json::object& assay) const;
 
  private:
   json::object frame(bool chunk) const;
-  json::object piece(json::object choice, bool include_usage) const;
+  json::object piece(json::object one, bool include_usage) const;
 
   ApiRequest::Kind kind_;
   std::string id_, model_;

@@ -121,9 +121,10 @@ ApiResult<void> read_sampling(const Fields& fields, ApiRequest& out) {
   TRY(out.seed, fields.seed("seed"));
   TRY(out.max_tokens, fields.count("max_tokens", 1));
   TRY(const auto n, fields.count("n", 1));
-  if (n && *n != 1)
-    return api_fail(400, "unsupported_value", "n",
-                    "'n' must be 1: send {} requests with different seeds instead", *n);
+  if (n && *n > kChoicesMax)
+    return api_fail(400, "invalid_value", "n", "'n' is {}, at most {} answers come at once", *n,
+                    kChoicesMax);
+  out.n = n.value_or(1);
   return {};
 }
 

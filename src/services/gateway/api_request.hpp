@@ -45,6 +45,8 @@ struct Routing {
   Proof proof;
 };
 
+inline constexpr std::uint32_t kChoicesMax = 16;
+
 struct ApiRequest {
   enum class Kind { chat, text };
   Kind kind = Kind::chat;
@@ -57,6 +59,7 @@ struct ApiRequest {
   std::optional<std::uint64_t> seed;        // none: the gateway draws one
   std::optional<std::uint32_t> max_tokens;  // none: what context and cap allow
   std::vector<std::string> stop;            // at most 4
+  std::uint32_t n = 1;                      // answers, each a request of its own; see kChoicesMax
   bool stream = false, include_usage = false;
   Routing routing;
   std::optional<Delivery> delivery;  // of routing.proof

@@ -155,7 +155,7 @@ TEST(ApiRequest, RefusesByName) {
            Case{R"("logit_bias":{"1":"x"})", "logit_bias", "invalid_value"},
            Case{R"("response_format":{"type":"json_object"})", "response_format",
                 "unsupported_parameter"},
-           Case{R"("n":2)", "n", "unsupported_value"},
+           Case{R"("n":17)", "n", "invalid_value"},
            Case{R"("nonsense":1)", "nonsense", "unknown_parameter"},
            Case{R"("prompt":"x")", "prompt", "unknown_parameter"},
            Case{R"("temperature":2.5)", "temperature", "invalid_value"},
@@ -226,25 +226,26 @@ TEST(ApiRequest, TextPrompts) {
 TEST(ApiRender, ShapesAreExact) {
   const ApiRenderer chat(ApiRequest::Kind::chat, "1", "tern", 9);
   const json::object assay{{"receipt", "0x1"}};
-  EXPECT_EQ(json::dump(chat.whole("hi", nullptr, "stop", {2, 3}, assay)),
+  EXPECT_EQ(json::dump(chat.whole({chat.choice(0, "hi", nullptr, "stop")}, {2, 3}, assay)),
             R"({"id":"chatcmpl-1","object":"chat.completion","created":9,"model":"tern","choices":)"
             R"([{"index":0,"message":{"role":"assistant","content":"hi","refusal":null},)"
             R"("logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,)"
             R"("completion_tokens":3,"total_tokens":5},"assay":{"receipt":"0x1"}})");
-  EXPECT_EQ(json::dump(chat.opening_chunk(true)),
+  EXPECT_EQ(json::dump(chat.opening_chunk(0, true)),
             R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":9,"model":"tern",)"
             R"("choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,)"
             R"("finish_reason":null}],"usage":null})");
-  EXPECT_EQ(json::dump(chat.text_chunk("x", nullptr, false).at("choices")),
+  EXPECT_EQ(json::dump(chat.text_chunk(0, "x", nullptr, false).at("choices")),
             R"([{"index":0,"delta":{"content":"x"},"logprobs":null,"finish_reason":null}])");
-  EXPECT_EQ(json::dump(chat.final_chunk("length", false, assay).at("choices")),
+  EXPECT_EQ(json::dump(chat.final_chunk(0, "length", false, assay).at("choices")),
             R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}])");
   EXPECT_EQ(json::dump(chat.usage_chunk({2, 3}, assay).at("choices")), "[]");
 
   const ApiRenderer text(ApiRequest::Kind::text, "1", "tern", 9);
-  EXPECT_EQ(json::dump(text.whole("hi", nullptr, "stop", {2, 3}, assay).at("choices")),
-            R"([{"index":0,"text":"hi","logprobs":null,"finish_reason":"stop"}])");
-  EXPECT_EQ(text.text_chunk("x", nullptr, false).at("object"), "text_completion");
+  EXPECT_EQ(
+      json::dump(text.whole({text.choice(0, "hi", nullptr, "stop")}, {2, 3}, assay).at("choices")),
+      R"([{"index":0,"text":"hi","logprobs":null,"finish_reason":"stop"}])");
+  EXPECT_EQ(text.text_chunk(0, "x", nullptr, false).at("object"), "text_completion");
 }
 
 TEST(ApiError, BodyIsOpenAIs) {

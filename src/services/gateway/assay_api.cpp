@@ -60,13 +60,30 @@ json::object record_object(Buyer& buyer, LogWatch* log_watch, const RequestRecor
   return out;
 }
 
-void list_requests(Buyer& buyer, LogWatch* log_watch, io::HttpResponse& response,
-                   bool audits_only) {
+bool is_of(const RequestRecord& record, const Caller& caller) {
+  return !caller.key || record.api_key == caller.key->id;
+}
+
+// What the caller bought, as a file; somebody else's is not there.
+ApiResult<Hash> bought_by(Buyer& buyer, Gatekeeper& gatekeeper, const io::HttpRequest& request) {
+  TRY(const Caller caller, gatekeeper.admit(request));
+  const auto id = array_from_hex<32>(request.param("id"));
+  if (!id) return std::unexpected(to_api_error(id.error()));
+  const auto record = buyer.store->by_statement(*id);
+  if (!record) return std::unexpected(to_api_error(record.error()));
+  if (!*record || !is_of(**record, caller))
+    return api_fail(404, "not_found", "", "no receipt {} was bought here", to_hex(*id));
+  return *id;
+}
+
+void list_requests(Buyer& buyer, LogWatch* log_watch, const Caller& caller,
+                   io::HttpResponse& response, bool audits_only) {
   const auto records = buyer.store->recent_requests(kListed);
   if (!records) return send_api_error(response, to_api_error(records.error()));
   json::array rows;
   for (const RequestRecord& record : *records) {
     if (!record.statement || record.stage == RequestStage::signed_off) continue;
+    if (!is_of(record, caller)) continue;
     const bool drawn = record.audit != AuditState::none && record.audit != AuditState::not_drawn;
     if (!audits_only || drawn) rows.push_back(record_object(buyer, log_watch, record));
   }
@@ -76,10 +93,6 @@ void list_requests(Buyer& buyer, LogWatch* log_watch, io::HttpResponse& response
 void send_file(io::HttpResponse& response, const Result<std::string>& text) {
   if (!text) return send_api_error(response, to_api_error(text.error()));
   response.send(200, "application/json", *text);
-}
-
-Result<Hash> id_param(const io::HttpRequest& request) {
-  return array_from_hex<32>(request.param("id"));
 }
 
 void list_leases(Buyer& buyer, io::HttpResponse& response) {
@@ -181,20 +194,25 @@ json::object local_model_object(const LocalModel& model) {
 
 }  // namespace
 
-void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, LogWatch* log_watch) {
-  router.get("/assay/receipts", [&buyer, log_watch](io::HttpRequest&, io::HttpResponse& response) {
-    list_requests(buyer, log_watch, response, false);
-  });
-  router.get("/assay/audits", [&buyer, log_watch](io::HttpRequest&, io::HttpResponse& response) {
-    list_requests(buyer, log_watch, response, true);
-  });
+void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, Gatekeeper& gatekeeper,
+                      LogWatch* log_watch) {
+  const auto list = [&](const char* path, bool audits_only) {
+    router.get(path, [&buyer, &gatekeeper, log_watch, audits_only](io::HttpRequest& request,
+                                                                   io::HttpResponse& response) {
+      const auto caller = gatekeeper.admit(request);
+      if (!caller) return send_api_error(response, caller.error());
+      list_requests(buyer, log_watch, *caller, response, audits_only);
+    });
+  };
+  list("/assay/receipts", false);
+  list("/assay/audits", true);
   router.get("/assay/leases", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
     list_leases(buyer, response);
   });
   router.get("/assay/receipts/{id}",
-             [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
-               const auto id = id_param(request);
-               if (!id) return send_api_error(response, to_api_error(id.error()));
+             [&buyer, &gatekeeper](io::HttpRequest& request, io::HttpResponse& response) {
+               const auto id = bought_by(buyer, gatekeeper, request);
+               if (!id) return send_api_error(response, id.error());
                send_file(response, buyer.vault.receipt_text(*id));
              });
   router.get("/assay/auctions/{id}",
@@ -203,17 +221,17 @@ void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, LogW
                if (!id) return send_api_error(response, to_api_error(id.error()));
                send_file(response, buyer.vault.auction_text(*id));
              });
-  router.get(
-      "/assay/openings/{id}", [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
-        const auto id = id_param(request);
-        if (!id) return send_api_error(response, to_api_error(id.error()));
-        if (!is_loopback(request.peer) || !names_loopback(request.header("host")))
-          return send_api_error(response, {.status = 403,
-                                           .code = "loopback_only",
-                                           .message = "openings hold prompts and answers: ask from "
-                                                      "the gateway's own machine"});
-        send_file(response, buyer.vault.opening_text(*id));
-      });
+  router.get("/assay/openings/{id}", [&buyer, &gatekeeper](io::HttpRequest& request,
+                                                           io::HttpResponse& response) {
+    const auto id = bought_by(buyer, gatekeeper, request);
+    if (!id) return send_api_error(response, id.error());
+    if (!is_loopback(request.peer) || !names_loopback(request.header("host")))
+      return send_api_error(response, {.status = 403,
+                                       .code = "loopback_only",
+                                       .message = "openings hold prompts and answers: ask from "
+                                                  "the gateway's own machine"});
+    send_file(response, buyer.vault.opening_text(*id));
+  });
   router.get("/assay/screen",
              [&buyer, &market](io::HttpRequest& request, io::HttpResponse& response) {
                auto wish = read_wish(buyer, request);

@@ -5,11 +5,13 @@
 #include <limits>
 #include <thread>
 
+#include "base/hex.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
 #include "io/system_clock.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
+#include "services/gateway/gatekeeper.hpp"
 
 namespace assay::services {
 namespace {
@@ -31,6 +33,25 @@ std::uint32_t affordable(const protocol::OfferModel& model, std::size_t prompt, 
     }
   }
   return low;
+}
+
+constexpr io::Metric kAttempts{"assay_gateway_attempts_total",
+                               "Requests sent to a provider, by how they ended."};
+
+std::string_view to_string(Attempt::End end) {
+  switch (end) {
+    case Attempt::End::receipt:
+      return "receipt";
+    case Attempt::End::complete:
+      return "complete";
+    case Attempt::End::stopped:
+      return "stopped";
+    case Attempt::End::died:
+      return "died";
+    case Attempt::End::refused:
+      return "refused";
+  }
+  return "?";
 }
 
 // What an answer may cost where the client names no limit.
@@ -72,9 +93,17 @@ ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::Offe
     room = std::min(room, static_cast<std::uint32_t>(protocol::kLogprobNumbersMax / width));
   if (plan.max_tokens)
     return std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier));
+  TRY(const Micros most, left(plan.spender));
   // At least one, so that a budget too small is reported with its numbers.
-  return std::max(
-      1u, affordable(offered, prompt, std::min(room, kDefaultAnswer), buyer_.options.escrow));
+  return std::max(1u, affordable(offered, prompt, std::min(room, kDefaultAnswer),
+                                 std::min(most, buyer_.options.escrow)));
+}
+
+ApiResult<Micros> Attempts::left(const Spender& spender) const {
+  if (!spender.budget) return std::numeric_limits<Micros>::max();
+  const auto spent = buyer_.store->spent(spender);
+  if (!spent) return std::unexpected(to_api_error(spent.error()));
+  return std::max<Micros>(0, *spender.budget - *spent);
 }
 
 ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
@@ -97,6 +126,8 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
     record.model = plan.model->name;
     record.created_s = buyer_.clock.now_s();
     record.always_audit = plan.always_audit;
+    record.api_key = plan.spender.api_key;
+    record.job = plan.job;
     protocol::Request request = plan.sampling;
     request.lease = lease.id;
     request.sequence = sequence;
@@ -127,14 +158,20 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
   // Another request may take the room between the two steps: then room is made again.
   Result<RequestRecord> record = fail(Errc::refused, "no room in the lease");
   for (int i = 0; i < kRoomTries && !record && record.error().code == Errc::refused; ++i) {
+    TRY(const Micros most, left(plan.spender));
+    if (most < *cap) return std::unexpected(over_budget(plan.spender, most, *cap));
     TRY(lease, leases_.obtain(candidate, *cap));
     attempt.lease = lease.id;
     call.lease = lease.lease;
-    record = buyer_.store->add_request(lease.id, *cap, make);
+    record = buyer_.store->add_request(lease.id, *cap, plan.spender, make);
   }
   if (!record) return std::unexpected(to_api_error(record.error()));
   call.request = record->request;
   attempt.record = std::move(*record);
+  io::log_fields(io::LogLevel::info, "asked",
+                 {{"request", to_hex(attempt.record->id)},
+                  {"lease", to_hex(lease.id)},
+                  {"provider", attempt.provider.to_string()}});
   return call;
 }
 
@@ -154,6 +191,7 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
   buyer_.active.remove(attempt.record->id);
   // Who finds fault with another's tokens has not failed.
   const bool contradicted = attempt.error && attempt.error->code == "continuation";
+  buyer_.metrics.count(kAttempts, {{"end", std::string(to_string(attempt.end))}});
   // Nobody here left: a provider that bills prompts and ends their answers early comes last, too.
   const bool cut_short =
       attempt.end == Attempt::End::receipt && attempt.finish == protocol::Finish::cancelled;

@@ -18,6 +18,8 @@ struct Plan {
   // Who is asked, in this order; empty: whoever the market offers.
   std::vector<market::Candidate> candidates{};
   json::object auction{};  // where they come from one: what the client is told about it
+  Spender spender{};
+  std::string job{};  // what its requests are kept under; "": nothing (jobs.hpp)
 };
 
 struct Attempt {
@@ -51,8 +53,10 @@ class Attempts {
               std::span<const std::uint32_t> earlier,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled);
+  Result<Intake::PickedUp> pick_up(const RequestRecord& record) { return intake_.pick_up(record); }
 
  private:
+  ApiResult<Micros> left(const Spender& spender) const;
   ApiResult<std::uint32_t> budget(const Plan& plan, const protocol::OfferModel& offered,
                                   std::size_t prompt, std::size_t earlier) const;
   ApiResult<protocol::InferenceCall> sign_request(const Plan& plan,

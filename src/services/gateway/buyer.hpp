@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/clock.hpp"
+#include "io/metrics.hpp"
 #include "market/board.hpp"
 #include "market/settlement.hpp"
 #include "services/gateway/gateway_options.hpp"
@@ -48,6 +49,7 @@ struct Buyer {
   Vault vault;
   ProviderClient providers;
   ActiveRequests active{};
+  io::Metrics metrics{};
 
   // What a hired audit takes and a dispute needs after it: to commit, to reveal, to check, to
   // answer, to file.

@@ -1,7 +1,12 @@
 #include "services/gateway/completions.hpp"
 
+#include <thread>
+
 #include "base/hex.hpp"
+#include "crypto/sha256.hpp"
 #include "io/random.hpp"
+#include "io/request_id.hpp"
+#include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
@@ -33,6 +38,7 @@ json::object attempt_object(const Attempt& attempt) {
   const bool receipted = attempt.record && attempt.record->stage != RequestStage::signed_off;
   json::object out;
   out["receipt"] = receipted ? json::value(to_hex(attempt.record->statement_id)) : json::value();
+  out["request"] = attempt.record ? json::value(to_hex(attempt.record->id)) : json::value();
   out["provider"] = attempt.provider.to_string();
   out["lease"] = attempt.record ? json::value(to_hex(attempt.lease)) : json::value();
   out["amount"] = market::format_money(receipted ? attempt.record->amount : 0);
@@ -46,9 +52,22 @@ std::string receipt_of(const Answer& answer) {
   return record.stage == RequestStage::signed_off ? std::string() : to_hex(record.statement_id);
 }
 
-void set_receipt_header(io::HttpResponse& response, const Answer& answer) {
-  if (const std::string receipt = receipt_of(answer); !receipt.empty())
-    response.set_header("x-assay-receipt", receipt);
+constexpr io::Metric kAnswers{"assay_gateway_answers_total",
+                              "Answers asked for, by model and how they ended."};
+constexpr io::Metric kTokens{"assay_gateway_tokens_total", "Tokens of answers, by side."};
+constexpr io::Metric kFirstToken{"assay_gateway_first_token_seconds",
+                                 "From the request to the first text of its answer."};
+
+// Runs the choices side by side, each on a thread of its own that works for the same request.
+template <class F>
+void side_by_side(std::size_t count, const F& run) {
+  if (count == 1) return run(0);
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < count; ++i)
+    threads.emplace_back([&run, i, id = io::current_request_id()] {
+      const io::RequestScope scope(id);
+      run(i);
+    });
 }
 
 // What the sampling fields say about tokens, against the model's vocabulary.
@@ -75,8 +94,13 @@ ApiResult<void> check_tokens(const ApiRequest& request, std::size_t vocabulary) 
 }  // namespace
 
 void send_api_error(io::HttpResponse& response, const ApiError& error) {
-  response.set_header("x-should-retry", error.retry ? "true" : "false");
-  response.send_json(error.status, to_json(error));
+  ClientSink sink(response);
+  send_api_error(sink, error);
+}
+
+void send_api_error(ReplySink& reply, const ApiError& error) {
+  reply.header("x-should-retry", error.retry ? "true" : "false");
+  reply.whole(error.status, to_json(error));
 }
 
 ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
@@ -135,19 +159,85 @@ bool Completions::always_audited(const ApiRequest& request) const {
          request.delivery.value_or(buyer_.options.delivery) == Delivery::verify_before_stream;
 }
 
+ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiRequest& request,
+                                                                 const Caller& caller,
+                                                                 const JobRecord* job) const {
+  // What several providers are at work on cannot be taken up where it was left.
+  if (job != nullptr && merged(buyer_.options.routing, request.routing).proof.replicas > 1)
+    return api_fail(400, "unsupported_value", "provider",
+                    "'verification' replicate does not go together with an Idempotency-Key or a "
+                    "batch: leave one of them out");
+  TRY(Plan first, plan(request));
+  if (!request.seed && job != nullptr) first.sampling.seed = job->seed;
+  first.spender = caller.spender;
+  first.always_audit = always_audited(request);
+  std::vector<Choice> out;
+  for (std::uint32_t i = 0; i < request.n; ++i) {
+    out.push_back({.plan = first});
+    out.back().plan.sampling.seed += i;
+    if (job != nullptr) out.back().plan.job = fmt::format("{}/{}", job->id, i);
+  }
+  return out;
+}
+
 void Completions::handle(ApiRequest::Kind kind, const io::HttpRequest& http,
                          io::HttpResponse& response) {
-  auto request = kind == ApiRequest::Kind::chat ? parse_chat_request(http.body)
-                                                : parse_text_request(http.body);
-  if (!request) return send_api_error(response, request.error());
-  auto made = plan(*request);
-  if (!made) return send_api_error(response, made.error());
-  made->always_audit = always_audited(*request);
-  const std::string id = to_hex_bare(io::random_hash()).substr(0, 24);
-  response.set_header("x-request-id", id);
-  const ApiRenderer renderer(kind, id, request->model, buyer_.clock.now_s());
-  if (request->stream) return stream(*request, *made, renderer, response);
-  whole(*request, *made, renderer, response);
+  ClientSink sink(response);
+  const auto caller = gatekeeper_.admit(http);
+  if (!caller) return send_api_error(sink, caller.error());
+  Gatekeeper::Headers limits;
+  const auto entered = gatekeeper_.enter(*caller, limits);
+  for (const auto& [name, value] : limits) sink.header(name, value);
+  if (!entered) return send_api_error(sink, entered.error());
+  const auto key = http.headers.find("idempotency-key");
+  if (key == http.headers.end()) return answer(kind, http.body, *caller, nullptr, sink);
+  if (const auto fine = check_idempotency_key(key->second); !fine)
+    return send_api_error(sink, fine.error());
+  once(kind, http.body, *caller, "client " + key->second, sink);
+}
+
+void Completions::once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+                       std::string_view key, ReplySink& sink) {
+  crypto::Sha256 hash;
+  hash.update(view(kind == ApiRequest::Kind::chat ? "chat\n" : "text\n"));
+  hash.update(view(body));
+  jobs_.once(
+      caller.spender.api_key, key, hash.finish(), sink,
+      [&](const JobRecord& job, ReplySink& kept) { answer(kind, body, caller, &job, kept); });
+}
+
+void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+                         const JobRecord* job, ReplySink& sink) {
+  const auto request =
+      kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
+  if (!request) return send_api_error(sink, request.error());
+  auto asked = choices(*request, caller, job);
+  if (!asked) return send_api_error(sink, asked.error());
+  const std::string id =
+      job != nullptr ? job->answer_id : to_hex_bare(io::random_hash()).substr(0, 24);
+  const ApiRenderer renderer(kind, id, request->model,
+                             job != nullptr ? job->created_s : buyer_.clock.now_s());
+  if (request->stream) {
+    stream(*request, *asked, renderer, sink);
+  } else {
+    whole(*request, *asked, renderer, sink);
+  }
+  count(caller, *asked);
+}
+
+void Completions::count(const Caller& caller, const std::vector<Choice>& choices) {
+  std::uint64_t tokens_in = 0, tokens_out = 0;
+  for (const Choice& choice : choices) {
+    tokens_in += choice.plan.prompt.size();
+    tokens_out += choice.answer.tokens.size();
+    buyer_.metrics.count(
+        kAnswers, {{"model", choice.plan.model->name},
+                   {"outcome", choice.answer.error ? choice.answer.error->code
+                                                   : std::string(finish_reason(choice.answer))}});
+  }
+  buyer_.metrics.count(kTokens, {{"side", "prompt"}}, static_cast<double>(tokens_in));
+  buyer_.metrics.count(kTokens, {{"side", "answer"}}, static_cast<double>(tokens_out));
+  gatekeeper_.used(caller, tokens_in + tokens_out);
 }
 
 Answer Completions::make(const ApiRequest& request, const Plan& plan, TokenSink& sink) {
@@ -155,72 +245,135 @@ Answer Completions::make(const ApiRequest& request, const Plan& plan, TokenSink&
                        request.delivery.value_or(buyer_.options.delivery), sink);
 }
 
-void Completions::whole(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
-                        io::HttpResponse& response) {
-  std::string text;
-  std::vector<ShownToken> shown;
-  TextSink sink(
-      plan.model->tokenizer, request.stop, plan.stop_ids,
-      [&](std::string_view more, std::span<const ShownToken> tokens) {
-        text += more;
-        shown.insert(shown.end(), tokens.begin(), tokens.end());
-        return true;
-      },
-      [&] { return response.client_gone(); });
-  const Answer answer = make(request, plan, sink);
-  if (answer.error) return send_api_error(response, *answer.error);
-  sink.finish();
-  set_receipt_header(response, answer);
-  const Usage usage{plan.prompt.size(), answer.tokens.size()};
-  response.send_json(
-      200, renderer.whole(text, logprobs_value(request.kind, plan.model->tokenizer, shown),
-                          finish_reason(answer), usage, assay_object(answer, plan)));
+namespace {
+
+// The first error of the choices; the others' answers are paid all the same, and named.
+template <class Choices, class Describe>
+std::optional<ApiError> error_of(const Choices& choices, const Describe& describe) {
+  const auto failed = std::ranges::find_if(
+      choices, [](const auto& choice) { return choice.answer.error.has_value(); });
+  if (failed == choices.end()) return std::nullopt;
+  ApiError error = *failed->answer.error;
+  if (choices.size() > 1) error.details["answered"] = describe();
+  return error;
 }
 
-void Completions::stream(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
-                         io::HttpResponse& response) {
+template <class Choices>
+Usage usage_of(const Choices& choices) {
+  Usage usage;
+  for (const auto& choice : choices) {
+    // Each choice is a request of its own, and its prompt is paid for.
+    usage.prompt_tokens += choice.plan.prompt.size();
+    usage.completion_tokens += choice.answer.tokens.size();
+  }
+  return usage;
+}
+
+template <class Choices>
+void set_receipt_header(ReplySink& reply, const Choices& choices) {
+  std::string receipts;
+  for (const auto& choice : choices)
+    if (const std::string receipt = receipt_of(choice.answer); !receipt.empty())
+      receipts += (receipts.empty() ? "" : ", ") + receipt;
+  if (!receipts.empty()) reply.header("x-assay-receipt", receipts);
+}
+
+}  // namespace
+
+void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
+                        const ApiRenderer& renderer, ReplySink& reply) {
+  std::mutex one_at_a_time;
+  const std::int64_t asked_ms = io::steady_ms();
+  side_by_side(choices.size(), [&](std::size_t i) {
+    Choice& choice = choices[i];
+    TextSink sink(
+        choice.plan.model->tokenizer, request.stop, choice.plan.stop_ids,
+        [&](std::string_view more, std::span<const ShownToken> tokens) {
+          if (choice.text.empty() && choice.shown.empty())
+            buyer_.metrics.observe(kFirstToken, {},
+                                   static_cast<double>(io::steady_ms() - asked_ms) / 1000);
+          choice.text += more;
+          choice.shown.insert(choice.shown.end(), tokens.begin(), tokens.end());
+          return true;
+        },
+        [&] {
+          const std::lock_guard lock(one_at_a_time);
+          return reply.gone();
+        });
+    choice.answer = make(request, choice.plan, sink);
+    if (!choice.answer.error) sink.finish();
+  });
+  if (const auto error = error_of(choices, [&] { return assay_object(choices); }))
+    return send_api_error(reply, *error);
+  if (reply.gone()) return;
+  set_receipt_header(reply, choices);
+  json::array rendered;
+  for (std::uint32_t i = 0; i < choices.size(); ++i)
+    rendered.push_back(renderer.choice(
+        i, choices[i].text,
+        logprobs_value(request.kind, choices[i].plan.model->tokenizer, choices[i].shown),
+        finish_reason(choices[i].answer)));
+  reply.whole(200, renderer.whole(std::move(rendered), usage_of(choices), assay_object(choices)));
+}
+
+void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices,
+                         const ApiRenderer& renderer, ReplySink& reply) {
+  std::mutex one_at_a_time;
+  const std::int64_t asked_ms = io::steady_ms();
   // Headers wait for the first text, so that whatever fails before it has its own status.
   const auto open = [&] {
-    if (response.started()) return true;
-    response.set_header("cache-control", "no-cache");
-    if (!response.begin_stream(200, "text/event-stream")) return false;
-    return request.kind == ApiRequest::Kind::text ||
-           response.write_event(json::dump(renderer.opening_chunk(request.include_usage)));
+    if (reply.started()) return true;
+    buyer_.metrics.observe(kFirstToken, {}, static_cast<double>(io::steady_ms() - asked_ms) / 1000);
+    if (request.kind == ApiRequest::Kind::text) return true;
+    for (std::uint32_t i = 0; i < choices.size(); ++i)
+      if (!reply.event(json::dump(renderer.opening_chunk(i, request.include_usage)))) return false;
+    return true;
   };
-  TextSink sink(
-      plan.model->tokenizer, request.stop, plan.stop_ids,
-      [&](std::string_view more, std::span<const ShownToken> tokens) {
-        auto logprobs = logprobs_value(request.kind, plan.model->tokenizer, tokens);
-        return open() && response.write_event(json::dump(renderer.text_chunk(
-                             more, std::move(logprobs), request.include_usage)));
-      },
-      [&] { return response.client_gone(); });
-  const Answer answer = make(request, plan, sink);
-  if (answer.error) {
-    if (!response.started()) return send_api_error(response, *answer.error);
-    response.write_event(json::dump(to_json(*answer.error)));
-    response.end();
+  side_by_side(choices.size(), [&](std::size_t i) {
+    Choice& choice = choices[i];
+    const auto index = static_cast<std::uint32_t>(i);
+    TextSink sink(
+        choice.plan.model->tokenizer, request.stop, choice.plan.stop_ids,
+        [&](std::string_view more, std::span<const ShownToken> tokens) {
+          auto logprobs = logprobs_value(request.kind, choice.plan.model->tokenizer, tokens);
+          const std::lock_guard lock(one_at_a_time);
+          return open() && reply.event(json::dump(renderer.text_chunk(
+                               index, more, std::move(logprobs), request.include_usage)));
+        },
+        [&] {
+          const std::lock_guard lock(one_at_a_time);
+          return reply.gone();
+        });
+    choice.answer = make(request, choice.plan, sink);
+    if (choice.answer.error) return;
+    if (choices.size() == 1 && !reply.started()) set_receipt_header(reply, choices);
+    sink.finish();
+    const std::lock_guard lock(one_at_a_time);
+    if (reply.gone() || !open()) return;
+    reply.event(json::dump(renderer.final_chunk(index, finish_reason(choice.answer),
+                                                request.include_usage, assay_object(choice))));
+  });
+  if (const auto error = error_of(choices, [&] { return assay_object(choices); })) {
+    if (!reply.started()) return send_api_error(reply, *error);
+    reply.event(json::dump(to_json(*error)));
+    reply.end_stream();
     return;
   }
-  if (!response.started()) set_receipt_header(response, answer);
-  sink.finish();
-  open();
-  const json::object assay = assay_object(answer, plan);
-  response.write_event(
-      json::dump(renderer.final_chunk(finish_reason(answer), request.include_usage, assay)));
+  if (reply.gone()) return;
   if (request.include_usage)
-    response.write_event(
-        json::dump(renderer.usage_chunk({plan.prompt.size(), answer.tokens.size()}, assay)));
-  response.write_event("[DONE]");
-  response.end();
+    reply.event(json::dump(renderer.usage_chunk(usage_of(choices), assay_object(choices))));
+  reply.event("[DONE]");
+  reply.end_stream();
 }
 
-json::object Completions::assay_object(const Answer& answer, const Plan& plan) const {
+json::object Completions::assay_object(const Choice& choice) const {
+  const Answer& answer = choice.answer;
+  if (answer.attempts.empty()) return {};
   const Attempt& last = answer.attempts.back();
   json::object out = attempt_object(last);
   if (answer.finish) out["finish"] = finish_name(*answer.finish);
-  out["seed"] = std::to_string(plan.sampling.seed);
-  if (!plan.auction.empty()) out["auction"] = plan.auction;
+  out["seed"] = std::to_string(choice.plan.sampling.seed);
+  if (!choice.plan.auction.empty()) out["auction"] = choice.plan.auction;
   if (answer.attempts.size() > 1) {
     json::array earlier;
     for (std::size_t i = 0; i + 1 < answer.attempts.size(); ++i) {
@@ -231,6 +384,20 @@ json::object Completions::assay_object(const Answer& answer, const Plan& plan) c
     out["earlier"] = std::move(earlier);
   }
   return out;
+}
+
+// Of one choice what belongs to it; of several, each one's by its index, and their sum.
+json::object Completions::assay_object(const std::vector<Choice>& choices) const {
+  if (choices.size() == 1) return assay_object(choices.front());
+  json::array each;
+  Micros amount = 0;
+  for (const Choice& choice : choices) {
+    each.push_back(assay_object(choice));
+    for (const Attempt& attempt : choice.answer.attempts)
+      if (attempt.record && attempt.record->stage != RequestStage::signed_off)
+        amount += attempt.record->amount;
+  }
+  return {{"choices", std::move(each)}, {"amount", market::format_money(amount)}};
 }
 
 }  // namespace assay::services

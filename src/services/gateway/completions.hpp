@@ -1,40 +1,71 @@
-// POST /v1/chat/completions and /v1/completions: from a body to a signed plan to an answer.
+// POST /v1/chat/completions and /v1/completions: from a body to signed plans to an answer.
 #pragma once
-#include "io/http_response.hpp"
 #include "services/gateway/answer.hpp"
 #include "services/gateway/api_render.hpp"
 #include "services/gateway/auctions.hpp"
+#include "services/gateway/gatekeeper.hpp"
+#include "services/gateway/jobs.hpp"
+#include "services/gateway/token_logprobs.hpp"
 
 namespace assay::services {
 
 class Completions {
  public:
-  Completions(Buyer& buyer, MarketView& market, Auctions& auctions, Answers& answers)
-      : buyer_(buyer), market_(market), auctions_(auctions), answers_(answers) {}
+  Completions(Buyer& buyer, MarketView& market, Auctions& auctions, Answers& answers,
+              Gatekeeper& gatekeeper, Jobs& jobs)
+      : buyer_(buyer),
+        market_(market),
+        auctions_(auctions),
+        answers_(answers),
+        gatekeeper_(gatekeeper),
+        jobs_(jobs) {}
 
   void handle(ApiRequest::Kind kind, const io::HttpRequest& request, io::HttpResponse& response);
-  // jobs.cpp
+  // auction_api.cpp
   void job(const io::HttpRequest& request, io::HttpResponse& response);
   // quote.cpp
   void quote(const io::HttpRequest& request, io::HttpResponse& response);
 
+  // One body's answer; done once for the caller and the key (jobs.hpp).
+  void once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+            std::string_view key, ReplySink& sink);
+
  private:
+  // One of the n answers asked for.
+  struct Choice {
+    Plan plan;
+    Answer answer{};
+    std::string text{};
+    std::vector<ShownToken> shown{};
+  };
+
+  // job: what it is part of; null: nothing that is kept.
+  void answer(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+              const JobRecord* job, ReplySink& sink);
   ApiResult<Plan> plan(const ApiRequest& request) const;
   bool always_audited(const ApiRequest& request) const;
-  void whole(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
-             io::HttpResponse& response);
-  void stream(const ApiRequest& request, const Plan& plan, const ApiRenderer& renderer,
-              io::HttpResponse& response);
+  ApiResult<std::vector<Choice>> choices(const ApiRequest& request, const Caller& caller,
+                                         const JobRecord* job) const;
+  // What was answered, in metrics and in the caller's limits.
+  void count(const Caller& caller, const std::vector<Choice>& choices);
+  void whole(const ApiRequest& request, std::vector<Choice>& choices, const ApiRenderer& renderer,
+             ReplySink& reply);
+  void stream(const ApiRequest& request, std::vector<Choice>& choices, const ApiRenderer& renderer,
+              ReplySink& reply);
   Answer make(const ApiRequest& request, const Plan& plan, TokenSink& sink);
-  json::object assay_object(const Answer& answer, const Plan& plan) const;
+  json::object assay_object(const Choice& choice) const;
+  json::object assay_object(const std::vector<Choice>& choices) const;
 
   Buyer& buyer_;
   MarketView& market_;
   Auctions& auctions_;
   Answers& answers_;
+  Gatekeeper& gatekeeper_;
+  Jobs& jobs_;
 };
 
 // Sends the error, with x-should-retry for client libraries.
 void send_api_error(io::HttpResponse& response, const ApiError& error);
+void send_api_error(ReplySink& reply, const ApiError& error);
 
 }  // namespace assay::services

@@ -5,8 +5,9 @@
 
 #include "io/http_router.hpp"
 #include "io/log.hpp"
+#include "io/service_frame.hpp"
 #include "services/gateway/assay_api.hpp"
-#include "services/gateway/completions.hpp"
+#include "services/gateway/batch_api.hpp"
 #include "services/gateway/log_watch.hpp"
 #include "services/gateway/reputation_feed.hpp"
 #include "settle/log_client.hpp"
@@ -39,12 +40,24 @@ Status watch_log(Buyer& buyer, std::unique_ptr<LogWatch>& watch) {
   return {};
 }
 
+void show_books(Store& store, io::Metrics& metrics) {
+  constexpr io::Metric kRequests{"assay_gateway_requests", "Requests signed, by stage."};
+  constexpr io::Metric kMoney{"assay_gateway_micros", "What they amount to, by stage."};
+  const auto totals = store.stage_totals();
+  if (!totals) return;
+  for (const Store::StageTotal& total : *totals) {
+    metrics.set(kRequests, {{"stage", total.stage}}, static_cast<double>(total.requests));
+    metrics.set(kMoney, {{"stage", total.stage}}, static_cast<double>(total.amount));
+  }
+}
+
 }  // namespace
 
 struct GatewayService::Parts {
   Parts(io::FileLock data_lock, const GatewayOptions& options, const crypto::SecretKey& key,
         const market::LedgerInfo& ledger, market::Settlement& settlement, market::Board& board,
-        const Clock& clock, ModelCatalog models, std::unique_ptr<Store> store, Vault vault)
+        const Clock& clock, ModelCatalog models, std::unique_ptr<Store> store, Vault vault,
+        FileStore uploads)
       : lock(std::move(data_lock)),
         buyer{.options = options,
               .key = key,
@@ -64,7 +77,11 @@ struct GatewayService::Parts {
         worker(buyer, market, leases, intake),
         answers(buyer, market, attempts, worker),
         auctions(buyer, market),
-        completions(buyer, market, auctions, answers) {}
+        gatekeeper(*buyer.store, buyer.clock),
+        jobs(*buyer.store, buyer.vault, buyer.clock),
+        completions(buyer, market, auctions, answers, gatekeeper, jobs),
+        files(std::move(uploads)),
+        batches(buyer, completions, files, options.batch_parallel) {}
 
   io::HttpHandler routes();
 
@@ -77,7 +94,11 @@ struct GatewayService::Parts {
   Worker worker;
   Answers answers;
   Auctions auctions;
+  Gatekeeper gatekeeper;
+  Jobs jobs;
   Completions completions;
+  FileStore files;
+  Batches batches;
   std::unique_ptr<ReputationFeed> reputation;  // null: not followed
   std::unique_ptr<LogWatch> log_watch;         // null without a log
   std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
@@ -97,19 +118,27 @@ io::HttpHandler GatewayService::Parts::routes() {
   router.post("/assay/jobs", [this](io::HttpRequest& request, io::HttpResponse& response) {
     completions.job(request, response);
   });
-  router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
-  });
   add_model_routes(router, buyer);
-  add_assay_routes(router, buyer, market, log_watch.get());
-  return [inner = router.handler()](io::HttpRequest& request, io::HttpResponse& response) {
+  add_batch_routes(router, buyer, gatekeeper, files, batches);
+  add_assay_routes(router, buyer, market, gatekeeper, log_watch.get());
+  buyer.metrics.on_scrape([this](io::Metrics& metrics) { show_books(*buyer.store, metrics); });
+  const auto ready = [this]() -> Status {
+    CHECK_OK(buyer.settlement.totals());
+    if (!buyer.models.models().empty()) return {};
+    return fail(Errc::unavailable, "no model: put a GGUF file into the --models folder");
+  };
+  const auto guarded = [this, inner = router.handler()](io::HttpRequest& request,
+                                                        io::HttpResponse& response) {
     if (foreign_origin(request))
       return send_api_error(response, {.status = 403,
                                        .code = "foreign_origin",
                                        .message = "this gateway does not answer web pages of "
                                                   "other origins"});
+    if (const auto caller = gatekeeper.admit(request); !caller)
+      return send_api_error(response, caller.error());
     inner(request, response);
   };
+  return io::in_frame("gateway", buyer.metrics, guarded, ready);
 }
 
 Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptions& options,
@@ -130,10 +159,11 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   // Audit seeds and spending habits: the owner's business only.
   ::chmod(database.c_str(), 0600);
   TRY(Vault vault, Vault::open(options.data_directory));
+  TRY(FileStore files, FileStore::open(options.data_directory, *store));
 
-  auto parts =
-      std::make_unique<Parts>(std::move(lock), options, key, ledger, settlement, board, clock,
-                              std::move(models), std::move(store), std::move(vault));
+  auto parts = std::make_unique<Parts>(std::move(lock), options, key, ledger, settlement, board,
+                                       clock, std::move(models), std::move(store), std::move(vault),
+                                       std::move(files));
   CHECK_OK(parts->market.recall());
   for (const auto& skipped : parts->buyer.models.skipped())
     io::log_warn("{} is left out: {}", skipped.path, skipped.reason);
@@ -145,7 +175,9 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   io::HttpServerOptions server;
   server.address = options.address;
   server.port = options.port;
+  server.max_body_bytes = kFileBytesMax + (1u << 20);  // and the form around it
   TRY(parts->server, io::HttpServer::start(server, parts->routes()));
+  parts->batches.start();
   return std::unique_ptr<GatewayService>(new GatewayService(std::move(parts)));
 }
 
@@ -169,6 +201,8 @@ std::vector<std::string> GatewayService::skipped() const {
 }
 
 void GatewayService::stop() {
+  parts_->jobs.stop();
+  parts_->batches.stop();
   parts_->server->stop();
   parts_->reputation.reset();
   parts_->worker.stop();

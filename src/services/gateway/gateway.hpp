@@ -1,7 +1,8 @@
 // The buyer's own gateway: an OpenAI-compatible API in front of the market.
 //
-//   POST /v1/chat/completions, /v1/completions   streaming (SSE) and not
-//   GET  /v1/models, /v1/models/{id}, /health
+//   POST /v1/chat/completions, /v1/completions   streaming (SSE) and not; Idempotency-Key
+//   POST /v1/files, /v1/batches                  and what is read of them (batch_api.hpp)
+//   GET  /v1/models, /v1/models/{id}, /health, /ready, /metrics
 //   GET  /assay/receipts, /assay/receipts/{id}   what was bought, if the log has it; one file
 //   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
 //   GET  /assay/audits, /assay/leases
@@ -10,9 +11,11 @@
 //   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
 //   POST /assay/quote                            what a request (the same body) would cost
 //
-// Trust: whoever reaches its port spends the buyer's money and reads the answers; it listens on
-// loopback and refuses requests that come from a web page of another origin. The ledger's host is
-// trusted as market/settlement.hpp says. Providers are not trusted: their receipts are replayed.
+// Trust: whoever reaches its port spends the buyer's money and reads the answers, until a first API
+// key is made (`assay gateway keys`): then whoever has one spends within its limits and reads what
+// it bought. It listens on loopback and refuses requests of a web page of another origin. The
+// ledger's host is trusted as market/settlement.hpp says. Providers are not trusted: their receipts
+// are replayed.
 #pragma once
 #include <memory>
 

@@ -47,6 +47,7 @@ struct GatewayOptions {
   std::uint64_t window_s = 0;
   std::uint64_t request_s = 900;  // a request's expiry after signing
   unsigned attempts = 4;          // providers tried for one answer
+  unsigned batch_parallel = 4;    // lines of a batch answered at once
   ProviderLimits limits;
   std::int64_t pick_up_ms = 3'000;  // how long an answer waits for the receipt of a stopped stream
   std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts

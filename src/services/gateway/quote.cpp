@@ -6,6 +6,8 @@
 namespace assay::services {
 
 void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response) {
+  if (const auto caller = gatekeeper_.admit(http); !caller)
+    return send_api_error(response, caller.error());
   const auto request = parse_any_request(http.body);
   if (!request) return send_api_error(response, request.error());
   const auto made = plan(*request);

@@ -69,6 +69,19 @@ struct RequestRecord {
   // The FileDispute as submitted, or while demanded the DemandDelivery, JSON; empty: none.
   std::string dispute;
   Hash dispute_id{};
+
+  std::string api_key{};  // whose, and part of which job: never changed
+  std::string job{};
+};
+
+// Something that is done once, however often it is asked for (jobs.hpp).
+struct JobRecord {
+  std::string id;
+  std::string api_key;
+  Hash body{};  // of what was asked
+  std::int64_t created_s = 0;
+  std::string answer_id;   // what the answer is called, and
+  std::uint64_t seed = 0;  // drawn with, where the body names none
 };
 
 // asked → decided → over. An audit nobody gave a verdict in is followed by another of the request.
@@ -92,6 +105,23 @@ struct HireRecord {
   std::string operation;            // the RequestAudit, JSON
   std::vector<HireCheck> checks{};  // one for every pass, once drawn
   json::array drawn{};              // who was drawn and what they said, for people
+};
+
+struct FileRecord {
+  std::string id;  // "file-…"
+  std::string api_key;
+  std::string name, purpose;
+  std::int64_t bytes = 0, created_s = 0;
+};
+
+// validating → in_progress → completed or expired; failed from validating; by way of cancelling
+// cancelled.
+struct BatchRecord {
+  std::string id;  // "batch_…"
+  std::string api_key;
+  std::string status;
+  std::int64_t created_s = 0, expires_s = 0;
+  json::object document;  // the rest of OpenAI's batch object
 };
 
 std::string_view to_string(HireStage stage);

@@ -1,5 +1,6 @@
 #include "services/gateway/store.hpp"
 
+#include "io/files.hpp"
 #include "services/gateway/store_rows.hpp"
 
 namespace assay::services {
@@ -8,9 +9,8 @@ using rows::kLeaseColumns;
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& path,
                                            const protocol::Domain& domain) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::create));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, rows::kSchema));
   TRY(auto transaction, io::Transaction::begin(*db));
-  CHECK_OK(db->exec(rows::kSchema));
   const std::string ledger = json::dump(domain.to_json());
   {
     TRY(auto insert, db->prepare("INSERT OR IGNORE INTO meta VALUES('ledger', ?1)"));
@@ -23,6 +23,16 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path,
                   path);
   }
   CHECK_OK(transaction.commit());
+  return std::unique_ptr<Store>(new Store(std::move(db)));
+}
+
+Result<std::unique_ptr<Store>> Store::open_beside(const std::string& data_directory) {
+  CHECK_OK(io::make_directories(data_directory, 0700));
+  // Whoever holds the lock may change tables.
+  const auto lock = io::FileLock::acquire(data_directory);
+  TRY(auto db,
+      io::open_versioned(data_directory + "/gateway.db",
+                         lock ? io::OpenMode::create : io::OpenMode::read_write, rows::kSchema));
   return std::unique_ptr<Store>(new Store(std::move(db)));
 }
 

@@ -7,7 +7,9 @@
 #include <mutex>
 
 #include "io/sqlite.hpp"
+#include "services/gateway/api_keys.hpp"
 #include "services/gateway/records.hpp"
+#include "services/gateway/spending.hpp"
 
 namespace assay::services {
 
@@ -16,6 +18,9 @@ class Store {
   // The ledger the records belong to; a data directory of another ledger is refused.
   static Result<std::unique_ptr<Store>> open(const std::string& path,
                                              const protocol::Domain& domain);
+  // For verbs beside a gateway, which may be running (then the file is not migrated: unsupported
+  // where it would have to be). A missing file is made.
+  static Result<std::unique_ptr<Store>> open_beside(const std::string& data_directory);
 
   Status add_lease(const LeaseRecord& lease);
   Status set_lease_stage(const Hash& lease, LeaseStage stage);
@@ -42,9 +47,10 @@ class Store {
   Status top_up_done(const Hash& id, bool accepted);
 
   // Takes the lease's next sequence and room for the cap in one transaction; `make` signs the
-  // request under that sequence and keeps its secrets. refused when the cap does not fit.
+  // request under that sequence and keeps its secrets. refused when the cap does not fit, in the
+  // lease or in the spender's budget.
   Result<RequestRecord> add_request(
-      const Hash& lease, Micros cap,
+      const Hash& lease, Micros cap, const Spender& spender,
       const std::function<Result<RequestRecord>(std::uint64_t sequence)>& make);
   // Everything that changes after signing. The stage may only move forward from `from`:
   // conflict when the record is no longer there.
@@ -53,6 +59,43 @@ class Store {
   Result<std::optional<RequestRecord>> by_statement(const Hash& statement_id);
   Result<std::vector<RequestRecord>> requests_in(RequestStage stage);
   Result<std::vector<RequestRecord>> recent_requests(std::uint32_t limit);  // newest first
+
+  Result<std::vector<RequestRecord>> requests_of_job(const std::string& job);  // oldest first
+
+  // store_keys.cpp. conflict: a name that is in use.
+  Status add_api_key(const ApiKey& key, const Hash& hash);
+  Result<std::vector<ApiKey>> api_keys();  // revoked ones, too
+  Result<bool> uses_api_keys();            // one was made, ever
+  Result<std::optional<ApiKey>> api_key(const Hash& hash);
+  Status revoke_api_key(const std::string& id_or_name, std::int64_t now_s);
+  // Within the period: settled, owed, and what open requests may come to.
+  Result<Micros> spent(const Spender& spender);
+
+  // store_jobs.cpp. The job of this id, made from `fresh` when there is none.
+  Result<JobRecord> take_job(const JobRecord& fresh);
+  Status forget_unused_job(const std::string& id);  // unless something was signed under it
+  Result<std::vector<std::string>> forget_jobs_before(std::int64_t created_s);  // their ids
+
+  // spending.cpp. The most expensive first.
+  Result<std::vector<Spending>> spending(SpendingBy by, std::int64_t since_s);
+  struct StageTotal {
+    std::string stage;
+    std::uint64_t requests = 0;
+    Micros amount = 0;
+  };
+  Result<std::vector<StageTotal>> stage_totals();
+
+  // store_files.cpp. A file of the same id is replaced; lists are newest first.
+  Status put_file(const FileRecord& file);
+  Result<std::optional<FileRecord>> file(const std::string& id);
+  Result<std::vector<FileRecord>> files_of(const std::string& api_key);
+  Status remove_file(const std::string& id);
+  Status add_batch(const BatchRecord& batch);
+  // Status and document; conflict when the status is no longer `from`.
+  Status update_batch(const BatchRecord& batch, std::string_view from);
+  Result<std::optional<BatchRecord>> batch(const std::string& id);
+  Result<std::vector<BatchRecord>> batches_of(const std::string& api_key);
+  Result<std::vector<BatchRecord>> open_batches();  // oldest first
 
   // The newest first.
   Result<std::vector<HireRecord>> hires_of(const Hash& request);
@@ -78,6 +121,7 @@ class Store {
   Result<std::vector<LeaseRecord>> read_leases(io::Statement& statement);
   Result<std::vector<RequestRecord>> read_requests(io::Statement& statement);
   Result<Micros> free_escrow_locked(const Hash& lease);
+  Result<Micros> spent_locked(const Spender& spender);
   Status update_request_locked(const RequestRecord& request, RequestStage from);
   Status put_hire_locked(const HireRecord& hire);
   Result<std::vector<HireRecord>> read_hires(io::Statement& statement);

@@ -4,6 +4,7 @@
 namespace assay::services {
 
 using rows::kRequestColumns;
+using rows::kRequestFields;
 
 Result<std::vector<RequestRecord>> Store::read_requests(io::Statement& statement) {
   std::vector<RequestRecord> out;
@@ -16,7 +17,7 @@ Result<std::vector<RequestRecord>> Store::read_requests(io::Statement& statement
 }
 
 Result<RequestRecord> Store::add_request(
-    const Hash& lease, Micros cap,
+    const Hash& lease, Micros cap, const Spender& spender,
     const std::function<Result<RequestRecord>(std::uint64_t sequence)>& make) {
   const std::lock_guard lock(mutex_);
   TRY(auto transaction, io::Transaction::begin(*db_));
@@ -24,6 +25,10 @@ Result<RequestRecord> Store::add_request(
   if (free < cap)
     return fail(Errc::refused, "the lease has {} micro-units free, the request may cost {}", free,
                 cap);
+  if (spender.budget) {
+    TRY(const Micros spent, spent_locked(spender));
+    if (*spender.budget - spent < cap) return fail(Errc::refused, "the key's budget is used up");
+  }
   std::uint64_t sequence = 0;
   {
     TRY(auto take, db_->prepare("UPDATE leases SET next_sequence = next_sequence + 1 WHERE id = ?1 "
@@ -37,12 +42,15 @@ Result<RequestRecord> Store::add_request(
   }
   TRY(RequestRecord record, make(sequence));
   {
-    TRY(auto insert, db_->prepare(fmt::format("INSERT INTO requests({}, sequence, cap) "
-                                              "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                                              kRequestColumns)));
+    TRY(auto insert,
+        db_->prepare(fmt::format("INSERT INTO requests({}, sequence, cap, api_key, job) "
+                                 "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                                 kRequestColumns)));
     rows::bind_request(insert, record);
     insert.bind(18, static_cast<std::int64_t>(sequence));
     insert.bind(19, record.request.message.cap);
+    insert.bind(20, record.api_key);
+    insert.bind(21, record.job);
     CHECK_OK(insert.run());
   }
   // From here on the sequence is used up, whatever happens to this process.
@@ -71,7 +79,7 @@ Status Store::update_request_locked(const RequestRecord& record, RequestStage fr
 Result<RequestRecord> Store::request(const Hash& id) {
   const std::lock_guard lock(mutex_);
   TRY(auto select,
-      db_->prepare(fmt::format("SELECT {} FROM requests WHERE id = ?1", kRequestColumns)));
+      db_->prepare(fmt::format("SELECT {} FROM requests WHERE id = ?1", kRequestFields)));
   select.bind_all(ByteView(id));
   TRY(auto found, read_requests(select));
   if (found.empty()) return fail(Errc::not_found, "the gateway has no such request");
@@ -82,7 +90,7 @@ Result<std::optional<RequestRecord>> Store::by_statement(const Hash& statement_i
   const std::lock_guard lock(mutex_);
   TRY(auto select, db_->prepare(fmt::format("SELECT {} FROM requests WHERE statement_id = ?1 AND "
                                             "statement_kind <> ''",
-                                            kRequestColumns)));
+                                            kRequestFields)));
   select.bind_all(ByteView(statement_id));
   TRY(auto found, read_requests(select));
   if (found.empty()) return std::nullopt;
@@ -93,7 +101,7 @@ Result<std::vector<RequestRecord>> Store::requests_in(RequestStage stage) {
   const std::lock_guard lock(mutex_);
   TRY(auto select, db_->prepare(fmt::format("SELECT {} FROM requests WHERE stage = ?1 "
                                             "ORDER BY rowid",
-                                            kRequestColumns)));
+                                            kRequestFields)));
   select.bind_all(to_string(stage));
   return read_requests(select);
 }
@@ -101,7 +109,7 @@ Result<std::vector<RequestRecord>> Store::requests_in(RequestStage stage) {
 Result<std::vector<RequestRecord>> Store::recent_requests(std::uint32_t limit) {
   const std::lock_guard lock(mutex_);
   TRY(auto select, db_->prepare(fmt::format("SELECT {} FROM requests ORDER BY rowid DESC LIMIT ?1",
-                                            kRequestColumns)));
+                                            kRequestFields)));
   select.bind_all(std::int64_t{limit});
   return read_requests(select);
 }

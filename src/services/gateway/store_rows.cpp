@@ -24,7 +24,8 @@ constexpr auto kAuditStates = {AuditState::none, AuditState::pending, AuditState
 
 }  // namespace
 
-const char* const kSchema = R"(
+const io::Schema kSchema{.owner = "gateway",
+                         .steps = {R"(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS leases(
   id BLOB PRIMARY KEY, stage TEXT NOT NULL, provider BLOB NOT NULL, execution_hash BLOB NOT NULL,
@@ -48,7 +49,28 @@ CREATE TABLE IF NOT EXISTS hires(
 CREATE INDEX IF NOT EXISTS hires_request ON hires(request);
 CREATE INDEX IF NOT EXISTS requests_stage ON requests(stage);
 CREATE INDEX IF NOT EXISTS requests_statement ON requests(statement_id);
-)";
+)",
+                                   R"(
+ALTER TABLE requests ADD COLUMN api_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE requests ADD COLUMN job TEXT NOT NULL DEFAULT '';
+CREATE INDEX requests_key ON requests(api_key, created_s);
+CREATE INDEX requests_job ON requests(job) WHERE job <> '';
+CREATE TABLE api_keys(
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, created_s INTEGER NOT NULL, revoked_s INTEGER,
+  budget INTEGER, period TEXT NOT NULL, requests_per_min INTEGER, tokens_per_min INTEGER,
+  hash BLOB NOT NULL UNIQUE) STRICT;
+CREATE UNIQUE INDEX api_keys_name ON api_keys(name) WHERE revoked_s IS NULL;
+CREATE TABLE jobs(
+  id TEXT PRIMARY KEY, api_key TEXT NOT NULL, body BLOB NOT NULL, created_s INTEGER NOT NULL,
+  answer_id TEXT NOT NULL, seed INTEGER NOT NULL) STRICT;
+CREATE TABLE files(
+  id TEXT PRIMARY KEY, api_key TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
+  bytes INTEGER NOT NULL, created_s INTEGER NOT NULL) STRICT;
+CREATE TABLE batches(
+  id TEXT PRIMARY KEY, api_key TEXT NOT NULL, status TEXT NOT NULL, created_s INTEGER NOT NULL,
+  expires_s INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
+)"},
+                         .readable_from = 2};
 
 Result<LeaseRecord> read_lease(const io::Statement& row) {
   LeaseRecord out;
@@ -91,6 +113,8 @@ Result<RequestRecord> read_request(const io::Statement& row) {
   if (!row.column_is_null(14)) out.layer = static_cast<std::uint32_t>(row.column_int64(14));
   out.dispute = row.column_text(15);
   TRY(out.dispute_id, row.column_hash(16));
+  out.api_key = row.column_text(17);
+  out.job = row.column_text(18);
   return out;
 }
 

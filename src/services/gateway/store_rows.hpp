@@ -1,11 +1,11 @@
 // Rows of the gateway's database to records and back.
 #pragma once
-#include "io/sqlite.hpp"
+#include "io/schema.hpp"
 #include "services/gateway/records.hpp"
 
 namespace assay::services::rows {
 
-extern const char* const kSchema;
+extern const io::Schema kSchema;
 // Column lists in the order the readers expect.
 inline constexpr std::string_view kLeaseColumns =
     "id, stage, lease, offer, execution, audit_seed, chain_length, next_sequence, escrow, "
@@ -13,6 +13,10 @@ inline constexpr std::string_view kLeaseColumns =
 inline constexpr std::string_view kRequestColumns =
     "id, lease, model, stage, request, created_s, always_audit, statement_kind, statement, "
     "statement_id, amount, audit, reason, position, layer, dispute, dispute_id";
+// What is read: those, and what is written once, with the row.
+inline constexpr std::string_view kRequestFields =
+    "id, lease, model, stage, request, created_s, always_audit, statement_kind, statement, "
+    "statement_id, amount, audit, reason, position, layer, dispute, dispute_id, api_key, job";
 
 inline constexpr std::string_view kHireColumns = "audit, request, stage, operation, checks, drawn";
 

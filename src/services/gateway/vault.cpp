@@ -19,7 +19,7 @@ Result<protocol::Opening> read_opening(const std::string& path) {
 }  // namespace
 
 Result<Vault> Vault::open(const std::string& data_directory) {
-  for (const char* folder : {"receipts", "openings", "proofs", "pending", "auctions"})
+  for (const char* folder : {"receipts", "openings", "proofs", "pending", "auctions", "answers"})
     CHECK_OK(io::make_directories(fmt::format("{}/{}", data_directory, folder), 0700));
   return Vault(data_directory);
 }
@@ -27,6 +27,17 @@ Result<Vault> Vault::open(const std::string& data_directory) {
 std::string Vault::path(std::string_view folder, const Hash& id) const {
   return fmt::format("{}/{}/{}.json", root_, folder, to_hex(id));
 }
+Status Vault::write_answer(const std::string& job, std::string_view text) const {
+  return io::write_file_atomic(fmt::format("{}/answers/{}.json", root_, job), view(text),
+                               kOwnerOnly);
+}
+Result<std::string> Vault::answer_text(const std::string& job) const {
+  return io::read_file(fmt::format("{}/answers/{}.json", root_, job), kFileBytesMax);
+}
+void Vault::forget_answer(const std::string& job) const {
+  std::remove(fmt::format("{}/answers/{}.json", root_, job).c_str());
+}
+
 std::string Vault::receipt_path(const Hash& receipt) const { return path("receipts", receipt); }
 std::string Vault::opening_path(const Hash& receipt) const { return path("openings", receipt); }
 std::string Vault::proof_path(const Hash& receipt) const {

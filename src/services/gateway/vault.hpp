@@ -4,6 +4,7 @@
 //   <data>/proofs/<receipt digest>.tlog-proof   that the log has the receipt
 //   <data>/auctions/<call digest>.json      every bid and the key to open them: may be published
 //   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
+//   <data>/answers/<job>.json               mode 0600: an answer as it was sent
 #pragma once
 #include <string>
 
@@ -32,6 +33,10 @@ class Vault {
 
   Status write_auction(const Hash& call, std::string_view text) const;
   Result<std::string> auction_text(const Hash& call) const;
+  // answers/<job>.json, mode 0600: what was sent, for whoever asks once more.
+  Status write_answer(const std::string& job, std::string_view text) const;
+  Result<std::string> answer_text(const std::string& job) const;
+  void forget_answer(const std::string& job) const;
 
   std::string receipt_path(const Hash& receipt) const;
   std::string opening_path(const Hash& receipt) const;

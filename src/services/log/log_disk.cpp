@@ -2,21 +2,21 @@
 
 #include <filesystem>
 
+#include "io/schema.hpp"
+
 namespace assay::services {
 namespace {
 
-constexpr const char* kSchema = R"(
+const io::Schema kSchema{.owner = "log", .steps = {R"(
 CREATE TABLE IF NOT EXISTS state(
   id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS numbers(
   ledger BLOB NOT NULL, issuer BLOB NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(ledger, issuer, first)) STRICT, WITHOUT ROWID;
-)";
+)"}};
 
 Result<std::unique_ptr<io::Database>> open_database(const std::string& folder) {
-  TRY(auto db, io::Database::open(folder + "/log.db", io::OpenMode::create));
-  CHECK_OK(db->exec(kSchema));
-  return db;
+  return io::open_versioned(folder + "/log.db", io::OpenMode::create, kSchema);
 }
 
 std::int64_t i64(std::uint64_t n) { return static_cast<std::int64_t>(n); }

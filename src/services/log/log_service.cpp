@@ -2,6 +2,7 @@
 
 #include "base/hex.hpp"
 #include "io/http_router.hpp"
+#include "io/service_frame.hpp"
 #include "settle/log_client.hpp"
 
 namespace assay::services {
@@ -33,10 +34,6 @@ Result<std::uint64_t> next_number(LogStore& store, const HttpRequest& request) {
   TRY(const Hash ledger, array_from_hex<32>(request.param("ledger")));
   TRY(const auto address, crypto::Address::parse(request.param("address")));
   return store.disk().next_number({ledger, address});
-}
-
-void health(HttpRequest&, HttpResponse& response) {
-  response.send_json(200, json::object{{"status", "ok"}});
 }
 
 }  // namespace
@@ -72,7 +69,6 @@ void LogService::stop() {
 
 io::HttpHandler LogService::reading_routes() {
   io::Router router;
-  router.get("/health", health);
   router.get("/checkpoint", [this](HttpRequest&, HttpResponse& response) {
     const auto note = disk_->published();
     if (!note) return void(response.send_error(note.error()));
@@ -83,12 +79,11 @@ io::HttpHandler LogService::reading_routes() {
   router.get("/tile/{path*}", [this](HttpRequest& request, HttpResponse& response) {
     send_tile(*store_, request, response);
   });
-  return router.handler();
+  return io::in_frame("log", metrics_, router.handler());
 }
 
 io::HttpHandler LogService::appending_routes() {
   io::Router router;
-  router.get("/health", health);
   router.post("/append", [this](HttpRequest& request, HttpResponse& response) {
     const auto indexes = append(*store_, request);
     if (!indexes) return void(response.send_error(indexes.error()));
@@ -101,7 +96,11 @@ io::HttpHandler LogService::appending_routes() {
     if (!next) return void(response.send_error(next.error()));
     response.send_json(200, json::object{{"next", std::to_string(*next)}});
   });
-  return router.handler();
+  metrics_.on_scrape([this](io::Metrics& m) {
+    m.set({"assay_log_entries", "Entries of the committed tree."}, {},
+          static_cast<double>(store_->committed().size));
+  });
+  return io::in_frame("log-append", metrics_, router.handler());
 }
 
 }  // namespace assay::services

@@ -3,6 +3,7 @@
 // see log_disk.hpp; lock.
 #pragma once
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "services/log/checkpoint_publisher.hpp"
 
 namespace assay::services {
@@ -35,6 +36,7 @@ class LogService {
   io::HttpHandler appending_routes();
 
   io::FileLock lock_;
+  io::Metrics metrics_;
   std::unique_ptr<FileDisk> disk_;
   std::unique_ptr<LogStore> store_;
   std::unique_ptr<CheckpointPublisher> publisher_;

@@ -1,14 +1,22 @@
 #include "services/log/witness_service.hpp"
 
 #include "io/http_router.hpp"
+#include "io/schema.hpp"
+#include "io/service_frame.hpp"
 
 namespace assay::services {
+namespace {
+
+const io::Schema kSchema{.owner = "witness", .steps = {R"(
+CREATE TABLE IF NOT EXISTS logs(
+  origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL)
+  STRICT, WITHOUT ROWID;
+)"}};
+
+}  // namespace
 
 Result<std::unique_ptr<FileWitnessStore>> FileWitnessStore::open(const std::string& path) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::create));
-  CHECK_OK(
-      db->exec("CREATE TABLE IF NOT EXISTS logs(origin TEXT PRIMARY KEY, size INTEGER NOT "
-               "NULL, root BLOB NOT NULL, note TEXT NOT NULL) STRICT, WITHOUT ROWID;"));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
   return std::unique_ptr<FileWitnessStore>(new FileWitnessStore(std::move(db)));
 }
 
@@ -48,9 +56,6 @@ Result<std::unique_ptr<WitnessService>> WitnessService::start(const WitnessOptio
     const tlog::WitnessAnswer a = ask(*raw->witness_);
     response.send(a.status, a.content_type, a.body);
   };
-  router.get("/health", [](io::HttpRequest&, io::HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
-  });
   router.post("/add-checkpoint", [answer](io::HttpRequest& request, io::HttpResponse& response) {
     answer(response, [&](tlog::Witness& w) { return w.add_checkpoint(request.body); });
   });
@@ -62,7 +67,8 @@ Result<std::unique_ptr<WitnessService>> WitnessService::start(const WitnessOptio
   http.address = options.address;
   http.port = options.port;
   http.max_body_bytes = 2 * tlog::kNoteBytesMax;
-  TRY(service->server_, io::HttpServer::start(http, router.handler()));
+  TRY(service->server_,
+      io::HttpServer::start(http, io::in_frame("witness", service->metrics_, router.handler())));
   return service;
 }
 

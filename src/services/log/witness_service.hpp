@@ -4,6 +4,7 @@
 #pragma once
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "io/sqlite.hpp"
 #include "tlog/witness.hpp"
 
@@ -44,6 +45,7 @@ class WitnessService {
   explicit WitnessService(io::FileLock lock) : lock_(std::move(lock)) {}
 
   io::FileLock lock_;
+  io::Metrics metrics_;
   std::unique_ptr<FileWitnessStore> store_;
   std::mutex mutex_;  // a comparison and what it stores are one step
   std::unique_ptr<tlog::Witness> witness_;

@@ -1,12 +1,13 @@
 // A board of offers beside a ledger on a chain, and the ledger's own HTTP in front of the chain for
-// whoever has no node: see settle/remote.hpp for the endpoints, without the log of operations, which
-// is the chain itself. Data directory: offers.db, lock.
+// whoever has no node: see settle/remote.hpp for the endpoints, without the log of operations,
+// which is the chain itself. Data directory: offers.db, lock.
 //
 // Trust: nobody's money depends on it. What it passes on is signed by those it concerns; what it
 // says of the chain can be read from the chain, and whoever has money at stake reads it there.
 #pragma once
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "settle/offer_board.hpp"
 
 namespace assay::services {
@@ -30,6 +31,7 @@ class ChainMarketService {
  private:
   explicit ChainMarketService(io::FileLock lock) : lock_(std::move(lock)) {}
   io::FileLock lock_;
+  io::Metrics metrics_;
   std::unique_ptr<settle::OfferBoard> board_;
   std::unique_ptr<io::HttpServer> server_;
 };

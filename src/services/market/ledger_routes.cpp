@@ -1,6 +1,7 @@
 #include "services/market/ledger_routes.hpp"
 
 #include "base/hex.hpp"
+#include "io/log.hpp"
 
 namespace assay::services {
 
@@ -33,15 +34,16 @@ Result<Hash> id_of(const HttpRequest& request) {
 Result<market::Applied> post_operation(market::Settlement& ledger, const HttpRequest& request) {
   TRY(const auto body, body_of(request));
   TRY(const auto operation, market::operation_from_json(body));
-  return ledger.submit(operation);
+  TRY(const auto applied, ledger.submit(operation));
+  io::log_fields(
+      io::LogLevel::info, "operation",
+      {{"id", to_hex(applied.id)}, {"sequence", applied.sequence}, {"again", applied.already}});
+  return applied;
 }
 
 }  // namespace
 
 void add_ledger_routes(io::Router& router, market::Settlement& ledger) {
-  router.get("/health", [](HttpRequest&, HttpResponse& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
-  });
   router.get("/ledger",
              [&ledger](HttpRequest&, HttpResponse& response) { answer(response, ledger.info()); });
   router.get("/ledger/totals", [&ledger](HttpRequest&, HttpResponse& response) {

@@ -5,6 +5,7 @@
 #include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
+#include "io/service_frame.hpp"
 #include "services/market/ledger_routes.hpp"
 
 namespace assay::services {
@@ -13,6 +14,24 @@ using io::HttpRequest;
 using io::HttpResponse;
 
 namespace {
+
+void show_totals(settle::EmbeddedLedger& ledger, io::Metrics& metrics) {
+  constexpr io::Metric kMoney{"assay_ledger_money_micros", "Money on the ledger, by where it is."};
+  constexpr io::Metric kOperations{"assay_ledger_operations", "Operations in the log."};
+  const auto totals = ledger.totals();
+  if (!totals) return;
+  const auto money = [&](const char* where, market::Micros amount) {
+    metrics.set(kMoney, {{"where", where}}, static_cast<double>(amount));
+  };
+  money("available", totals->available);
+  money("stake", totals->stake);
+  money("unbonding", totals->unbonding);
+  money("escrow", totals->escrow);
+  money("bonds", totals->bonds);
+  money("audit_fees", totals->audit_fees);
+  money("burned", totals->burned);
+  metrics.set(kOperations, {}, static_cast<double>(totals->operations));
+}
 
 void send_log(settle::EmbeddedLedger& ledger, const HttpRequest& request, HttpResponse& response) {
   const auto text = request.query_value("from");
@@ -106,7 +125,12 @@ io::HttpHandler MarketService::routes() {
   });
   add_board_routes(router, ledger, [this] { prune(); });
   if (log_) log_->add_routes(router);
-  return router.handler();
+  metrics_.on_scrape([this](io::Metrics& m) { show_totals(*ledger_, m); });
+  return io::in_frame("market", metrics_, router.handler(), [this]() -> Status {
+    TRY(const auto totals, ledger_->totals());
+    if (totals.conserved()) return {};
+    return fail(Errc::mismatch, "the accounts do not add up: stop and run `assay ledger verify`");
+  });
 }
 
 }  // namespace assay::services

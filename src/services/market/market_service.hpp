@@ -5,6 +5,7 @@
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "services/market/beacon_publisher.hpp"
 #include "services/market/log_desk.hpp"
 #include "settle/embedded/embedded_ledger.hpp"
@@ -44,6 +45,7 @@ class MarketService {
   void prune();
 
   io::FileLock lock_;
+  io::Metrics metrics_;
   std::unique_ptr<settle::EmbeddedLedger> ledger_;
   std::unique_ptr<BeaconPublisher> beacon_;
   std::unique_ptr<LogDesk> log_;  // null without a log

@@ -1,9 +1,11 @@
 #include "services/provider/provider_service.hpp"
 
+#include "base/hex.hpp"
 #include "crypto/sha256.hpp"
 #include "engine/kernels/self_check.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
+#include "io/service_frame.hpp"
 #include "io/system_clock.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
@@ -171,10 +173,38 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/dispute", [this](auto& request, auto& response) { dispute(request, response); });
   router.post("/v1/bid", [this](auto& request, auto& response) { bid(request, response); });
   router.post("/v1/award", [this](auto& request, auto& response) { award(request, response); });
-  router.get("/health", [](auto&, auto& response) {
-    response.send_json(200, json::object{{"status", "ok"}});
+  metrics_.on_scrape([this](io::Metrics&) { show_engines(); });
+  return io::in_frame("provider", metrics_, router.handler(), [this]() -> Status {
+    if (stopping_) return fail(Errc::unavailable, "this provider is shutting down");
+    TRY(const auto account, core_.settlement.account(core_.address));
+    if (account.stake > 0) return {};
+    return fail(Errc::refused, "no stake: nobody can lease from this provider");
   });
-  return router.handler();
+}
+
+void ProviderService::show_engines() {
+  constexpr io::Metric kRequests{"assay_provider_requests", "Requests in the engine, by state."};
+  constexpr io::Metric kPages{"assay_provider_cache_pages", "Pages of the key/value cache."};
+  constexpr io::Metric kReceipts{"assay_provider_receipts", "Receipts signed."};
+  constexpr io::Metric kTokens{"assay_provider_answer_tokens", "Tokens of answers, receipted."};
+  constexpr io::Metric kEarned{"assay_provider_receipted_micros", "What all receipts amount to."};
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    const engine::BatcherStats stats = engines_[i]->stats();
+    const std::string model = core_.models[i].advertised.name;
+    metrics_.set(kRequests, {{"model", model}, {"state", "running"}}, stats.running);
+    metrics_.set(kRequests, {{"model", model}, {"state", "waiting"}}, stats.waiting);
+    const auto pages = [&](const char* state, std::size_t n) {
+      metrics_.set(kPages, {{"model", model}, {"state", state}}, static_cast<double>(n));
+    };
+    pages("used", stats.pages);
+    pages("cached", stats.pages_cached);
+    pages("most", stats.pages_max);
+  }
+  const auto totals = core_.store->totals();
+  if (!totals) return;
+  metrics_.set(kReceipts, {}, static_cast<double>(totals->receipts));
+  metrics_.set(kTokens, {}, static_cast<double>(totals->tokens_out));
+  metrics_.set(kEarned, {}, static_cast<double>(totals->receipted));
 }
 
 void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
@@ -294,6 +324,11 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     io::log_error("a receipt cannot be stored, so it is not given: {}", outcome.error().message);
     tell(protocol::ErrorEvent{"internal", "the provider cannot store its receipt: ask again"});
   } else {
+    io::log_fields(io::LogLevel::info, "answered",
+                   {{"request", to_hex(id)},
+                    {"lease", to_hex(lease)},
+                    {"receipt", to_hex(core_.id(outcome->receipt.message))},
+                    {"tokens", outcome->receipt.message.count}});
     tell(outcome->receipt);
   }
   response.end();

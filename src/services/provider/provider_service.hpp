@@ -9,6 +9,7 @@
 
 #include "io/files.hpp"
 #include "io/http_server.hpp"
+#include "io/metrics.hpp"
 #include "services/provider/bid_desk.hpp"
 #include "services/provider/collector.hpp"
 #include "services/provider/dispute_desk.hpp"
@@ -45,6 +46,7 @@ class ProviderService {
  private:
   ProviderService(io::FileLock lock, ProviderCore core);
   io::HttpHandler routes();
+  void show_engines();
   void infer(io::HttpRequest& request, io::HttpResponse& response);
   void receipt(io::HttpRequest& request, io::HttpResponse& response);
   void trace(io::HttpRequest& request, io::HttpResponse& response);
@@ -64,6 +66,7 @@ class ProviderService {
                                          io::HttpResponse& response);
 
   io::FileLock lock_;
+  io::Metrics metrics_;
   ProviderCore core_;
   std::vector<std::unique_ptr<engine::Batcher>> engines_;  // as core_.models
   Admission admission_;

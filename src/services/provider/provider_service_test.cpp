@@ -346,7 +346,8 @@ TEST(Provider, NonsenseIsRefusedInJson) {
       EXPECT_EQ(reply->status, 400) << path << " " << body;
       EXPECT_TRUE(json::parse(reply->body)->is_object());
     }
-  EXPECT_EQ(client.get(service->url() + "/health")->body, "{\"status\":\"ok\"}");
+  EXPECT_EQ(client.get(service->url() + "/health")->body,
+            R"({"status":"ok","service":"provider","wire":"1"})");
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
 #include "services/provider/provider_store.hpp"
 
 #include "base/hex.hpp"
+#include "io/schema.hpp"
 
 namespace assay::services {
 namespace {
 
 using protocol::Signed;
 
-constexpr const char* kSchema = R"(
+const io::Schema kSchema{.owner = "provider", .steps = {R"(
 CREATE TABLE IF NOT EXISTS meta(
   key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases(
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS voids(key_sequence INTEGER PRIMARY KEY, salt BLOB NOT
 CREATE TABLE IF NOT EXISTS claims(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
   leaves BLOB NOT NULL) STRICT;
-)";
+)"}};
 
 Bytes pack(std::span<const std::uint32_t> tokens) {
   Bytes out;
@@ -119,8 +120,7 @@ Status touch(io::Database& db, const Hash& lease, std::uint64_t now) {
 Result<std::unique_ptr<ProviderStore>> ProviderStore::open(const std::string& path,
                                                            const protocol::Domain& domain,
                                                            const protocol::Address& provider) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::create));
-  CHECK_OK(db->exec(kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
   TRY(auto transaction, io::Transaction::begin(*db));
   CHECK_OK(bind_to(*db, "ledger", to_hex(domain.separator()), "ledger"));
   CHECK_OK(bind_to(*db, "provider", provider.to_string(), "key"));
@@ -129,7 +129,7 @@ Result<std::unique_ptr<ProviderStore>> ProviderStore::open(const std::string& pa
 }
 
 Result<std::unique_ptr<ProviderStore>> ProviderStore::open_existing(const std::string& path) {
-  TRY(auto db, io::Database::open(path, io::OpenMode::read_only));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::read_only, kSchema));
   return std::unique_ptr<ProviderStore>(new ProviderStore(std::move(db)));
 }
 

@@ -37,11 +37,11 @@ Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::string& 
                                                              const market::LedgerInfo& fresh,
                                                              const Clock& clock,
                                                              const market::Referee& referee) {
-  TRY(auto database, io::Database::open(path, io::OpenMode::create));
+  TRY(auto database, io::open_versioned(path, io::OpenMode::create, kLedgerSchema));
   auto info = read_info(*database);
   if (!info && info.error().code == Errc::not_found) {
     CHECK_OK(market::check(fresh.parameters));
-    CHECK_OK(create_tables(*database, fresh));
+    CHECK_OK(write_info(*database, fresh));
     info = fresh;
   }
   if (!info) return std::unexpected(info.error());

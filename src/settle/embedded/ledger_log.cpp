@@ -103,9 +103,25 @@ Status LogReplay::add_lines(std::string_view lines) {
   }
   return {};
 }
+const io::Schema kLedgerSchema{.owner = "ledger", .steps = {R"(
+CREATE TABLE IF NOT EXISTS meta (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS operations (
+  sequence INTEGER PRIMARY KEY,
+  time INTEGER NOT NULL,
+  id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
+  previous BLOB NOT NULL CHECK (length(previous) = 32),
+  hash BLOB NOT NULL CHECK (length(hash) = 32),
+  state BLOB NOT NULL CHECK (length(state) = 32),
+  body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS offers (
+  provider BLOB PRIMARY KEY CHECK (length(provider) = 20),
+  body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)"}};
 
 Result<LogReport> verify_log(const std::string& path) {
-  TRY(auto database, io::Database::open(path, io::OpenMode::read_only));
+  TRY(auto database, io::open_versioned(path, io::OpenMode::read_only, kLedgerSchema));
   LogReport report;
   TRY(report.info, read_info(*database));
   TRY(auto replay, LogReplay::start(report.info));
@@ -122,28 +138,12 @@ Result<LogReport> verify_log(const std::string& path) {
   return report;
 }
 
-Status create_tables(io::Database& database, const market::LedgerInfo& info) {
+Status write_info(io::Database& database, const market::LedgerInfo& info) {
   TRY(auto transaction, io::Transaction::begin(database));
-  CHECK_OK(database.exec(R"(
-    CREATE TABLE IF NOT EXISTS meta (
-      key TEXT PRIMARY KEY,
-      value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS operations (
-      sequence INTEGER PRIMARY KEY,
-      time INTEGER NOT NULL,
-      id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
-      previous BLOB NOT NULL CHECK (length(previous) = 32),
-      hash BLOB NOT NULL CHECK (length(hash) = 32),
-      state BLOB NOT NULL CHECK (length(state) = 32),
-      body TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS offers (
-      provider BLOB PRIMARY KEY CHECK (length(provider) = 20),
-      body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  )"));
   TRY(auto insert, database.prepare("INSERT INTO meta (key, value) VALUES (?, ?)"));
   CHECK_OK(insert.bind_all("format", kFormat).run());
   CHECK_OK(insert.bind_all("info", json::dump(market::to_json(info))).run());
-  // A crash before this line leaves an empty file, which the next start fills.
+  // A crash before this line leaves empty tables, which the next start fills.
   return transaction.commit();
 }
 
@@ -154,7 +154,8 @@ Result<market::LedgerInfo> read_info(io::Database& database) {
   if (tables.value_or(0) != 2) return fail(Errc::not_found, "{} holds no ledger", database.path());
   TRY(auto select, database.prepare("SELECT value FROM meta WHERE key = ?"));
   TRY(const bool has_format, select.bind(1, "format").step());
-  if (!has_format || select.column_text(0) != kFormat)
+  if (!has_format) return fail(Errc::not_found, "{} holds no ledger", database.path());
+  if (select.column_text(0) != kFormat)
     return fail(Errc::unsupported, "{} is not a ledger of format {}", database.path(), kFormat);
   select.reset();
   TRY(const bool has_info, select.bind(1, "info").step());

@@ -8,7 +8,7 @@
 // What the chain does not show: operations the host refused to take, and another history shown to
 // somebody else. The transparency log answers the second.
 #pragma once
-#include "io/sqlite.hpp"
+#include "io/schema.hpp"
 #include "market/ledger.hpp"
 #include "settle/dispute_referee.hpp"
 
@@ -67,7 +67,8 @@ struct LogReport {
 Result<LogReport> verify_log(const std::string& path);
 
 // Tables, and the rows in them.
-Status create_tables(io::Database& database, const market::LedgerInfo& info);
+extern const io::Schema kLedgerSchema;
+Status write_info(io::Database& database, const market::LedgerInfo& info);  // of a new ledger
 // not_found when the database holds no ledger.
 Result<market::LedgerInfo> read_info(io::Database& database);
 Status insert_row(io::Database& database, const LogRow& row);

@@ -2,6 +2,7 @@
 
 #include "base/hex.hpp"
 #include "crypto/abi.hpp"
+#include "io/schema.hpp"
 #include "settle/evm/encoding.hpp"
 
 namespace assay::settle::evm {
@@ -147,12 +148,14 @@ Result<Hash> event_named(std::string_view name) {
 Result<EventIndex> EventIndex::open(const std::string& path, io::ChainRpc& rpc,
                                     std::vector<crypto::Address> contracts,
                                     std::uint64_t first_block, std::uint64_t confirmations) {
-  TRY(auto database, io::Database::open(path, io::OpenMode::create));
-  CHECK_OK(database->exec(kTables));
+  static const io::Schema schema{
+      .owner = "chain events",
+      .steps = {std::string(kTables) +
+                "CREATE TABLE IF NOT EXISTS contracts (name TEXT NOT NULL) STRICT;"}};
+  TRY(auto database, io::open_versioned(path, io::OpenMode::create, schema));
   // One market's events a file: another's would be read as its own.
   std::string name = "events";
   for (const auto& contract : contracts) name += ' ' + to_hex(contract.bytes);
-  CHECK_OK(database->exec("CREATE TABLE IF NOT EXISTS contracts (name TEXT NOT NULL) STRICT"));
   {
     TRY(auto known, database->prepare("SELECT name FROM contracts"));
     TRY(const bool any, known.step());

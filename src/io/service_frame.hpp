@@ -1,0 +1,19 @@
+// What every service does around its own routes: it names each request and logs and counts it,
+// agrees on a wire version, and answers
+//   GET /health    200 {"status":"ok", …}: the process answers
+//   GET /ready     200, or 503 with the reason: whether a request would be served now
+//   GET /metrics   Prometheus text; to loopback peers only
+#pragma once
+#include "io/http_server.hpp"
+#include "io/metrics.hpp"
+
+namespace assay::io {
+
+// A service's word on whether it can do its work now; may ask others, so it may take a while.
+using Readiness = std::function<Status()>;
+
+// `service` is a name for logs and labels: "gateway". metrics outlives the handler.
+HttpHandler in_frame(std::string service, Metrics& metrics, HttpHandler inner,
+                     Readiness ready = {});
+
+}  // namespace assay::io
