@@ -11,6 +11,7 @@
 #include "cli/progress.hpp"
 #include "io/download.hpp"
 #include "io/signals.hpp"
+#include "protocol/all_messages.hpp"
 
 namespace assay::cli {
 namespace {

@@ -217,7 +217,7 @@ void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, Gate
              });
   router.get("/assay/auctions/{id}",
              [&buyer](io::HttpRequest& request, io::HttpResponse& response) {
-               const auto id = id_param(request);
+               const auto id = array_from_hex<32>(request.param("id"));
                if (!id) return send_api_error(response, to_api_error(id.error()));
                send_file(response, buyer.vault.auction_text(*id));
              });
