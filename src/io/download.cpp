@@ -187,7 +187,7 @@ Result<Fetched> fetch(const Download& d) {
       continue;
     }
     // Everything was there: only its name was missing.
-    if (reply->status == 416 && resume && total_of(*reply, 0) == 0 &&
+    if (reply->status == 416 && resume &&
         field(*reply, "content-range") == fmt::format("bytes */{}", have))
       return Fetched{.bytes = have, .resumed_at = have};
     if (reply->status != 200 && reply->status != 206)
