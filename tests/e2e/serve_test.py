@@ -61,7 +61,7 @@ def keys_limits_and_the_report(t):
         expect("needed" in reply["error"], f"no amount in {reply}")
         expect("in use" in t.cli("gateway", "keys", "add", "--data", data, "--name", "ci", code=1).stderr, "same name")
         wait_for("settlement", lambda: all(
-            r["owed"] == "0.000000" for r in t.json("gateway", "report", "--data", data)["model"]),
+            r["owed"] == "0.00" for r in t.json("gateway", "report", "--data", data)["model"]),
             100)  # what was not drawn for an audit is held for a minute
         report = t.json("gateway", "report", "--data", data)
         expect_equal([r["answers"] for r in report["model"]], [3], "answers by model")
