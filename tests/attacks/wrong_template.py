@@ -19,7 +19,7 @@ def attack(world):
     provider = world.provider("templated", ["provider", "--model", path, "--name", MODEL.stem])
     reply = world.ask("templated", status=503)
     reasons = [r for o in reply["error"]["refused"] for r in o["reasons"] if o["provider"] == provider.address]
-    expect(any(r["code"] == "execution" for r in reasons), f"why it does not fit: {reasons}")
+    expect(any(r["code"] == "program" for r in reasons), f"why it does not fit: {reasons}")
     provider.kill()
     return rows + [Row("wrong chat template (in the file)", "screening: another program hash", "not bought", "no sale")]
 
