@@ -37,9 +37,9 @@ void Context::json_flag(CLI::App* verb) {
 }
 
 void Context::on_run(CLI::App* verb, Action action) {
-  // A verb that has verbs is run after them; the last one named is meant.
-  verb->final_callback([this, verb, action = std::move(action)] {
-    if (verb->get_subcommands().empty()) action_ = action;
+  // A verb is run after the verbs within it: what the innermost one named sets stands.
+  verb->final_callback([this, action = std::move(action)] {
+    if (!action_) action_ = action;
   });
 }
 
