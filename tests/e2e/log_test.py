@@ -141,6 +141,19 @@ def a_stranger_reads_a_witnessed_log(t):
         witness.stop()
 
 
+def a_witness_cosigns_a_log_of_others(t):
+    """The log is Go's: it hashes, proves and signs without our code."""
+    with Folder() as folder:
+        run = lambda *args: subprocess.run([READER, *args], capture_output=True, text=True, timeout=60)
+        skey, vkey = run("keygen", "example.com/others").stdout.split()
+        witness = Service(t, "log", "witness", "--data", folder / "witness", "--name", "witness.example/w1", "--log",
+                          vkey, log=folder / "witness.log")
+        asked = run("submit", witness.url, skey, vkey, witness.ready["vkey"])
+        expect_equal(asked.returncode, 0, f"the Go log: {asked.stdout}{asked.stderr}")
+        expect_equal(len(asked.stdout.splitlines()), 11, asked.stdout)
+        witness.stop()
+
+
 def a_killed_log_keeps_what_it_acknowledged(t):
     seed = int(os.environ.get("ASSAY_SEED", time.time_ns() % 1_000_000))
     print(f"  seed {seed} (ASSAY_SEED repeats it)", flush=True)
@@ -346,5 +359,5 @@ def a_market_publishes_receipts_and_rows(t):
 
 
 if __name__ == "__main__":
-    Runner().run(a_stranger_reads_a_witnessed_log, a_killed_log_keeps_what_it_acknowledged,
+    Runner().run(a_stranger_reads_a_witnessed_log, a_witness_cosigns_a_log_of_others, a_killed_log_keeps_what_it_acknowledged,
                  a_killed_witness_signs_no_rollback, a_market_publishes_receipts_and_rows)

@@ -39,5 +39,7 @@ ASSAY_DIFFERENTIAL=${ASSAY_SOAK_HISTORIES:-10000} build/release/src/assay_settle
   --gtest_filter='Differential.*'
 /usr/bin/python3 tests/e2e/evm_test.py --assay build/release/src/assay --only survives --rounds 50
 /usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
+ASSAY_CHAOS=${ASSAY_CHAOS:-10000,20,0.2} /usr/bin/python3 tests/e2e/chaos_test.py --assay build/release/src/assay
 /usr/bin/python3 tests/e2e/log_test.py --assay build/release/src/assay --only a_killed --rounds 250
+tools/check/litewitness.sh
 echo "soak: done"

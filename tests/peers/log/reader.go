@@ -1,6 +1,8 @@
 // A reader of our logs that shares no code with them: golang.org/x/mod/sumdb/{note,tlog}.
 //
 //	logreader URL VKEY [WITNESS_VKEY] [FILE.tlog-proof ENTRY_HEX]…
+//	logreader keygen NAME
+//	logreader submit WITNESS_URL SKEY VKEY WITNESS_VKEY
 //
 // It opens the checkpoint, reads every entry bundle and tile through tlog.TileHashReader, proves and
 // checks inclusion of records and consistency of earlier trees, checks the witness's cosignature
@@ -10,6 +12,7 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -168,6 +171,16 @@ func checkProofFile(path, entryHex string, log note.Verifier, witnesses []note.V
 
 func main() {
 	args := os.Args[1:]
+	if len(args) == 2 && args[0] == "keygen" {
+		skey, vkey, err := note.GenerateKey(rand.Reader, args[1])
+		check(err, "key")
+		fmt.Printf("%s\n%s\n", skey, vkey)
+		return
+	}
+	if len(args) == 5 && args[0] == "submit" {
+		submit(args[1], args[2], args[3], args[4])
+		return
+	}
 	if len(args) < 2 {
 		check(errors.New("URL VKEY [WITNESS_VKEY] [FILE ENTRY_HEX]…"), "usage")
 	}
