@@ -32,8 +32,11 @@ Hash typed_digest(const Hash& domain_separator, const Hash& struct_hash) {
   return keccak256(buffer);
 }
 
-StructHasher::StructHasher(std::string_view type_string) {
-  append(encoded_, keccak256(view(type_string)));
+StructHasher::StructHasher(std::string_view type_string)
+    : StructHasher(keccak256(view(type_string))) {}
+
+StructHasher::StructHasher(const Hash& type_hash) {
+  append(encoded_, type_hash);
 }
 
 StructHasher& StructHasher::address(const Address& a) {

@@ -22,6 +22,7 @@ Hash typed_digest(const Hash& domain_separator, const Hash& struct_hash);
 class StructHasher {
  public:
   explicit StructHasher(std::string_view type_string);
+  explicit StructHasher(const Hash& type_hash);  // keccak256 of the type string
 
   StructHasher& address(const Address& a);
   StructHasher& bytes32(const Hash& word);  // also a nested struct's hash

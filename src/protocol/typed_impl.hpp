@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/assert.hpp"
+#include "crypto/keccak.hpp"
 #include "protocol/json_codec.hpp"
 #include "protocol/typed.hpp"
 
@@ -75,7 +76,7 @@ std::string type_string() {
 
 template <class M>
 Hash struct_hash(const M& message) {
-  static const std::string type = type_string<M>();
+  static const Hash type = crypto::keccak256(view(type_string<M>()));
   crypto::StructHasher hasher(type);
   M::fields(message, detail::HashVisitor{hasher});
   return hasher.finish();
