@@ -1,5 +1,7 @@
 #include "protocol/typed.hpp"
 
+#include "protocol/recovered_signers.hpp"
+
 namespace assay::protocol {
 
 Hash Domain::separator() const {
@@ -42,7 +44,7 @@ Result<Domain> Domain::from_json(const json::object& o) {
 
 Status detail::check_signer(std::string_view what, const Hash& digest, const Signature& signature,
                             const Address& signer) {
-  const auto recovered = crypto::recover(digest, signature);
+  const auto recovered = signer_of(digest, signature);
   if (!recovered) return fail_in(what, recovered.error());
   if (*recovered != signer)
     return fail(Errc::mismatch,

@@ -4,6 +4,7 @@
 
 #include "base/hex.hpp"
 #include "market/money.hpp"
+#include "market/signers.hpp"
 
 namespace assay::settle {
 
@@ -121,8 +122,10 @@ Result<Applied> EmbeddedLedger::submit(const Operation& operation) {
   market::Undo undo;
   bool changed = false;
   Hash head_before{};
+  const auto signers = market::recover_signers(state_.info.domain, operation);
   GroupWriter::Job job;
   job.write = [&](io::Database& database) -> Status {
+    const protocol::RecoveredSigners::Scope scope(signers);
     LogRow row;
     // The log's time never runs backwards, whatever the machine's clock does.
     row.time = std::max(now(), state_.totals.time);

@@ -124,6 +124,21 @@ TEST_F(EmbeddedTest, ManyWritersShareCommits) {
   EXPECT_TRUE(report->ok) << report->problem;
 }
 
+TEST_F(EmbeddedTest, AForgedOperationIsRefusedAndLeavesNoRow) {
+  auto ledger = open();
+  const market::Operation forged = sign(Deposit{alice().address, 1'000, 1}, alice());
+  const auto refused = ledger->submit(forged);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::mismatch);
+  auto lent = std::get<Signed<Deposit>>(deposit(2));
+  lent.message.amount = 2'000;  // the host signed another amount
+  EXPECT_FALSE(ledger->submit(lent));
+  EXPECT_TRUE(ledger->submit(deposit(1)));
+  EXPECT_EQ(ledger->totals()->operations, 1u);
+  ledger.reset();
+  EXPECT_EQ(open()->totals()->operations, 1u);
+}
+
 TEST_F(EmbeddedTest, ChangedLogsAreDetected) {
   {
     const auto ledger = open();
