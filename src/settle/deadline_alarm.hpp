@@ -1,29 +1,47 @@
-// Says in the log that a deadline of this party's comes near and nothing has met it: when a quarter
-// of its time is left, and again at each halving of that. Whoever is silent until then loses.
+// Says that a deadline of this party's comes near and nothing has met it: in the log when a quarter
+// of its time is left, and again at each halving of that; in metrics all the time. Whoever is
+// silent until then loses.
 #pragma once
 #include <cstdint>
 #include <map>
-#include <string_view>
+#include <mutex>
+#include <string>
 
 #include "base/bytes.hpp"
+#include "io/metrics.hpp"
 
 namespace assay::settle {
 
+// Safe to use from many threads.
 class DeadlineAlarm {
  public:
-  // `whole_s`: what a deadline gives from its beginning.
-  explicit DeadlineAlarm(std::uint64_t whole_s) : whole_s_(whole_s) {}
+  // `of`: what is due, in a word ("dispute"). `whole_s`: what a deadline gives from its beginning.
+  DeadlineAlarm(std::string of, std::uint64_t whole_s) : of_(std::move(of)), whole_s_(whole_s) {}
 
-  // At each look. True when it said something.
-  bool look(std::string_view what, const Hash& id, std::uint64_t due_s, std::uint64_t now_s);
+  // At each look, while it is this party's turn. True when it said something in the log.
+  bool look(const Hash& id, std::uint64_t due_s, std::uint64_t now_s);
+  // Nothing of this is due from this party any more, or not now.
+  void met(const Hash& id);
+  // All that is open was looked at since the last call: the rest is met.
+  void end_round();
+
+  // assay_deadlines{of,state}: open ones, and of those the near (a quarter is left);
+  // assay_deadline_left_seconds{of}: of the nearest, +Inf while there is none.
+  void show(io::Metrics& metrics, std::uint64_t now_s);
 
  private:
+  bool near(std::uint64_t due_s, std::uint64_t now_s) const;
+
+  const std::string of_;
   const std::uint64_t whole_s_;
-  // Of what was said: the deadline, and how much time was left.
-  struct Said {
-    std::uint64_t due_s = 0, left_s = 0;
+  std::mutex mutex_;  // everything below
+  struct Open {
+    std::uint64_t due_s = 0;
+    bool seen = false;  // in this round
+    // Of what was said: the deadline, and how much time was left.
+    std::uint64_t said_due_s = 0, said_left_s = 0;
   };
-  std::map<Hash, Said> said_;
+  std::map<Hash, Open> open_;
 };
 
 }  // namespace assay::settle

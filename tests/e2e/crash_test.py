@@ -40,6 +40,7 @@ class Market:
     def start(self, name):
         service = Service(self.t, *self.arguments(name), log=self.folder / f"{name}.log", env=PASS)
         self.services[name] = service
+        expect(service.url, f"{name} did not start: {service.ready}")
         self.ports[name] = int(service.url.rsplit(":", 1)[1])
 
     def url(self, name):

@@ -22,6 +22,7 @@ def demo_tells_the_truth(t):
         expect("layer" in lies[0]["divergence"], "the divergence names no layer")
         expect_equal(demo["slashed"][0]["provider"], lies[0]["provider"], "who was slashed")
         expect(micros(demo["slashed"][0]["amount"]) > 0, "nothing was slashed")
+        expect("the step gives" in demo["slashed"][0]["reason"], f"no executed step: {demo['slashed'][0]['reason']}")
         expect(2 * micros(demo["slashed"][0]["burned"]) >= micros(demo["slashed"][0]["amount"]),
                "at least half of a slash is burned")
         expect(demo["conserved"], "money was not conserved")

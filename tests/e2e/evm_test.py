@@ -47,15 +47,15 @@ class Chain:
 class ChainMarket(Market):
     """The crash test's market, settling on contracts."""
 
-    def __init__(self, t, folder, chain):
+    def __init__(self, t, folder, chain, others=(), deploy=()):
         self.chain, env = chain, dict(os.environ, **PASS)
-        address = {}
-        for name in ("deployer", "host", "alder", "buyer"):
-            t.cli("keys", "new", "--out", folder / f"{name}.key", env=env)
+        self.address = address = {}
+        for name in ("deployer", "host", "alder", "buyer", *others):
+            t.cli("keys", "new", "--out", folder / f"{name}.key", "--cost", 1, env=env)
             address[name] = t.json("keys", "show", folder / f"{name}.key", env=env)["address"]
             chain.enrich(address[name])
         self.deployed = t.json("chain", "deploy", "--rpc", chain.url, "--key", folder / "deployer.key", "--data",
-                               folder / "deployment", "--test-token-for", address["host"], env=env)
+                               folder / "deployment", "--test-token-for", address["host"], *deploy, env=env)
         self.manifest = folder / "deployment/manifest.json"
         super().__init__(t, folder, new_keys=False)
 
@@ -71,13 +71,14 @@ class ChainMarket(Market):
         return ["gateway", *on_chain, "--models", ROOT / "models", "--key", f / "buyer.key", "--data", f / "g", "--port",
                 port, "--settle-hold", "2"]
 
+    def receipts(self):
+        """Of all transactions there were."""
+        for number in range(1, int(self.chain.ask("eth_blockNumber"), 16) + 1):
+            yield from self.chain.ask("eth_getBlockReceipts", hex(number))
+
     def finish(self):
         # An operation that was sent twice would show as a transaction that reverted: nothing is repeated.
-        reverted = []
-        for number in range(1, int(self.chain.ask("eth_blockNumber"), 16) + 1):
-            for receipt in self.chain.ask("eth_getBlockReceipts", hex(number)):
-                if receipt["status"] != "0x1":
-                    reverted.append(receipt["transactionHash"])
+        reverted = [r["transactionHash"] for r in self.receipts() if r["status"] != "0x1"]
         expect_equal(reverted, [], "transactions that reverted")
         self.stop()
         self.chain.stop()
@@ -93,6 +94,8 @@ def demo_on_a_chain(t):
         gas = {g["what"]: g["gas"] for g in demo["ledger"]["gas"]}
         convicted = [what for what in gas if what.endswith("convicted")]
         expect_equal(len(convicted), 1, f"conviction among {sorted(gas)}")
+        # Not by a deadline: the cheat played to the end, and the contract executed the step.
+        expect("the step gives" in demo["slashed"][0]["reason"], f"no executed step: {demo['slashed'][0]['reason']}")
         for what in ("lease opened", "settled", "staked", "Market deployed"):
             expect(gas.get(what, 0) > 20_000, f"no gas of {what!r} among {sorted(gas)}")
         for pid in demo["processes"]:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Format, tidy, and the unit tests under clang 19's address/undefined and thread sanitizers.
-# ASSAY_CHECK=format,tidy,asan,tsan chooses parts; the default is all of them.
+# Format, tidy, Slither on the contracts, and the unit tests under clang 19's address/undefined and thread sanitizers.
+# ASSAY_CHECK=format,tidy,slither,asan,tsan chooses parts; the default is all of them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-parts=${ASSAY_CHECK:-format,tidy,asan,tsan}
+parts=${ASSAY_CHECK:-format,tidy,slither,asan,tsan}
 has() { [[ ",$parts," == *",$1,"* ]]; }
 
 if has format; then
@@ -15,6 +15,9 @@ if has tidy; then
     xargs -P "$(nproc)" -n 4 clang-tidy-19 -p build/release --quiet \
       --extra-arg=-Wno-unknown-warning-option
   echo "check: tidy ok"
+fi
+if has slither; then
+  tools/check/slither.sh
 fi
 for sanitizer in asan tsan; do
   has "$sanitizer" || continue

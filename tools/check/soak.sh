@@ -35,9 +35,11 @@ tools/check/same_bits.sh
 tools/check/referee_cases.sh "${ASSAY_SOAK_STEPS:-100000}"
 
 # The same random operations on the state machine and on contracts.
-ASSAY_DIFFERENTIAL=${ASSAY_SOAK_HISTORIES:-10000} build/release/src/assay_settle_test \
-  --gtest_filter='Differential.*'
+tools/check/differential.sh "${ASSAY_SOAK_HISTORIES:-10000}"
 /usr/bin/python3 tests/e2e/evm_test.py --assay build/release/src/assay --only survives --rounds 50
+for _ in $(seq 20); do
+  /usr/bin/python3 tests/e2e/evm_dispute_test.py --assay build/release/src/assay --only survives --rounds 20
+done
 /usr/bin/python3 tests/e2e/crash_test.py --assay build/release/src/assay --rounds 50
 ASSAY_CHAOS=${ASSAY_CHAOS:-10000,20,0.2} /usr/bin/python3 tests/e2e/chaos_test.py --assay build/release/src/assay
 /usr/bin/python3 tests/e2e/log_test.py --assay build/release/src/assay --only a_killed --rounds 250

@@ -147,7 +147,10 @@ io::HttpHandler AuditorService::routes() {
     }
     reply(response, intake_.known(*id));
   });
-  metrics_.on_scrape([this](io::Metrics& m) { show_audits(m); });
+  metrics_.on_scrape([this](io::Metrics& m) {
+    show_audits(m);
+    desk_->show(m);
+  });
   return io::in_frame("auditor", metrics_, router.handler(), [this]() -> Status {
     TRY(const auto account, core_.settlement.account(core_.address));
     if (account.stake > 0) return {};

@@ -20,7 +20,8 @@ AuditDesk::AuditDesk(AuditorCore& core)
       defences_(core.options.threads, core.options.isa, core.options.kv_bytes,
                 [this](double) { return !stopping_; }),
       duty_backoff_(core.options.tick_ms, kWaitMaxMs),
-      job_backoff_(core.options.tick_ms, kWaitMaxMs) {}
+      job_backoff_(core.options.tick_ms, kWaitMaxMs),
+      alarm_("audit", core.ledger.parameters.move_s) {}
 
 void AuditDesk::start() {
   threads_.emplace_back([this] { loop([this] { return do_duties(); }, "duties"); });

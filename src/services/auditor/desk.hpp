@@ -17,6 +17,7 @@
 #include "io/backoff.hpp"
 #include "services/auditor/examiner.hpp"
 #include "settle/challenger.hpp"
+#include "settle/deadline_alarm.hpp"
 
 namespace assay::services {
 
@@ -34,6 +35,8 @@ class AuditDesk {
   // One round of either half, in the caller's thread; the first error, after all was tried.
   Status do_duties();
   Status do_job();  // at most one, the most urgent that is not backing off
+  // Deadlines of what waits for this auditor: commitments, verdicts, checks, moves.
+  void show(io::Metrics& metrics) { alarm_.show(metrics, core_.now()); }
 
  private:
   struct Job {
@@ -71,6 +74,8 @@ class AuditDesk {
   settle::Challenger challenger_;
   settle::Parties defences_;
   io::Backoff duty_backoff_, job_backoff_;
+
+  settle::DeadlineAlarm alarm_;  // of do_job()
 
   // Of the jobs' thread.
   std::set<Hash> answered_;  // audits in which checks were answered since the start

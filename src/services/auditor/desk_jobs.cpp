@@ -21,6 +21,9 @@ double positions_of(const AuditRecord& record) {
 
 Status AuditDesk::do_job() {
   TRY(std::vector<Job> jobs, collect());
+  for (const Job& job : jobs)
+    if (job.due > core_.now()) alarm_.look(job.id, job.due, core_.now());
+  alarm_.end_round();
   std::ranges::stable_sort(jobs, {}, [](const Job& j) { return std::pair(!j.stake, j.due); });
   for (const Job& job : jobs) {
     if (stopping_) return {};

@@ -11,7 +11,7 @@ Disputes::Disputes(Buyer& buyer, MarketView& market)
       market_(market),
       challenger_(buyer.ledger, buyer.key, buyer.settlement, buyer.clock,
                   buyer.options.audit_threads, buyer.options.audit_kv_bytes),
-      alarm_(buyer.ledger.parameters.move_s) {}
+      alarm_("dispute", buyer.ledger.parameters.move_s) {}
 
 settle::DisputedCase Disputes::case_of(const RequestRecord& record, const LeaseRecord& lease) {
   const auto model = [this, &record]() -> Result<settle::DisputedModel> {
@@ -79,9 +79,11 @@ Status Disputes::file(RequestRecord record) {
 
 Status Disputes::follow(RequestRecord record) {
   TRY(const market::DisputeView view, buyer_.settlement.dispute(record.dispute_id));
+  if (view.turn == market::Turn::challenger)
+    alarm_.look(view.id, view.due, buyer_.now());
+  else
+    alarm_.met(view.id);
   if (view.state != market::DisputeState::decided) {
-    if (view.turn == market::Turn::challenger)
-      alarm_.look("dispute", view.id, view.due, buyer_.now());
     TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
     return challenger_.move(view, case_of(record, lease));
   }

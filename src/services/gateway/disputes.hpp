@@ -18,6 +18,8 @@ class Disputes {
   // (provider right: owed after all). While it is open, makes the buyer's moves and notes the
   // provider's deadline.
   Status follow(RequestRecord record);
+  // Deadlines of disputes that wait for this buyer.
+  void show(io::Metrics& metrics) { alarm_.show(metrics, buyer_.now()); }
 
  private:
   // Points into the record.

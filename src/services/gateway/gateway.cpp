@@ -121,7 +121,10 @@ io::HttpHandler GatewayService::Parts::routes() {
   add_model_routes(router, buyer);
   add_batch_routes(router, buyer, gatekeeper, files, batches);
   add_assay_routes(router, buyer, market, gatekeeper, log_watch.get());
-  buyer.metrics.on_scrape([this](io::Metrics& metrics) { show_books(*buyer.store, metrics); });
+  buyer.metrics.on_scrape([this](io::Metrics& metrics) {
+    show_books(*buyer.store, metrics);
+    worker.show(metrics);
+  });
   const auto ready = [this]() -> Status {
     CHECK_OK(buyer.settlement.totals());
     if (!buyer.models.models().empty()) return {};

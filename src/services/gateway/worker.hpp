@@ -28,6 +28,8 @@ class Worker {
   void wake();
   // Audits one request in the caller's thread, before its turn.
   Result<RequestRecord> audit_now(const Hash& request);
+  // Deadlines that wait for this buyer.
+  void show(io::Metrics& metrics) { disputes_.show(metrics); }
 
  private:
   void run();

@@ -80,13 +80,31 @@ TEST_F(DeliverTest, WhatWasInterruptedIsComputedAgain) {
   expect_delivered(id, reply.progress.back().message.count);
 }
 
-// Delivered, it would convict for certain; kept back, somebody may still mend it.
-TEST_F(DeliverTest, ADamagedAnswerIsNotDelivered) {
+// Delivered, it would convict for certain; kept back, somebody may still mend it, whom metrics call
+// in time.
+TEST_F(DeliverTest, ADamagedAnswerIsNotDeliveredAndItsDeadlineShows) {
   sql("UPDATE requests SET answer = zeroblob(length(answer))");
   const auto id = demand(*reply.receipt);
   service = *world.start();
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto deadlines = [&](const char* state) {
+    io::HttpClient client;
+    const auto shown = client.get(service->url() + "/metrics");
+    const auto line = fmt::format("assay_deadlines{{of=\"dispute\",state=\"{}\"}} ", state);
+    const auto at = shown ? shown->body.find(line) : std::string::npos;
+    return at == std::string::npos ? -1 : std::stoi(shown->body.substr(at + line.size()));
+  };
+  ASSERT_TRUE(eventually([&] { return deadlines("open") == 1; }));
+  EXPECT_EQ(deadlines("near"), 0);
+  const auto move_s = static_cast<std::int64_t>(world.info.parameters.move_s);
+  world.clock.advance_s(move_s - move_s / 4);
+  EXPECT_EQ(deadlines("near"), 1);
   EXPECT_EQ(view(id).moves, 0u);
+  // Lost, it is nobody's to meet any more.
+  world.clock.advance_s(move_s);
+  const auto ended = world.ledger->submit(protocol::sign(
+      world.info.domain, protocol::Timeout{crypto::address_of(world.buyer), id}, world.buyer));
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_TRUE(eventually([&] { return deadlines("open") == 0; }));
 }
 
 // Convicted for something else, there is nothing to deliver any more, and nothing to wait for.

@@ -42,9 +42,10 @@ Status DisputeDesk::watch() {
   for (const Hash& dispute : self.open_disputes) {
     TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
     if (view.state == market::DisputeState::open && view.turn == market::Turn::provider)
-      alarm_.look("dispute", dispute, view.due, core_.now());
+      alarm_.look(dispute, view.due, core_.now());
     open.emplace_back(view.due, dispute);
   }
+  alarm_.end_round();
   std::ranges::sort(open);
   Status first;
   for (const auto& [due, dispute] : open)

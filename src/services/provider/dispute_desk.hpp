@@ -19,7 +19,7 @@ class DisputeDesk {
       : core_(core),
         parties_(1, core.options.isa, std::numeric_limits<std::size_t>::max(),
                  [this](double) { return !rounds_.stopping(); }),
-        alarm_(core.ledger.parameters.move_s) {}
+        alarm_("dispute", core.ledger.parameters.move_s) {}
 
   void start();
   void stop() { rounds_.stop(); }  // idempotent
@@ -31,6 +31,8 @@ class DisputeDesk {
   Result<market::SignedMove> answer(const market::FileDispute& dispute);
   // One round over the disputes open on the ledger; the first error, after all were tried.
   Status watch();
+  // Deadlines of disputes and demands that wait for this provider.
+  void show(io::Metrics& metrics) { alarm_.show(metrics, core_.now()); }
 
  private:
   Result<verify::PlayedMove> next_move(const market::FileDispute& dispute);

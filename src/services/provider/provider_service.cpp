@@ -71,7 +71,8 @@ ProviderService::ProviderService(io::FileLock lock, ProviderCore core)
     : lock_(std::move(lock)),
       core_(std::move(core)),
       admission_(core_),
-      openings_(core_.options.trace_queue) {}
+      openings_(core_.options.trace_queue),
+      contests_("contest", core_.ledger.parameters.window_min_s) {}
 
 Result<std::unique_ptr<ProviderService>> ProviderService::start(
     const ProviderOptions& options, std::vector<ServedModel> models, const crypto::SecretKey& key,
@@ -137,8 +138,8 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   const auto [first, each] = measure(*service->engines_.front());
   service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
-  service->collector_ =
-      std::make_unique<Collector>(service->core_, service->admission_, *service->offers_);
+  service->collector_ = std::make_unique<Collector>(service->core_, service->admission_,
+                                                    *service->offers_, service->contests_);
   service->collector_->start();
   service->disputes_->start();
   return service;
@@ -173,7 +174,11 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/dispute", [this](auto& request, auto& response) { dispute(request, response); });
   router.post("/v1/bid", [this](auto& request, auto& response) { bid(request, response); });
   router.post("/v1/award", [this](auto& request, auto& response) { award(request, response); });
-  metrics_.on_scrape([this](io::Metrics&) { show_engines(); });
+  metrics_.on_scrape([this](io::Metrics& metrics) {
+    show_engines();
+    disputes_->show(metrics);
+    contests_.show(metrics, core_.now());
+  });
   return io::in_frame("provider", metrics_, router.handler(), [this]() -> Status {
     if (stopping_) return fail(Errc::unavailable, "this provider is shutting down");
     TRY(const auto account, core_.settlement.account(core_.address));

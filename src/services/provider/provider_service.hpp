@@ -77,6 +77,7 @@ class ProviderService {
   std::unique_ptr<OfferKeeper> offers_;
   std::unique_ptr<BidDesk> bids_;
   std::atomic<bool> bids_open_ = false;  // bids_ is there
+  settle::DeadlineAlarm contests_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<DisputeDesk> disputes_;
   std::unique_ptr<ReceiptPublisher> publisher_;

@@ -69,6 +69,7 @@ Status EvmLedger::sync() {
     return synced;
   }
   synced_ms_ = now;
+  ++syncs_;
   return {};
 }
 

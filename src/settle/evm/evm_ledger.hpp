@@ -58,10 +58,16 @@ class EvmLedger : public market::Settlement {
 
   // Transactions that are not final yet.
   std::size_t in_flight() const { return in_flight_; }
-  // Calls `use` with a view that is at most view_ms old and knows everything sent here, alone.
+  // Calls `use` with a view that is at most view_ms old and knows everything sent here, alone. What
+  // is not in it is looked for again in a new one: somebody else may just have put it there.
   template <class F>
   auto with_view(F&& use) -> decltype(use(std::declval<ChainView&>())) {
     const std::scoped_lock lock(view_mutex_);
+    const std::uint64_t before = syncs_;
+    if (auto synced = sync(); !synced) return std::unexpected(synced.error());
+    auto out = use(*view_);
+    if (out || out.error().code != Errc::not_found || syncs_ != before) return out;
+    stale_ = true;
     if (auto synced = sync(); !synced) return std::unexpected(synced.error());
     return use(*view_);
   }
@@ -90,6 +96,7 @@ class EvmLedger : public market::Settlement {
   std::atomic<std::size_t> in_flight_ = 0;
   std::atomic<bool> stale_ = false;  // something became final since the view was read
   std::int64_t synced_ms_ = 0;       // steady
+  std::uint64_t syncs_ = 0;          // how often it was read anew
   Repeating rounds_;                 // last: it ends first
 };
 

@@ -166,6 +166,19 @@ TEST_F(Evm, AnOperationIsOneTransactionWhoeverAsksAgain) {
   EXPECT_EQ(other->account(host)->available, 3);
 }
 
+// What another process has just put there is found, however old a view may be.
+TEST_F(Evm, WhatIsNotFoundIsLookedForAgain) {
+  Deal deal(*ledger, now());
+  view_ms = 600'000;
+  enrich(key(56));
+  const auto other = open(manifest, "other", key(56));
+  ASSERT_TRUE(other->totals());
+  const Hash lease = deal.open_lease(deal.fund());
+  const auto seen = other->lease(lease);
+  ASSERT_TRUE(seen) << seen.error().message;
+  EXPECT_EQ(other->lease(Hash{7}).error().code, Errc::not_found);
+}
+
 TEST_F(Evm, HiredAuditorsAreRefusedByName) {
   const auto op = protocol::sign(ledger->info()->domain,
                                  protocol::SettleAudit{Deal::address(Deal::kBuyer), Hash{1}},

@@ -50,7 +50,7 @@ class EvmTest : public testing::Test {
   std::unique_ptr<io::ChainSender> sender(const std::string& file, const crypto::SecretKey& key) {
     io::ChainSenderOptions options;
     options.confirmations = 1;
-    options.poll_ms = 5;
+    options.poll_ms = 1;
     auto opened = io::ChainSender::open(folder->file(file), chain->rpc(), key, clock, options);
     EXPECT_TRUE(opened) << opened.error().message;
     return std::move(*opened);
@@ -70,7 +70,7 @@ class EvmTest : public testing::Test {
     options.first_block = manifest.first_block;
     options.confirmations = 1;
     options.data_dir = folder->file(data);
-    options.poll_ms = 5;
+    options.poll_ms = 1;
     options.view_ms = view_ms;
     auto opened = EvmLedger::open(options, by, clock);
     EXPECT_TRUE(opened) << opened.error().message;

@@ -1,0 +1,11 @@
+// Written by contracts/scripts/bindings.mjs; do not edit.
+export * from './market.ts'
+export * from './disputes.ts'
+export * from './deliveries.ts'
+export * from './games.ts'
+export * from './programs.ts'
+export * from './referee.ts'
+export * from './anchor.ts'
+export * from './registry.ts'
+export * from './messages.ts'
+export * from './enums.ts'
