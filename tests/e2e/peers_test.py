@@ -81,8 +81,8 @@ def ajv_validates_what_our_automata_accept(t):
 
 TOOL_TEMPLATE = """{% if tools %}<|system|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}\
 {% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}\
-{% for call in message.tool_calls %}{{ '<tool_call>{"name": "' + call.function.name + '", "arguments": ' }}\
-{{ call.function.arguments | tojson }}{{ '}</tool_call>' }}{% endfor %}{{ '<|end|>' }}{% endfor %}\
+{% if message.tool_calls %}{% for call in message.tool_calls %}{{ '<tool_call>{"name": "' + call.function.name + '", "arguments": ' }}\
+{{ call.function.arguments | tojson }}{{ '}</tool_call>' }}{% endfor %}{% endif %}{{ '<|end|>' }}{% endfor %}\
 {% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"""
 
 
