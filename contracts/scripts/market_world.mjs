@@ -79,7 +79,7 @@ export async function world(on, referee, programs) {
   const evidence = async (of, sequence, change = {}) => {
     const request = { lease: of.id, sequence, execution: of.terms.execution, prompt_root: text('prompt'), prompt_count: 250,
       continuation: 0, logit_bias: [], repetition_penalty_bits: 0x3f800000, presence_penalty_bits: 0, frequency_penalty_bits: 0,
-      temperature_bits: 0, top_k: 0, top_p_bits: 0x3f800000, min_p_bits: 0, seed: 1n, max_tokens: 1000, logprobs: 0,
+      temperature_bits: 0, constraint: zeroHash, top_k: 0, top_p_bits: 0x3f800000, min_p_bits: 0, seed: 1n, max_tokens: 1000, logprobs: 0,
       stop_root: sha256('0x'), salt_commitment: sha256(concat([stringToHex('assay/salt/v0'), text('secret')])), cap: 1_000_000n,
       expires: of.terms.expires, ...change.request };
     const count_ = change.receipt?.count ?? 300;

@@ -32,6 +32,16 @@ void adjust_logits(std::span<float> logits, const Draw& draw) {
   }
 }
 
+void constrain(std::span<float> z, const Draw& draw) {
+  if (draw.constraint == nullptr) return;
+  const std::uint32_t state =
+      state_after(*draw.constraint,
+                  draw.tape.subspan(std::min<std::size_t>(draw.answer_from, draw.tape.size())));
+  const auto& [automaton, pieces] = *draw.constraint;
+  for (std::size_t i = 0; i < z.size(); ++i)
+    if (i >= pieces.size() || walk(automaton, state, pieces[i]) == kDead) z[i] = kForbidden;
+}
+
 float top_k_threshold(std::span<const float> z, std::uint32_t k) {
   if (k == 0 || k > z.size()) return -std::numeric_limits<float>::infinity();
   std::vector<float> sorted(z.begin(), z.end());
@@ -73,9 +83,13 @@ std::optional<std::uint32_t> sample(std::span<const float> logits, const Draw& d
   std::vector<float> z(logits.begin(), logits.end());
   adjust_logits(z, draw);
   if (!all_finite(z)) return std::nullopt;
-  if (draw.temperature == 0.0f) return arg_max(z);
+  if (draw.temperature == 0.0f) {
+    constrain(z, draw);
+    return arg_max(z);
+  }
   for (float& v : z) v = v / draw.temperature;
   if (!all_finite(z)) return std::nullopt;
+  constrain(z, draw);
 
   const float lowest = top_k_threshold(z, draw.top_k);
   std::vector<float> p(z.size());

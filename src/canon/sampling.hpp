@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 
+#include "canon/automaton.hpp"
 #include "canon/gumbel.hpp"
 
 namespace assay::canon {
@@ -18,21 +19,28 @@ struct LogitBias {
 struct Draw {
   std::span<const LogitBias> logit_bias{};  // ascending ids, each once; a foreign id names nothing
   float repetition_penalty = 1.0f, presence_penalty = 0.0f, frequency_penalty = 0.0f;
-  float temperature = 0.0f;  // 0: arg-max
-  std::uint32_t top_k = 0;   // 0: every token
+  float temperature = 0.0f;                // 0: arg-max
+  const Constraint* constraint = nullptr;  // none: any answer
+  std::uint32_t top_k = 0;                 // 0: every token
   float top_p = 1.0f, min_p = 0.0f;
   std::uint64_t seed = 0;
   std::uint32_t position = 0;             // of the head: the token goes to position + 1
   std::span<const std::uint32_t> tape{};  // tokens at positions 0 … position, in the vocabulary
-  std::uint32_t answer_from = 0;          // first position presence and frequency count
+  std::uint32_t answer_from = 0;  // where the answer begins: counted and constrained from here
 };
 
 // The next token, lowest id on ties. nullopt (a fault): a logit, an adjusted logit or, if
 // temperature ≠ 0, its quotient is not finite. logits: not empty.
 std::optional<std::uint32_t> sample(std::span<const float> logits, const Draw& draw);
 
+// What a token has that the constraint does not let follow: less than any other, and finite.
+inline constexpr float kForbidden = -0x1.fffffep127f;
+
 // Bias and penalties, in place.
 void adjust_logits(std::span<float> logits, const Draw& draw);
+
+// The constraint, in place. Where no token may follow, all of them are forbidden alike.
+void constrain(std::span<float> z, const Draw& draw);
 
 // The largest value v with at least k of z ≥ v; -infinity if k is 0 or exceeds the count.
 float top_k_threshold(std::span<const float> z, std::uint32_t k);

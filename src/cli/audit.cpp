@@ -83,12 +83,9 @@ Result<std::optional<verify::Difference>> locate(const Options& options,
           ? io::pinned(file.offer.message.endpoint, file.offer.message.tls_key)
           : options.sampled.provider;
   ProviderStates source(client, endpoint);
-  const verify::Execution execution{verify::sampling_of(request),
-                                    opening.salt_secret,
-                                    opening.prompt,
-                                    opening.answer,
-                                    request.continuation,
-                                    false,
+  TRY(engine::Sampling sampling, verify::sampling_of(request, opening.automaton, *model));
+  const verify::Execution execution{std::move(sampling), opening.salt_secret,  opening.prompt,
+                                    opening.answer,      request.continuation, false,
                                     request.logprobs};
   return verify::locate_difference(*report.trace, execution, opening.request, receipt.trace_root,
                                    std::move(model), source, pool, isa);

@@ -127,7 +127,8 @@ class Cheat : public services::Computer {
     if (asked.prompt.size() < 4) return fail(Errc::unavailable, "too short a prompt to cheat on");
     const InferenceCall call = rewritten(asked);
     const protocol::Request& request = call.request.message;
-    const engine::Sampling sampling = verify::sampling_of(request);
+    TRY(const engine::Sampling sampling,
+        verify::sampling_of(request, call.automaton, *plan_.model));
     const engine::GenerationLimits limits{request.max_tokens, call.stop_ids, 0};
     const auto holds = [&](const auto& model) {
       return !model || call.prompt.size() + request.max_tokens <= model->hyper().context;

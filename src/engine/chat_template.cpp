@@ -40,8 +40,11 @@ Result<jinja::Value> message_value(const json::value& message) {
 
 Conversation Conversation::of(std::span<const ChatMessage> messages) {
   Conversation out;
-  for (const ChatMessage& message : messages)
-    out.messages.push_back(json::object{{"role", message.role}, {"content", message.content}});
+  for (const ChatMessage& message : messages) {
+    json::object o{{"role", message.role}, {"content", message.content}};
+    for (const auto& [key, member] : message.more) o[key] = member;
+    out.messages.push_back(std::move(o));
+  }
   return out;
 }
 

@@ -15,6 +15,7 @@ namespace assay::engine {
 struct ChatMessage {
   std::string role;
   std::string content;
+  json::object more{};  // further members: tool_calls, tool_call_id, name
 };
 
 // What a template sees.

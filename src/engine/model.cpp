@@ -202,12 +202,14 @@ std::shared_ptr<const Model> Model::part(std::span<const std::uint32_t> layers) 
     out->layers_.push_back(layers_[layer]);
   }
   out->rope_ = rope_;
+  out->pieces_ = pieces_;
   return out;
 }
 
 // All but the weights' bytes.
 Result<std::shared_ptr<Model>> Model::open(ByteView file) {
   auto model = std::make_shared<Model>();
+  model->pieces_ = std::make_shared<LazyPieces>();
   TRY(model->gguf_, Gguf::parse(file));
   const Gguf& gguf = model->gguf_;
   TRY(model->hyper_, read_hyper(gguf));

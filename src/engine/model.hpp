@@ -3,6 +3,7 @@
 // or mis-shaped tensors, non-finite scales or values), naming it.
 #pragma once
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "base/result.hpp"
@@ -12,6 +13,8 @@
 #include "engine/types.hpp"
 
 namespace assay::engine {
+
+struct Pieces;
 
 class Model {
  public:
@@ -40,6 +43,9 @@ class Model {
   const std::vector<Layer>& layers() const { return layers_; }
   // Of every position of the context; the factors of Llama 3.1 are in it, not among the weights.
   const RopeTable& rope() const { return *rope_; }
+  // What its tokens are to an automaton (constraint.hpp); made by the first call. Errors: those of
+  // Tokenizer::from.
+  Result<std::shared_ptr<const Pieces>> pieces() const;
   // Every weight in canonical order (spec/model.md, "Weights root"): embedding, layers in order,
   // output norm, output if not tied.
   std::vector<const Tensor*> weights() const;
@@ -55,6 +61,11 @@ class Model {
   bool tied_ = false;
   std::vector<Layer> layers_;
   std::shared_ptr<const RopeTable> rope_;
+  struct LazyPieces {
+    std::mutex mutex;
+    std::shared_ptr<const Pieces> made;
+  };
+  std::shared_ptr<LazyPieces> pieces_;
 };
 
 }  // namespace assay::engine

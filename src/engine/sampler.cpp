@@ -8,6 +8,7 @@
 #include "canon/chain.hpp"
 #include "canon/elementary.hpp"
 #include "canon/logprob.hpp"
+#include "engine/constraint.hpp"
 #include "engine/sampler_noise.hpp"
 
 namespace assay::engine {
@@ -154,6 +155,11 @@ class Draw {
   float best_score_ = 0.0f;
 };
 
+void constrain(std::span<float> z, const Sampling& sampling, std::span<const Token> tape) {
+  sampling.constraint->apply(
+      z, tape.subspan(std::min<std::size_t>(sampling.answer_from, tape.size())));
+}
+
 }  // namespace
 
 canon::Draw draw_of(const Sampling& s, std::uint32_t position, std::span<const Token> tape) {
@@ -162,6 +168,7 @@ canon::Draw draw_of(const Sampling& s, std::uint32_t position, std::span<const T
           .presence_penalty = s.presence_penalty,
           .frequency_penalty = s.frequency_penalty,
           .temperature = s.temperature,
+          .constraint = s.constraint ? &s.constraint->reference() : nullptr,
           .top_k = s.top_k,
           .top_p = s.top_p,
           .min_p = s.min_p,
@@ -172,7 +179,7 @@ canon::Draw draw_of(const Sampling& s, std::uint32_t position, std::span<const T
 }
 
 bool is_arg_max(const Sampling& sampling) {
-  return sampling.temperature == 0.0f && !adjusts(sampling);
+  return sampling.temperature == 0.0f && !adjusts(sampling) && !sampling.constraint;
 }
 
 std::optional<Token> choose_token(const Kernels& kernels, std::span<const float> logits,
@@ -187,10 +194,20 @@ std::optional<Token> choose_token(const Kernels& kernels, std::span<const float>
     if (!kernels.arg_max(z.data(), z.size(), &top)) return std::nullopt;
     logits = z;
   }
-  if (sampling.temperature == 0.0f) return top;
+  if (sampling.temperature == 0.0f) {
+    if (!sampling.constraint) return top;
+    if (z.empty()) z.assign(logits.begin(), logits.end());  // else they are its own
+    constrain(z, sampling, tape);
+    (void)kernels.arg_max(z.data(), z.size(), &top);
+    return top;
+  }
   z.resize(logits.size());
   for (std::size_t i = 0; i < z.size(); ++i) z[i] = logits[i] / sampling.temperature;
   if (!kernels.arg_max(z.data(), z.size(), &top)) return std::nullopt;
+  if (sampling.constraint) {
+    constrain(z, sampling, tape);
+    (void)kernels.arg_max(z.data(), z.size(), &top);
+  }
 
   Draw draw(z, sampling.seed, position, top);
   if (sampling.top_k == 0 && sampling.top_p == 1.0f && sampling.min_p == 0.0f) {

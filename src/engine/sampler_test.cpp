@@ -5,6 +5,7 @@
 
 #include "canon/canon_testutil.hpp"
 #include "canon/logprob.hpp"
+#include "engine/constraint_testutil.hpp"
 #include "engine/kernels/self_check.hpp"
 #include "engine/sampler_noise.hpp"
 
@@ -44,7 +45,9 @@ TEST(Sampler, EqualsTheReference) {
       v = i % 3 ? static_cast<float>(random.below(20)) * 0.5f : random.hostile(30.0f);
     std::vector<Token> tape(random.below(40));
     for (Token& t : tape) t = random.below(static_cast<std::uint32_t>(logits.size()));
-    const Sampling s = random_sampling(random, logits.size(), tape.size());
+    Sampling s = random_sampling(random, logits.size(), tape.size());
+    if (random.below(3) == 0)
+      s.constraint = random_constraint(random, random_pieces(random, logits.size()));
     const auto want = canon::sample(logits, draw_of(s, i, tape));
     for (const Verdict& v : verdicts())
       ASSERT_EQ(choose_token(*v.kernels, logits, s, i, tape), want) << i;

@@ -1,6 +1,7 @@
 // Small types every engine header shares.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,8 @@ using Token = std::uint32_t;
 
 using LogitBias = canon::LogitBias;
 
+class Constraint;
+
 // Sampling as a buyer signs it (spec/canon.md, "Sampling"): applied in the order of the fields.
 // Bits of the floats are what counts. The defaults change nothing.
 struct Sampling {
@@ -22,12 +25,13 @@ struct Sampling {
   float presence_penalty = 0.0f;        // finite; over the answer
   float frequency_penalty = 0.0f;       // finite; over the answer
   float temperature = 0.0f;             // 0: arg-max, ties to the lowest id; else finite and > 0
-  std::uint32_t top_k = 0;              // keeps the k largest, ties included; 0 keeps every token
-  float top_p = 1.0f;                   // (0, 1]; 1 keeps every token
-  float min_p = 0.0f;                   // [0, 1]; 0 keeps every token
-  std::uint64_t seed = 0;               // keys Philox4x32-10
+  std::shared_ptr<const Constraint> constraint{};  // of the answer (constraint.hpp); null: none
+  std::uint32_t top_k = 0;  // keeps the k largest, ties included; 0 keeps every token
+  float top_p = 1.0f;       // (0, 1]; 1 keeps every token
+  float min_p = 0.0f;       // [0, 1]; 0 keeps every token
+  std::uint64_t seed = 0;   // keys Philox4x32-10
   // First position of the answer (what the buyer's prompt holds before any continuation): where
-  // presence and frequency begin to count.
+  // presence and frequency begin to count, and the constraint's automaton to read.
   std::uint32_t answer_from = 0;
 };
 

@@ -44,6 +44,7 @@ struct Opening {
   Hash request{};  // digest
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, answer, stop_ids;
+  Bytes automaton{};                    // of the constraint (canon/automaton.hpp); empty: none
   std::vector<std::uint32_t> logprobs;  // of the answer (tokens.hpp); empty where not asked for
   // The lease's audit-chain link of this request (audit_draw.hpp); zero: not told. Whoever has it
   // foresees the draws of all lower sequences.
@@ -59,6 +60,7 @@ struct Opening {
     v("prompt", s.prompt);
     v("answer", s.answer);
     v("stop_ids", s.stop_ids);
+    v("automaton", s.automaton);
     v("logprobs", s.logprobs);
     v("audit_link", s.audit_link);
     v("position_roots", s.position_roots);

@@ -20,6 +20,7 @@ void fields(S& s, V&& v) {
   v("answer", s.answer);
   v("stop_ids", s.stop_ids);
   v("logprobs", s.logprobs);
+  v("automaton", s.automaton);
 }
 template <Is<AuditSecret> S, class V>
 void fields(S& s, V&& v) {
@@ -56,13 +57,14 @@ Result<AuditSecret> audit_secret_from_json(const json::object& o) {
 
 Hash handover_content(std::span<const std::uint32_t> prompt, std::span<const std::uint32_t> answer,
                       std::span<const std::uint32_t> stop_ids,
-                      std::span<const std::uint32_t> logprobs) {
+                      std::span<const std::uint32_t> logprobs, ByteView automaton) {
   constexpr std::string_view kLabel = "assay/handover/v0";
   Bytes bytes(kLabel.begin(), kLabel.end());
   for (const auto list : {prompt, answer, stop_ids, logprobs}) {
     append_le(bytes, static_cast<std::uint32_t>(list.size()));
     for (const std::uint32_t n : list) append_le(bytes, n);
   }
+  append(bytes, automaton);
   return crypto::sha256(bytes);
 }
 
@@ -73,7 +75,8 @@ Status check_audit_call(const Domain& domain, const AuditCall& call, const Addre
   if (handover.auditor != auditor)
     return fail(Errc::refused, "the handover is for auditor {}, this is {}",
                 handover.auditor.to_string(), auditor.to_string());
-  if (handover.content != handover_content(call.prompt, call.answer, call.stop_ids, call.logprobs))
+  if (handover.content !=
+      handover_content(call.prompt, call.answer, call.stop_ids, call.logprobs, call.automaton))
     return fail(Errc::mismatch, "the tokens are not the ones the buyer signed for");
   const Request& request = call.request.message;
   const std::uint32_t count = call.receipt.message.count;

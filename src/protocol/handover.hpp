@@ -33,6 +33,7 @@ struct AuditCall {
   Signed<Receipt> receipt;
   ExecutionId execution;
   std::vector<std::uint32_t> prompt, answer, stop_ids, logprobs;  // logprobs: tokens.hpp
+  Bytes automaton{};                                              // as in an InferenceCall
 };
 json::object to_json(const AuditCall& call);
 Result<AuditCall> audit_call_from_json(const json::object& o);
@@ -43,11 +44,11 @@ struct AuditSecret {
 json::object to_json(const AuditSecret& secret);
 Result<AuditSecret> audit_secret_from_json(const json::object& o);
 
-// sha256("assay/handover/v0" ‖ prompt ‖ answer ‖ stop ids ‖ log-probability numbers), each list as
-// le32 of its length ‖ le32 of each element.
+// sha256("assay/handover/v0" ‖ prompt ‖ answer ‖ stop ids ‖ log-probability numbers ‖ automaton),
+// each list as le32 of its length ‖ le32 of each element, the automaton as it is.
 Hash handover_content(std::span<const std::uint32_t> prompt, std::span<const std::uint32_t> answer,
                       std::span<const std::uint32_t> stop_ids,
-                      std::span<const std::uint32_t> logprobs);
+                      std::span<const std::uint32_t> logprobs, ByteView automaton);
 
 // The buyer handed exactly these lists to this auditor, and they are as long as request and receipt
 // say. Whether request and receipt are those of the audit is for whoever knows the ledger.

@@ -26,12 +26,13 @@ struct HandoverTest : ::testing::Test {
     return out;
   }
   void sign_for(AuditCall& call) const {
-    call.handover = sign(exchange.domain,
-                         Handover{.audit = Hash{1},
-                                  .auditor = auditor,
-                                  .content = handover_content(call.prompt, call.answer,
-                                                              call.stop_ids, call.logprobs)},
-                         exchange.buyer);
+    call.handover =
+        sign(exchange.domain,
+             Handover{.audit = Hash{1},
+                      .auditor = auditor,
+                      .content = handover_content(call.prompt, call.answer, call.stop_ids,
+                                                  call.logprobs, call.automaton)},
+             exchange.buyer);
   }
   Status check(const AuditCall& call) const {
     return check_audit_call(exchange.domain, call, buyer, auditor);
@@ -70,7 +71,7 @@ TEST_F(HandoverTest, EveryTokenIsSignedFor) {
   }
   // A number moved from one list to the next is another content.
   const std::vector<std::uint32_t> a{1, 2}, b{3}, c{1}, d{2, 3};
-  EXPECT_NE(handover_content(a, b, {}, {}), handover_content(c, d, {}, {}));
+  EXPECT_NE(handover_content(a, b, {}, {}, {}), handover_content(c, d, {}, {}, {}));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ void fields(S& s, V&& v) {
   v("salt_secret", s.salt_secret);
   v("prompt", s.prompt);
   v("stop_ids", s.stop_ids);
+  v("automaton", s.automaton);
 }
 template <Is<Recall> S, class V>
 void fields(S& s, V&& v) {

@@ -20,6 +20,7 @@ struct InferenceCall {
   Signed<Request> request;
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, stop_ids;
+  Bytes automaton{};  // of the request's constraint (canon/automaton.hpp); empty: none
 };
 json::object to_json(const InferenceCall& call);
 Result<InferenceCall> inference_call_from_json(const json::object& o);

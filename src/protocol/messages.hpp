@@ -165,7 +165,9 @@ struct Request {
   std::vector<LogitBias> logit_bias;  // ascending tokens
   std::uint32_t repetition_penalty_bits = 0x3f800000, presence_penalty_bits = 0,
                 frequency_penalty_bits = 0;
-  std::uint32_t temperature_bits = 0, top_k = 0, top_p_bits = 0x3f800000, min_p_bits = 0;
+  std::uint32_t temperature_bits = 0;
+  Hash constraint{};  // constraint.hpp; zero: any answer
+  std::uint32_t top_k = 0, top_p_bits = 0x3f800000, min_p_bits = 0;
   std::uint64_t seed = 0;
   std::uint32_t max_tokens = 0;
   std::uint32_t logprobs = 0;  // 0: none; 1 + n: of each token and of the n likeliest there
@@ -186,6 +188,7 @@ struct Request {
     v("presence_penalty_bits", s.presence_penalty_bits);
     v("frequency_penalty_bits", s.frequency_penalty_bits);
     v("temperature_bits", s.temperature_bits);
+    v("constraint", s.constraint);
     v("top_k", s.top_k);
     v("top_p_bits", s.top_p_bits);
     v("min_p_bits", s.min_p_bits);

@@ -42,7 +42,7 @@ Status AuditEscort::hand_over(const Hash& audit, const DrawnAuditor& to,
       .audit = audit,
       .auditor = to.account,
       .content = protocol::handover_content(opening.prompt, opening.answer, opening.stop_ids,
-                                            opening.logprobs)};
+                                            opening.logprobs, opening.automaton)};
   return client_.hand_over(to.endpoint, {.handover = protocol::sign(domain_, handover, key_),
                                          .request = about.request,
                                          .receipt = about.receipt,
@@ -50,7 +50,8 @@ Status AuditEscort::hand_over(const Hash& audit, const DrawnAuditor& to,
                                          .prompt = opening.prompt,
                                          .answer = opening.answer,
                                          .stop_ids = opening.stop_ids,
-                                         .logprobs = opening.logprobs});
+                                         .logprobs = opening.logprobs,
+                                         .automaton = opening.automaton});
 }
 
 }  // namespace assay::settle

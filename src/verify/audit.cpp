@@ -117,8 +117,8 @@ std::string describe_logprob(const Divergence& d, const Execution& execution, co
 }
 
 Execution execution_of(const protocol::Request& request, const Claim& claimed,
-                       const protocol::Opening& opening) {
-  return {sampling_of(request), opening.salt_secret,
+                       const protocol::Opening& opening, engine::Sampling sampling) {
+  return {std::move(sampling),  opening.salt_secret,
           opening.prompt,       std::span(opening.answer).first(claimed.count),
           request.continuation, claimed.fault(),
           request.logprobs};
@@ -126,7 +126,7 @@ Execution execution_of(const protocol::Request& request, const Claim& claimed,
 
 AuditReport compare(const protocol::Request& request, const Claim& claimed,
                     const protocol::Opening& opening, std::uint32_t layers, Replay run) {
-  const Execution execution = execution_of(request, claimed, opening);
+  const Execution execution = execution_of(request, claimed, opening, {});
   const auto logprobs = claimed_logprobs(request, claimed, opening);
   AuditReport report;
   report.trace = std::make_shared<const TraceBuilder>(std::move(run.trace));
@@ -170,10 +170,12 @@ Result<AuditReport> audit(const protocol::Request& request, const Claim& claimed
   CHECK_OK(check_identity(request, *model, pool, options));
   if (auto reason = impossible(request, claimed, opening)) return mismatch(std::move(*reason));
 
+  TRY(engine::Sampling sampling, sampling_of(request, opening.automaton, *model));
+
   const std::int64_t started_ms = clock.now_ms();
   const std::uint32_t layers = model->hyper().layers;
-  auto run = replay(execution_of(request, claimed, opening), std::move(model), pool, options.isa,
-                    options.progress, options.kv_bytes_max, options.journal);
+  auto run = replay(execution_of(request, claimed, opening, std::move(sampling)), std::move(model),
+                    pool, options.isa, options.progress, options.kv_bytes_max, options.journal);
   if (!run && run.error().code == Errc::invalid)
     return mismatch("no execution of this request exists: " + run.error().message);
   if (!run) return std::unexpected(run.error());

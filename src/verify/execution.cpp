@@ -93,7 +93,7 @@ Status LeafExecution::compute(ThreadPool& pool, std::uint32_t from, std::uint32_
 // Thresholds have no step: whoever executes names one, and later ops show that it is right.
 void LeafExecution::choose_threshold(std::uint32_t op) {
   const canon::FpEnvironment environment;
-  const auto z = find("z"), p = find("p");
+  const auto z = find("gl") ? find("gl") : find("z"), p = find("p");
   const bool nucleus = std::string_view(list_.ops[op].name) == "tp";
   ASSAY_ASSERT(nucleus ? p.has_value() : z.has_value());
   const float threshold =
@@ -128,7 +128,10 @@ Status LeafExecution::compute_op(std::uint32_t op, ThreadPool& pool) {
 
   std::mutex mutex;
   std::optional<Error> error;
-  pool.parallel_for(of.values, kElementsPerTask, [&](std::size_t begin, std::size_t end) {
+  // Of an answer's states each follows from the one before.
+  const std::size_t grain =
+      of.kind == OpKind::answer_state ? std::size_t{of.values} : kElementsPerTask;
+  pool.parallel_for(of.values, grain, [&](std::size_t begin, std::size_t end) {
     MemoryInputs inputs(*this);
     std::vector<std::uint32_t> running;
     for (std::size_t i = begin; i < end; ++i) {

@@ -16,6 +16,8 @@ struct Opened {
   Subject subject;
   std::shared_ptr<const ModelTrees> model;
   protocol::Opening opening;
+  std::shared_ptr<const engine::Constraint> constraint{};  // of the request; null: none
+  protocol::ConstraintParts parts{};                       // its
 
   const Hash& secret() const { return opening.salt_secret; }
 };

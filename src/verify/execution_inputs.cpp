@@ -103,6 +103,28 @@ Result<ByteView> MemoryInputs::logprobs(std::uint32_t answer_token) {
       std::span<const std::uint32_t>(run.opening.logprobs).subspan(answer_token * width, width));
 }
 
+Result<ByteView> MemoryInputs::constraint_parts() {
+  const auto& constraint = leaf_.run().constraint;
+  if (!constraint) return absent("constraint", 0);
+  parts_ = protocol::to_bytes(leaf_.run().parts);
+  return ByteView(parts_);
+}
+
+Result<ByteView> MemoryInputs::piece(std::uint32_t token) {
+  const auto& constraint = leaf_.run().constraint;
+  if (!constraint || token >= constraint->pieces().list.size())
+    return absent("the piece of token", token);
+  piece_ = protocol::piece_leaf(constraint->pieces().list[token]);
+  return ByteView(piece_);
+}
+
+Result<ByteView> MemoryInputs::automaton_row(std::uint32_t state) {
+  const auto& constraint = leaf_.run().constraint;
+  if (!constraint || state >= constraint->automaton().states()) return absent("state", state);
+  automaton_row_ = protocol::automaton_row(constraint->automaton(), state);
+  return ByteView(automaton_row_);
+}
+
 void RecordingInputs::write(ByteView bytes, std::span<const Hash> path) {
   append(proof_, bytes);
   for (const Hash& hash : path) append(proof_, hash);
@@ -178,6 +200,27 @@ Result<ByteView> RecordingInputs::logprobs(std::uint32_t answer_token) {
       answer_token);
   write(opened.leaf, opened.path);
   return bytes;
+}
+
+Result<ByteView> RecordingInputs::constraint_parts() {
+  TRY(const ByteView bytes, MemoryInputs::constraint_parts());
+  write(bytes, {});
+  return bytes;
+}
+
+Result<ByteView> RecordingInputs::piece(std::uint32_t token) {
+  TRY(const ByteView leaf, MemoryInputs::piece(token));
+  append_le(proof_, static_cast<std::uint32_t>(leaf.size()));
+  write(leaf, crypto::inclusion_proof(protocol::piece_hashes(leaf_.run().constraint->pieces().list),
+                                      token));
+  return leaf;
+}
+
+Result<ByteView> RecordingInputs::automaton_row(std::uint32_t state) {
+  TRY(const ByteView row, MemoryInputs::automaton_row(state));
+  write(row,
+        crypto::inclusion_proof(protocol::row_hashes(leaf_.run().constraint->automaton()), state));
+  return row;
 }
 
 }  // namespace assay::verify

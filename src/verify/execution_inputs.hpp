@@ -18,6 +18,9 @@ class MemoryInputs : public StepInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
+  Result<ByteView> constraint_parts() override;
+  Result<ByteView> piece(std::uint32_t token) override;
+  Result<ByteView> automaton_row(std::uint32_t state) override;
 
  protected:
   // The whole vector; empty: this execution does not have it.
@@ -27,6 +30,7 @@ class MemoryInputs : public StepInputs {
 
  private:
   std::vector<float> rope_;
+  Bytes parts_, piece_, automaton_row_;
 };
 
 // Appends to `proof` what a referee's ProofInputs reads for the same questions.
@@ -44,6 +48,9 @@ class RecordingInputs final : public MemoryInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
+  Result<ByteView> constraint_parts() override;
+  Result<ByteView> piece(std::uint32_t token) override;
+  Result<ByteView> automaton_row(std::uint32_t state) override;
 
  private:
   void write(ByteView bytes, std::span<const Hash> path);

@@ -123,6 +123,19 @@ TEST(Execution, EverySamplingSetting) {
   }
 }
 
+// Answers held to automata, some of which leave no token in some state.
+TEST(Execution, Constrained) {
+  const auto& all = settings();
+  for (std::uint32_t seed = 0; seed < all.size(); ++seed) {
+    SCOPED_TRACE(all[seed].first);
+    expect_same({.shape = wide("llama", TensorType::q8_0),
+                 .prompt = {1, 4, 8, 9},
+                 .max_tokens = 4,
+                 .ask = all[seed].second,
+                 .constraint = seed});
+  }
+}
+
 // The last tokens of the prompt are an earlier answer: their heads are in the trace.
 TEST(Execution, Continuation) {
   const ToyAsk first{.shape = wide("llama", TensorType::f32), .max_tokens = 5};

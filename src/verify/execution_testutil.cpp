@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "crypto/merkle.hpp"
+#include "engine/constraint_testutil.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::verify {
@@ -28,6 +29,14 @@ Bytes patched(Bytes file, std::span<const ToyAsk::Patch> patches) {
 
 }  // namespace
 
+void constrain(Opened& run, std::uint32_t seed) {
+  canon::test::Random random(seed);
+  run.constraint = engine::random_constraint(random, *run.model->model().pieces());
+  run.parts = parts_of(run.constraint->automaton(), run.constraint->pieces());
+  run.opening.automaton = canon::encode(run.constraint->automaton());
+  run.subject.request.constraint = protocol::constraint_root(run.parts);
+}
+
 ToyRun::ToyRun(const ToyAsk& ask, unsigned threads)
     : pool(threads), file(patched(engine::toy_model(ask.shape), ask.patches)) {
   const auto model = *engine::Model::load(file);
@@ -49,7 +58,10 @@ ToyRun::ToyRun(const ToyAsk& ask, unsigned threads)
   request.salt_commitment = protocol::salt_commitment(run.secret());
   if (ask.ask) ask.ask(request);
 
-  const engine::Sampling sampling = sampling_of(request);
+  if (ask.constraint) constrain(run, *ask.constraint);
+
+  engine::Sampling sampling = sampling_of(request);
+  sampling.constraint = run.constraint;
   trace.emplace(run.secret(), model->hyper().layers);
   engine::Session session(model, pool, engine::best_isa(), model->hyper().context);
   std::vector<engine::Token> next = ask.prompt;

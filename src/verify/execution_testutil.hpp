@@ -14,6 +14,7 @@ struct ToyAsk {
   std::uint32_t continuation = 0;
   std::uint32_t max_tokens = 4;
   std::function<void(protocol::Request&)> ask{};  // further fields
+  std::optional<std::uint32_t> constraint{};      // seed of one drawn; none: any answer
   // Overwrites floats of a tensor in the file: name, from which value on, values.
   struct Patch {
     std::string tensor;
@@ -22,6 +23,9 @@ struct ToyAsk {
   };
   std::vector<Patch> patches{};
 };
+
+// Holds the answer to come to an automaton drawn by seed.
+void constrain(Opened& run, std::uint32_t seed);
 
 // An honest execution of a toy model: what is committed, and what opens it. Nothing is signed.
 struct ToyRun {

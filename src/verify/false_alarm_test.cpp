@@ -162,6 +162,11 @@ Trade trade_of(const KnownCase& known, const Outcome& outcome, const ModelIdenti
   q.presence_penalty_bits = bits(s.presence_penalty);
   q.frequency_penalty_bits = bits(s.frequency_penalty);
   q.temperature_bits = bits(s.temperature);
+  if (s.constraint) {
+    opening.automaton = canon::encode(s.constraint->automaton());
+    q.constraint =
+        protocol::constraint_root(parts_of(s.constraint->automaton(), s.constraint->pieces()));
+  }
   q.top_k = s.top_k;
   q.top_p_bits = bits(s.top_p);
   q.min_p_bits = bits(s.min_p);
@@ -251,6 +256,7 @@ void note(const KnownCase& known, Tally& tally) {
   if (asked.request.continuation > 0) tally.count("continue an answer");
   if (asked.request.logprobs > 0) tally.count("ask for log-probabilities");
   if (asked.request.sampling.temperature == 0) tally.count("are greedy");
+  if (asked.request.sampling.constraint) tally.count("are constrained");
   if (outcome.fault_at && outcome.answer.empty()) tally.count("fault in the prompt");
   if (asked.traced) tally.count("are traced");
 }

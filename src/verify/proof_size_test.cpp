@@ -70,6 +70,25 @@ class SizingInputs final : public StepInputs {
     return ByteView(answer_);
   }
 
+  // The longest piece, and a row in the middle of the largest table.
+  Result<ByteView> constraint_parts() override {
+    answer_ =
+        protocol::to_bytes({.table_root = {}, .states = canon::kStatesMax, .pieces_root = {}});
+    size += answer_.size();
+    return ByteView(answer_);
+  }
+  Result<ByteView> piece(std::uint32_t token) override {
+    answer_.assign(1 + canon::kPieceMax, 1);
+    size += 4;
+    count(answer_.size(), token, subject_.program.vocab);
+    return ByteView(answer_);
+  }
+  Result<ByteView> automaton_row(std::uint32_t state) override {
+    answer_.assign(protocol::kAutomatonRowBytes, 0);
+    count(answer_.size(), state, canon::kStatesMax);
+    return ByteView(answer_);
+  }
+
   std::size_t size = 0;
 
  private:
@@ -109,6 +128,7 @@ Subject subject_of_70b(std::string architecture, canon::Format format) {
   r.logit_bias = {{9, bits(40.0f)}};
   r.repetition_penalty_bits = bits(1.1f), r.presence_penalty_bits = bits(0.5f);
   r.temperature_bits = bits(0.7f), r.top_k = 100, r.top_p_bits = bits(0.95f), r.logprobs = 21;
+  r.constraint.fill(1);
   s.count = 501;
   s.finish = 0;
   return s;

@@ -145,6 +145,17 @@ TEST(Proof, EveryKindOfStep) {
     }
 }
 
+TEST(Proof, OfConstrainedAnswers) {
+  Seen seen;
+  ToyRun toy({.shape = shape("llama", TensorType::q8_0),
+              .prompt = {1, 4, 8},
+              .ask = everything,
+              .constraint = 3});
+  for (const LeafPlace& place : {LeafPlace{2, 2}, LeafPlace{4, 2}}) expect_judged(toy, place, seen);
+  for (const OpKind kind : {OpKind::answer_state, OpKind::piece_state, OpKind::constrain})
+    EXPECT_TRUE(seen.contains(kind));
+}
+
 TEST(Proof, Faults) {
   const engine::ToyShape s = shape("llama", TensorType::f32);
   const std::vector<float> huge(256, 3e38f), large(256, 1e7f);
@@ -167,8 +178,9 @@ TEST(Proof, Damaged) {
   ToyRun llama({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .ask = everything});
   ToyRun qwen2({.shape = shape("qwen2", TensorType::q5_k), .prompt = {1, 4, 8}});
   Seen seen;
+  ToyRun held({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .constraint = 3});
   const std::pair<ToyRun*, LeafPlace> places[] = {
-      {&llama, {4, 2}}, {&llama, {4, 0}}, {&llama, {1, 1}}, {&qwen2, {4, 1}}};
+      {&llama, {4, 2}}, {&llama, {4, 0}}, {&llama, {1, 1}}, {&qwen2, {4, 1}}, {&held, {4, 2}}};
   for (const auto& [toy, place] : places) {
     Prover prover(*toy, place);
     const auto cases = prover.cases();
@@ -197,7 +209,7 @@ TEST(Proof, Damaged) {
       }
     }
   }
-  EXPECT_EQ(seen.size(), static_cast<std::size_t>(OpKind::logprob_leaf));  // all but thresholds
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(OpKind::constrain));  // all but thresholds
 }
 
 // The same step of other rows, positions and leaves.

@@ -38,22 +38,6 @@ Status check_kv_memory(std::size_t positions, const engine::Hyper& hyper, engine
   return {};
 }
 
-engine::Sampling sampling_of(const protocol::Request& request) {
-  engine::Sampling out;
-  for (const protocol::LogitBias& bias : request.logit_bias)
-    out.logit_bias.push_back({bias.token, std::bit_cast<float>(bias.bias_bits)});
-  out.repetition_penalty = std::bit_cast<float>(request.repetition_penalty_bits);
-  out.presence_penalty = std::bit_cast<float>(request.presence_penalty_bits);
-  out.frequency_penalty = std::bit_cast<float>(request.frequency_penalty_bits);
-  out.temperature = std::bit_cast<float>(request.temperature_bits);
-  out.top_k = request.top_k;
-  out.top_p = std::bit_cast<float>(request.top_p_bits);
-  out.min_p = std::bit_cast<float>(request.min_p_bits);
-  out.seed = request.seed;
-  out.answer_from = request.prompt_count - request.continuation;
-  return out;
-}
-
 void append_logprobs(const engine::HeadLogprobs& head, std::vector<std::uint32_t>& out) {
   out.push_back(std::bit_cast<std::uint32_t>(head.token));
   for (const engine::TokenLogprob& other : head.top) {

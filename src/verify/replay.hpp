@@ -6,6 +6,7 @@
 #include "base/thread_pool.hpp"
 #include "engine/session.hpp"
 #include "protocol/messages.hpp"
+#include "verify/constraint.hpp"
 #include "verify/journal.hpp"
 #include "verify/trace.hpp"
 
@@ -25,7 +26,6 @@ struct Execution {
   std::size_t first_sampled() const { return prompt.size() - continuation - 1; }
 };
 
-engine::Sampling sampling_of(const protocol::Request& request);
 // Appends one token's numbers as protocol/tokens.hpp has them.
 void append_logprobs(const engine::HeadLogprobs& head, std::vector<std::uint32_t>& out);
 

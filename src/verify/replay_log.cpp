@@ -26,6 +26,7 @@ Bytes header_of(const Execution& execution, std::span<const engine::Token> token
     append_le(of, bias.token);
     append_le(of, std::bit_cast<std::uint32_t>(bias.bias));
   }
+  if (s.constraint) append(of, canon::encode(s.constraint->automaton()));
   append_le(of, static_cast<std::uint32_t>(execution.prompt.size()));
   for (const engine::Token token : tokens) append_le(of, token);
   Bytes out;

@@ -247,8 +247,9 @@ Result<SampledReport> sampled_audit(const protocol::Request& request,
     return fail(Errc::unsupported,
                 "this receipt ends in a numeric fault, which only a full audit places: leave out "
                 "--layers");
-  const Execution execution{sampling_of(request), opening.salt_secret,  opening.prompt,
-                            opening.answer,       request.continuation, false,
+  TRY(engine::Sampling sampling, sampling_of(request, opening.automaton, model));
+  const Execution execution{std::move(sampling), opening.salt_secret,  opening.prompt,
+                            opening.answer,      request.continuation, false,
                             request.logprobs};
   if (auto fits = check_fits(execution, model.hyper()); !fits)
     return wrong("no execution of this request exists: " + fits.error().message);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <thread>
 
+#include "engine/constraint_testutil.hpp"
 #include "verify/trace.hpp"
 
 namespace assay::verify::test {
@@ -168,6 +169,8 @@ std::vector<KnownCase> some_cases(const std::shared_ptr<const engine::Model>& mo
       }
       r.sampling =
           some_sampling(random, vocab, static_cast<std::uint32_t>(r.prompt.size()), draw.faults);
+      if (random.below(4) == 0)
+        r.sampling.constraint = engine::random_constraint(random, *model->pieces());
     }
     r.max_tokens = 1 + random.below(draw.answer_max);
     if (random.below(3) == 0) r.stop_ids = {random.below(vocab), random.below(vocab)};

@@ -105,6 +105,10 @@ Trade make_trade(const ToyModel& serving, const ToyModel& claimed, const TradeOp
   request.max_tokens = options.max_tokens;
   request.stop_root = stop_root(options.stop_ids);
   request.salt_commitment = salt_commitment(t.opening.salt_secret);
+  if (options.automaton) {
+    t.opening.automaton = canon::encode(*options.automaton);
+    request.constraint = constraint_root(parts_of(*options.automaton, **claimed.model->pieces()));
+  }
   if (options.ask) options.ask(request);
   request.cap = *cap_for(lease, request.prompt_count, request.max_tokens);
   request.expires = 900;
@@ -119,7 +123,7 @@ Trade make_trade(const ToyModel& serving, const ToyModel& claimed, const TradeOp
   sink.at = options.flip;
   sink.layers = serving.model->hyper().layers;
   engine::Session session(serving.model, pool, engine::Isa::scalar, serving.model->hyper().context);
-  engine::Sampling sampling = sampling_of(request);
+  engine::Sampling sampling = sampling_of(request, t.opening.automaton, *claimed.model).value();
   if (options.cheat) options.cheat(sampling);
   std::vector<engine::Token> next = options.prompt;
   std::uint32_t from = request.prompt_count - request.continuation - 1;

@@ -25,6 +25,7 @@ struct TradeOptions {
   std::uint64_t seed = 7;
   std::vector<std::uint32_t> stop_ids{};
   std::function<void(protocol::Request&)> ask{};   // further fields, before it is signed
+  std::optional<canon::Automaton> automaton{};     // what the answer is held to
   std::function<void(engine::Sampling&)> cheat{};  // what the provider runs instead
   std::uint32_t cut = 0;                           // cancelled after so many tokens; 0: never
   // One bit of the state committed there is flipped (layer == layer count: the head's).

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 from harness import MODEL, NODE, ROOT, Folder, Runner, Service, expect, expect_equal
 
@@ -72,12 +73,38 @@ def llama(t, prompts, count):
     return run.stdout
 
 
+def ajv_validates_what_our_automata_accept(t):
+    run = node("constraint.mjs")
+    expect_equal(run.returncode, 0, f"constraint.mjs: {run.stderr[-1500:]}")
+    print("  " + run.stdout.strip())
+
+
+TOOL_TEMPLATE = """{% if tools %}<|system|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}\
+{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}\
+{% if message.tool_calls %}{% for call in message.tool_calls %}{{ '<tool_call>{"name": "' + call.function.name + '", "arguments": ' }}\
+{{ call.function.arguments | tojson }}{{ '}</tool_call>' }}{% endfor %}{% endif %}{{ '<|end|>' }}{% endfor %}\
+{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"""
+
+
+def with_tools(path):
+    """Tern with a chat template that shows tools."""
+    sys.path.insert(0, str(ROOT / "tools/model"))
+    import gguf
+    source = gguf.Reader(MODEL)
+    meta = dict(source.meta)
+    kind, _ = meta["tokenizer.chat_template"]
+    meta["tokenizer.chat_template"] = (kind, TOOL_TEMPLATE)
+    gguf.write(path, meta, [(n, *v) for n, v in source.tensors.items()])
+
+
 def the_official_openai_client_works(t):
     with Folder() as folder:
-        up = Service(t, "up", "--data", folder / "market", "--model", MODEL, "--models", ROOT / "models", "--port",
+        model = folder / "tern-tools.gguf"
+        with_tools(model)
+        up = Service(t, "up", "--data", folder / "market", "--model", model, "--models", folder, "--port",
                      0, log=folder / "up.log", timeout=120)
         try:
-            run = node("openai_client.mjs", up.url, MODEL.stem)
+            run = node("openai_client.mjs", up.url, model.stem)
             print("  " + run.stdout.strip().replace("\n", "\n  "))
             expect_equal(run.returncode, 0, f"openai_client.mjs: {run.stderr[-1500:]}")
         finally:
@@ -85,6 +112,6 @@ def the_official_openai_client_works(t):
 
 
 if __name__ == "__main__":
-    Runner().run(viem_agrees_on_every_message, viem_agrees_on_every_transaction,
+    Runner().run(viem_agrees_on_every_message, viem_agrees_on_every_transaction, ajv_validates_what_our_automata_accept,
                  cose_and_dsse_libraries_read_our_exports,
                  ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same, the_official_openai_client_works)

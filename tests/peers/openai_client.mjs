@@ -1,4 +1,5 @@
-// The official OpenAI client against a gateway: node openai_client.mjs BASE_URL MODEL.
+// The official OpenAI client against a gateway: node openai_client.mjs BASE_URL MODEL, a model whose chat
+// template shows tools.
 // Prints "ok NAME" or "FAIL NAME: why" for each check; exit status 1 if one failed.
 import OpenAI from "openai";
 
@@ -170,6 +171,83 @@ await check("sampling_refusals_name_the_field", async () => {
     await refused(client.chat.completions.create({ ...ask, ...more }), 400, field);
 });
 
+const town = { type: "object", properties: { city: { type: "string", maxLength: 20 }, population: { type: "integer" },
+  kind: { enum: ["port", "hill", "river"] }, tags: { type: "array", items: { type: "boolean" }, maxItems: 3 } },
+  required: ["city", "population", "kind", "tags"], additionalProperties: false };
+const isTown = (value) => {
+  expect(Object.keys(value).join() === "city,population,kind,tags", `members ${Object.keys(value)}`);
+  expect(typeof value.city === "string" && Number.isInteger(value.population), JSON.stringify(value));
+  expect(["port", "hill", "river"].includes(value.kind) && value.tags.every((t) => typeof t === "boolean"), JSON.stringify(value));
+};
+
+await check("structured_outputs", async () => {
+  for (const seed of [1, 2, 3]) {
+    const ask = { model, messages: [{ role: "user", content: "Tell me about a town." }], seed, temperature: 1, max_tokens: 200,
+      response_format: { type: "json_schema", json_schema: { name: "town", strict: true, schema: town } } };
+    const whole = await client.chat.completions.parse(ask);
+    expect(whole.choices[0].finish_reason === "stop", `finish_reason ${whole.choices[0].finish_reason}`);
+    isTown(whole.choices[0].message.parsed);
+    let text = "";
+    for await (const chunk of await client.chat.completions.create({ ...ask, stream: true }))
+      text += chunk.choices[0]?.delta?.content ?? "";
+    expect(text === whole.choices[0].message.content, "the stream differs");
+  }
+});
+
+await check("json_objects", async () => {
+  const reply = await client.chat.completions.create({ model, messages: question, temperature: 0, max_tokens: 200,
+    response_format: { type: "json_object" } });
+  const { content } = reply.choices[0].message;
+  expect(content.startsWith("{"), content);
+  if (reply.choices[0].finish_reason === "stop") JSON.parse(content);
+});
+
+await check("schemas_that_cannot_be_held_name_the_place", async () => {
+  const ask = (schema) => client.chat.completions.create({ model, messages: question,
+    response_format: { type: "json_schema", json_schema: { name: "x", schema } } });
+  await refused(ask({ type: "object", properties: { age: { type: "integer", minimum: 3 } } }), 400, "/properties/age/minimum");
+  await refused(ask({ type: "string", pattern: "a+" }), 400, "unsupported_schema");
+  await refused(client.chat.completions.create({ model, messages: question, response_format: { type: "yaml" } }), 400, "response_format.type");
+});
+
+const tools = [
+  { type: "function", function: { name: "weather", description: "The weather", parameters: { type: "object",
+    properties: { city: { enum: ["Ostra", "Belmar"] }, days: { type: "integer" } }, required: ["city", "days"], additionalProperties: false } } },
+  { type: "function", function: { name: "now" } }];
+const asked = { model, messages: [{ role: "user", content: "What is the weather in Ostra?" }], tools, max_tokens: 120, seed: 4 };
+const isWeather = (call) => {
+  expect(call.type === "function" && call.id.startsWith("call_") && call.function.name === "weather", JSON.stringify(call));
+  const { city, days } = JSON.parse(call.function.arguments);
+  expect(["Ostra", "Belmar"].includes(city) && Number.isInteger(days), call.function.arguments);
+};
+
+await check("tool_calls", async () => {
+  const ask = { ...asked, tool_choice: { type: "function", function: { name: "weather" } } };
+  const reply = await client.chat.completions.create(ask);
+  const { message, finish_reason } = reply.choices[0];
+  expect(finish_reason === "tool_calls" && message.content === null && message.tool_calls.length === 1, JSON.stringify(reply.choices[0]));
+  isWeather(message.tool_calls[0]);
+  // The client library puts the pieces of the stream together.
+  const stream = client.chat.completions.stream(ask);
+  const streamed = (await stream.finalChatCompletion()).choices[0];
+  expect(streamed.finish_reason === "tool_calls", `finish_reason ${streamed.finish_reason}`);
+  isWeather(streamed.message.tool_calls[0]);
+  expect(streamed.message.tool_calls[0].function.arguments === message.tool_calls[0].function.arguments, "the stream differs");
+  // The result goes back, and the model answers in words.
+  const next = await client.chat.completions.create({ ...asked, tool_choice: "none", temperature: 0, max_tokens: 20,
+    messages: [...asked.messages, message, { role: "tool", tool_call_id: message.tool_calls[0].id, content: "sunny" }] });
+  expect(next.choices[0].message.tool_calls === undefined && next.choices[0].message.content.length > 0, JSON.stringify(next.choices[0]));
+});
+
+await check("tool_choice", async () => {
+  const any = await client.chat.completions.create({ ...asked, tool_choice: "required" });
+  expect(["weather", "now"].includes(any.choices[0].message.tool_calls[0].function.name), JSON.stringify(any.choices[0]));
+  const free = await client.chat.completions.create({ ...asked, temperature: 0, max_tokens: 20 });
+  const { message } = free.choices[0];
+  expect(message.tool_calls?.length === 1 || message.content.length > 0, JSON.stringify(free.choices[0]));
+  await refused(client.chat.completions.create({ ...asked, tool_choice: { type: "function", function: { name: "other" } } }), 400, "tool_choice");
+});
+
 await check("models", async () => {
   const ids = [];
   for await (const entry of client.models.list()) ids.push(entry.id);
@@ -183,7 +261,7 @@ await check("refusals_are_typed", async () => {
   await refused(client.chat.completions.create({ model, messages: question, temperature: -1 }), 400, "temperature");
   await refused(client.chat.completions.create({ model, messages: [] }), 400, "messages");
   await refused(client.chat.completions.create({ model, messages: question, tools: [{ type: "function",
-    function: { name: "f", parameters: {} } }] }), 400, "tools");
+    function: { name: "no name", parameters: {} } }] }), 400, "tools[0].function.name");
   await refused(client.embeddings.create({ model, input: "x" }), 404, "embeddings");
 });
 

@@ -179,6 +179,8 @@ contract Disputes is IDisputes, Court {
         _checkDisputable(l, m.subject);
         if (m.subject != Statements.id(MARKET, f.evidence.statement)) revert Mismatch(Why.OtherStatement);
         if (Messages.hash(f.execution) != terms.execution) revert Mismatch(Why.OtherExecution);
+        // The referee has no steps for it: whoever answered under one is not to be judged without them.
+        if (f.evidence.request.constraint != 0 && !f.withoutGame) revert Refused(Why.ConstrainedAnswer);
         _checkEvidence(m.lease, terms, f.evidence, m.subject);
     }
 

@@ -87,7 +87,8 @@ enum Why {
     AnswerLength,
     Answer,
     Secret,
-    AnswerIsRight
+    AnswerIsRight,
+    ConstrainedAnswer
 }
 
 /// The ledger's errors (src/base/result.hpp): malformed; a check of a signature or hash failed; a rule says no;

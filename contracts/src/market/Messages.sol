@@ -74,6 +74,7 @@ struct Request {
     uint32 presence_penalty_bits;
     uint32 frequency_penalty_bits;
     uint32 temperature_bits;
+    bytes32 constraint;
     uint32 top_k;
     uint32 top_p_bits;
     uint32 min_p_bits;
@@ -239,7 +240,7 @@ library Messages {
     );
     bytes32 internal constant LOGIT_BIAS = keccak256("LogitBias(uint32 token,uint32 bias_bits)");
     bytes32 internal constant REQUEST = keccak256(
-        "Request(bytes32 lease,uint64 sequence,bytes32 execution,bytes32 prompt_root,uint32 prompt_count,uint32 continuation,LogitBias[] logit_bias,uint32 repetition_penalty_bits,uint32 presence_penalty_bits,uint32 frequency_penalty_bits,uint32 temperature_bits,uint32 top_k,uint32 top_p_bits,uint32 min_p_bits,uint64 seed,uint32 max_tokens,uint32 logprobs,bytes32 stop_root,bytes32 salt_commitment,uint128 cap,uint64 expires)LogitBias(uint32 token,uint32 bias_bits)"
+        "Request(bytes32 lease,uint64 sequence,bytes32 execution,bytes32 prompt_root,uint32 prompt_count,uint32 continuation,LogitBias[] logit_bias,uint32 repetition_penalty_bits,uint32 presence_penalty_bits,uint32 frequency_penalty_bits,uint32 temperature_bits,bytes32 constraint,uint32 top_k,uint32 top_p_bits,uint32 min_p_bits,uint64 seed,uint32 max_tokens,uint32 logprobs,bytes32 stop_root,bytes32 salt_commitment,uint128 cap,uint64 expires)LogitBias(uint32 token,uint32 bias_bits)"
     );
     bytes32 internal constant PROGRESS = keccak256(
         "Progress(bytes32 request,uint32 count,bytes32 tape_root,bytes32 trace_root,bytes32 logprobs_root,uint128 amount)"
@@ -306,9 +307,9 @@ library Messages {
         assembly ("memory-safe") {
             let buffer := mload(0x40)
             mstore(buffer, typeHash)
-            calldatacopy(add(buffer, 32), m, 672)
+            calldatacopy(add(buffer, 32), m, 704)
             mstore(add(buffer, 224), biases) // member 6, instead of where the list lies
-            result := keccak256(buffer, 704)
+            result := keccak256(buffer, 736)
         }
     }
 

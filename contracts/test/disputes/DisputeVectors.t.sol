@@ -231,6 +231,7 @@ contract DisputeVectorsTest is DisputeWorld {
         m.presence_penalty_bits = uint32(vm.parseJsonUint(json, ".request.presence_penalty_bits"));
         m.frequency_penalty_bits = uint32(vm.parseJsonUint(json, ".request.frequency_penalty_bits"));
         m.temperature_bits = uint32(vm.parseJsonUint(json, ".request.temperature_bits"));
+        m.constraint = vm.parseJsonBytes32(json, ".request.constraint");
         m.top_k = uint32(vm.parseJsonUint(json, ".request.top_k"));
         m.top_p_bits = uint32(vm.parseJsonUint(json, ".request.top_p_bits"));
         m.min_p_bits = uint32(vm.parseJsonUint(json, ".request.min_p_bits"));

@@ -270,6 +270,7 @@ contract MessagesTest is Test {
         m.presence_penalty_bits = uint32(number(path, ".presence_penalty_bits"));
         m.frequency_penalty_bits = uint32(number(path, ".frequency_penalty_bits"));
         m.temperature_bits = uint32(number(path, ".temperature_bits"));
+        m.constraint = vm.parseJsonBytes32(json, string.concat(path, ".constraint"));
         m.top_k = uint32(number(path, ".top_k"));
         m.top_p_bits = uint32(number(path, ".top_p_bits"));
         m.min_p_bits = uint32(number(path, ".min_p_bits"));

@@ -132,12 +132,12 @@ struct AuditorTest : ::testing::Test {
         .answer = o.answer,
         .stop_ids = o.stop_ids,
         .logprobs = o.logprobs};
-    out.handover =
-        deal->sign(protocol::Handover{.audit = audit,
-                                      .auditor = Deal::address(kAuditor),
-                                      .content = protocol::handover_content(
-                                          out.prompt, out.answer, out.stop_ids, out.logprobs)},
-                   Deal::kBuyer);
+    out.handover = deal->sign(
+        protocol::Handover{.audit = audit,
+                           .auditor = Deal::address(kAuditor),
+                           .content = protocol::handover_content(
+                               out.prompt, out.answer, out.stop_ids, out.logprobs, out.automaton)},
+        Deal::kBuyer);
     return out;
   }
   protocol::AuditSecret secret() const { return {audit, trade.opening.salt_secret}; }

@@ -23,6 +23,7 @@ protocol::Opening Examiner::opening_of(const AuditRecord& record) {
   opening.prompt = record.call.prompt;
   opening.answer = record.call.answer;
   opening.stop_ids = record.call.stop_ids;
+  opening.automaton = record.call.automaton;
   opening.logprobs = record.call.logprobs;
   return opening;
 }
@@ -33,10 +34,12 @@ Result<std::optional<Examiner::Examined>> Examiner::run(const AuditRecord& recor
   const verify::Claim claim = claim_of(record);
   if (verify::impossible(request, claim, opening_of(record))) return std::nullopt;
   TRY(const AuditedModel* model, core_.model_of(request.execution));
+  TRY(engine::Sampling sampling,
+      verify::sampling_of(request, record.call.automaton, *model->model));
   // No salt plays a part: none is known.
   const verify::Execution execution{
-      verify::sampling_of(request), Hash{},        record.call.prompt, record.call.answer,
-      request.continuation,         claim.fault(), request.logprobs};
+      std::move(sampling),  Hash{},        record.call.prompt, record.call.answer,
+      request.continuation, claim.fault(), request.logprobs};
   Examined out{verify::BareTrace(model->model->hyper().layers), {}};
   std::optional<verify::TeeSink> tee;
   if (also) tee.emplace(out.trace, *also);

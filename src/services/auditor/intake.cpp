@@ -6,6 +6,7 @@
 #include "market/statements.hpp"
 #include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
+#include "verify/constraint.hpp"
 
 namespace assay::services {
 namespace {
@@ -45,6 +46,7 @@ Result<AuditRecord> AuditIntake::take(const protocol::AuditCall& call) {
   const std::size_t positions = call.prompt.size() + call.answer.size();
   CHECK_OK(verify::check_kv_memory(positions, model->model->hyper(), core_.options.isa,
                                    core_.options.kv_bytes));
+  CHECK_OK(verify::constraint_of(request, call.automaton, *model->model));
   if (request.logprobs > 1 + protocol::kTopLogprobsMax ||
       call.logprobs.size() > protocol::kLogprobNumbersMax)
     return fail(Errc::refused, "more log-probabilities than any execution has");

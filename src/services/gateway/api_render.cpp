@@ -18,6 +18,10 @@ ApiRenderer::ApiRenderer(ApiRequest::Kind kind, std::string id, std::string mode
       model_(std::move(model)),
       created_(created) {}
 
+std::string ApiRenderer::call_id(std::uint32_t index) const {
+  return fmt::format("call_{}_{}", id_.substr(id_.find('-') + 1), index);
+}
+
 json::object ApiRenderer::frame(bool chunk) const {
   const bool chat = kind_ == ApiRequest::Kind::chat;
   return {{"id", id_},
@@ -38,6 +42,18 @@ json::object ApiRenderer::choice(std::uint32_t index, std::string_view text, jso
   }
   out["logprobs"] = std::move(logprobs);
   out["finish_reason"] = finish_reason;
+  return out;
+}
+
+json::object ApiRenderer::call_choice(std::uint32_t index, const ToolCall& call,
+                                      json::value logprobs, std::string_view finish_reason) const {
+  json::object out = choice(index, "", std::move(logprobs), finish_reason);
+  json::object& message = out["message"].as_object();
+  message["content"] = nullptr;
+  message["tool_calls"] =
+      json::array{{{"id", call.id},
+                   {"type", "function"},
+                   {"function", {{"name", call.name}, {"arguments", call.arguments}}}}};
   return out;
 }
 
@@ -76,6 +92,24 @@ json::object ApiRenderer::text_chunk(std::uint32_t index, std::string_view text,
   one["logprobs"] = std::move(logprobs);
   one["finish_reason"] = nullptr;
   return piece(std::move(one), include_usage);
+}
+
+json::object ApiRenderer::call_chunk(std::uint32_t index, const ToolCall& part,
+                                     json::value logprobs, bool include_usage) const {
+  json::object call{{"index", 0}};
+  json::object function;
+  if (!part.name.empty()) {
+    call["id"] = part.id;
+    call["type"] = "function";
+    function["name"] = part.name;
+  }
+  function["arguments"] = part.arguments;
+  call["function"] = std::move(function);
+  return piece({{"index", index},
+                {"delta", {{"tool_calls", json::array{std::move(call)}}}},
+                {"logprobs", std::move(logprobs)},
+                {"finish_reason", nullptr}},
+               include_usage);
 }
 
 json::object ApiRenderer::final_chunk(std::uint32_t index, std::string_view finish_reason,

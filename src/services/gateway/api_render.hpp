@@ -5,6 +5,11 @@
 
 namespace assay::services {
 
+// A call of a function, of a chat.
+struct ToolCall {
+  std::string id, name, arguments;
+};
+
 struct Usage {
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
 };
@@ -15,15 +20,23 @@ class ApiRenderer {
   // id without its prefix; created in Unix seconds.
   ApiRenderer(ApiRequest::Kind kind, std::string id, std::string model, std::int64_t created);
 
+  std::string call_id(std::uint32_t index) const;  // of this choice's call
+
   // logprobs: token_logprobs.hpp; null where none are asked for.
   json::object choice(std::uint32_t index, std::string_view text, json::value logprobs,
                       std::string_view finish_reason) const;
+  // The same of an answer that is a call.
+  json::object call_choice(std::uint32_t index, const ToolCall& call, json::value logprobs,
+                           std::string_view finish_reason) const;
   json::object whole(json::array choices, const Usage& usage, const json::object& assay) const;
 
   // Chunks of a stream, each of one choice. With include_usage every chunk carries "usage": null
   // but the last.
   json::object opening_chunk(std::uint32_t index, bool include_usage) const;  // the role; chat only
   json::object text_chunk(std::uint32_t index, std::string_view text, json::value logprobs,
+                          bool include_usage) const;
+  // A call begins (with its name), or has more arguments (without).
+  json::object call_chunk(std::uint32_t index, const ToolCall& part, json::value logprobs,
                           bool include_usage) const;
   json::object final_chunk(std::uint32_t index, std::string_view finish_reason, bool include_usage,
                            const json::object& assay) const;

@@ -31,7 +31,9 @@ constexpr std::string_view kShared[] = {"model",
                                         "n",
                                         "provider",
                                         "verification"};
-constexpr std::string_view kChatOnly[] = {"messages", "max_completion_tokens", "top_logprobs"};
+constexpr std::string_view kChatOnly[] = {
+    "messages", "max_completion_tokens", "top_logprobs",       "response_format",
+    "tools",    "tool_choice",           "parallel_tool_calls"};
 // They change nothing about the answer: labels, or promises of the service they were made for.
 constexpr std::string_view kHarmless[] = {"user",
                                           "store",
@@ -188,7 +190,7 @@ ApiResult<engine::ChatMessage> read_message(const json::value& value, std::size_
   TRY(const Fields fields, Fields::of(value, where));
   for (const auto& [key_view, member] : fields.object()) {
     const std::string_view key = key_view;
-    if (key == "role" || key == "content") continue;
+    if (key == "role" || key == "content" || key == "tool_calls" || key == "tool_call_id") continue;
     // An answer handed back by a client library carries these, empty.
     if (asks_for_nothing(key, member)) continue;
     return api_fail(400, "unsupported_parameter", where,
@@ -197,11 +199,14 @@ ApiResult<engine::ChatMessage> read_message(const json::value& value, std::size_
   engine::ChatMessage message;
   TRY(message.role, fields.text("role"));
   if (message.role == "developer") message.role = "system";
-  if (message.role != "system" && message.role != "user" && message.role != "assistant")
+  if (message.role != "system" && message.role != "user" && message.role != "assistant" &&
+      message.role != "tool")
     return api_fail(400, "invalid_value", where + ".role",
-                    "'{}.role' is '{}': use system, developer, user or assistant", where,
+                    "'{}.role' is '{}': use system, developer, user, assistant or tool", where,
                     message.role);
+  TRY(message.more, read_calls(fields, message.role, where));
   const json::value* content = fields.find("content");
+  if (content == nullptr && message.more.contains("tool_calls")) return message;
   if (content == nullptr)
     return api_fail(400, "missing_required_parameter", where + ".content",
                     "'{}.content' is missing", where);
@@ -263,6 +268,14 @@ ApiResult<ApiRequest> parse_chat_request(std::string_view body) {
     return api_fail(400, "invalid_value", "max_completion_tokens",
                     "'max_tokens' and 'max_completion_tokens' differ: send one of them");
   if (completion) out.max_tokens = completion;
+  if (const json::value* format = fields.find("response_format")) {
+    TRY(out.shape, parse_response_format(*format));
+  }
+  TRY(out.tools, read_tools(fields));
+  if (!std::holds_alternative<AnyText>(out.shape) && out.tools.choice != ToolRequest::Choice::none)
+    return api_fail(400, "unsupported_parameter", "response_format",
+                    "'response_format' does not go together with calls of tools: send one, or "
+                    "\"tool_choice\": \"none\"");
 
   const json::value* messages = fields.find("messages");
   if (messages == nullptr || !messages->is_array() || messages->get_array().empty() ||

@@ -10,7 +10,8 @@
 #include "engine/chat_template.hpp"
 #include "engine/types.hpp"
 #include "market/ranking.hpp"
-#include "services/gateway/api_error.hpp"
+#include "services/gateway/answer_shape.hpp"
+#include "services/gateway/api_tools.hpp"
 
 namespace assay::services {
 
@@ -59,7 +60,9 @@ struct ApiRequest {
   std::optional<std::uint64_t> seed;        // none: the gateway draws one
   std::optional<std::uint32_t> max_tokens;  // none: what context and cap allow
   std::vector<std::string> stop;            // at most 4
-  std::uint32_t n = 1;                      // answers, each a request of its own; see kChoicesMax
+  AnswerShape shape{};                      // response_format
+  ToolRequest tools{};
+  std::uint32_t n = 1;  // answers, each a request of its own; see kChoicesMax
   bool stream = false, include_usage = false;
   Routing routing;
   std::optional<Delivery> delivery;  // of routing.proof

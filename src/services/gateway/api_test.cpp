@@ -132,7 +132,16 @@ TEST(ApiRequest, RefusesByName) {
     std::string_view body, param, code;
   };
   for (const Case& c : {
-           Case{R"("tools":[{"type":"function"}])", "tools", "unsupported_parameter"},
+           Case{R"("tools":[{"type":"web_search"}])", "tools[0].type", "unsupported_value"},
+           Case{R"("tools":[{"type":"function","function":{"name":"a b"}}])",
+                "tools[0].function.name", "invalid_value"},
+           Case{R"("tool_choice":"required")", "tool_choice", "invalid_value"},
+           Case{R"("tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":)"
+                R"({"type":"function","function":{"name":"g"}})",
+                "tool_choice", "invalid_value"},
+           Case{R"("tools":[{"type":"function","function":{"name":"f"}}],"response_format":)"
+                R"({"type":"json_object"})",
+                "response_format", "unsupported_parameter"},
            Case{R"("logprobs":1)", "logprobs", "invalid_value"},
            Case{R"("top_logprobs":2)", "top_logprobs", "invalid_value"},
            Case{R"("logprobs":true,"top_logprobs":21)", "top_logprobs", "invalid_value"},
@@ -153,8 +162,9 @@ TEST(ApiRequest, RefusesByName) {
            Case{R"("logit_bias":{"-1":1})", "logit_bias", "invalid_value"},
            Case{R"("logit_bias":{"4294967296":1})", "logit_bias", "invalid_value"},
            Case{R"("logit_bias":{"1":"x"})", "logit_bias", "invalid_value"},
-           Case{R"("response_format":{"type":"json_object"})", "response_format",
-                "unsupported_parameter"},
+           Case{R"("response_format":{"type":"xml"})", "response_format.type", "invalid_value"},
+           Case{R"("response_format":{"type":"json_schema"})", "response_format.json_schema",
+                "missing_required_parameter"},
            Case{R"("n":17)", "n", "invalid_value"},
            Case{R"("nonsense":1)", "nonsense", "unknown_parameter"},
            Case{R"("prompt":"x")", "prompt", "unknown_parameter"},
@@ -203,7 +213,13 @@ TEST(ApiRequest, RefusesBrokenBodiesAndMessages) {
   const auto message = [](std::string_view m) {
     return parse_chat_request(fmt::format(R"({{"model":"m","messages":[{}]}})", m));
   };
-  EXPECT_EQ(message(R"({"role":"tool","content":"x"})").error().param, "messages[0].role");
+  EXPECT_EQ(message(R"({"role":"critic","content":"x"})").error().param, "messages[0].role");
+  EXPECT_EQ(message(R"({"role":"tool","content":"x"})").error().param, "messages[0].tool_call_id");
+  EXPECT_EQ(message(R"({"role":"assistant","tool_calls":[{"id":"1","type":"function","function":)"
+                    R"({"name":"f","arguments":"no"}}]})")
+                .error()
+                .param,
+            "messages[0].tool_calls[0].function.arguments");
   EXPECT_EQ(message(R"({"role":"user"})").error().param, "messages[0].content");
   EXPECT_EQ(message(R"({"role":"user","content":7})").error().param, "messages[0].content");
   EXPECT_EQ(message(R"({"role":"user","content":[{"type":"image_url"}]})").error().code,

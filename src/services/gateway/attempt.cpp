@@ -115,6 +115,7 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
   call.prompt = plan.prompt;
   call.prompt.insert(call.prompt.end(), earlier.begin(), earlier.end());
   call.stop_ids = plan.stop_ids;
+  call.automaton = plan.automaton;
   call.salt_secret = io::random_hash();
   TRY(const std::uint32_t max_tokens, budget(plan, offered, call.prompt.size(), earlier.size()));
   const auto cap =
@@ -150,6 +151,7 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
                                          .prompt = call.prompt,
                                          .answer = {},
                                          .stop_ids = call.stop_ids,
+                                         .automaton = call.automaton,
                                          .logprobs = {},
                                          .position_roots = {},
                                          .positions = {}}));
@@ -257,6 +259,7 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
                               .prompt = call.prompt,
                               .answer = attempt.tokens,
                               .stop_ids = call.stop_ids,
+                              .automaton = call.automaton,
                               .logprobs = attempt.logprobs,
                               .position_roots = {},
                               .positions = {}};
@@ -306,6 +309,7 @@ void Attempts::save_partial(const protocol::InferenceCall& call,
                                              .prompt = call.prompt,
                                              .answer = attempt.tokens,
                                              .stop_ids = call.stop_ids,
+                                             .automaton = call.automaton,
                                              .logprobs = attempt.logprobs,
                                              .position_roots = {},
                                              .positions = {}});

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "engine/grammar/tool_call.hpp"
 #include "services/gateway/intake.hpp"
 #include "services/gateway/leases.hpp"
 
@@ -12,6 +13,8 @@ struct Plan {
   std::shared_ptr<const LocalModel> model;
   std::string model_name;  // as the client said it
   std::vector<std::uint32_t> prompt, stop_ids;
+  Bytes automaton{};                          // of the constraint in `sampling`
+  std::optional<engine::ToolFormat> calls{};  // how the model writes calls; none: none are allowed
   protocol::Request sampling;  // its sampling fields, seed and log-probabilities; the rest is empty
   std::optional<std::uint32_t> max_tokens;  // none: what context and escrow allow
   bool always_audit = false;

@@ -15,11 +15,6 @@
 namespace assay::services {
 namespace {
 
-std::string_view finish_reason(const Answer& answer) {
-  // A numeric fault ends an answer early, as a limit does; `assay.finish` tells them apart.
-  return answer.finish == protocol::Finish::stop ? "stop" : "length";
-}
-
 std::string_view finish_name(protocol::Finish finish) {
   switch (finish) {
     case protocol::Finish::stop:
@@ -124,7 +119,17 @@ ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
     if (const auto usable = model->chat->usable(); !usable)
       return api_fail(400, "unsupported_value", "model", "'{}': {}: use /v1/completions",
                       request.model, usable.error().message);
+    const bool calls = std::ranges::any_of(
+        *messages, [](const engine::ChatMessage& m) { return !m.more.empty(); });
+    if (calls || request.tools.choice != ToolRequest::Choice::none) {
+      const auto format = engine::tool_format(*model->chat, model->tokenizer);
+      if (!format)
+        return api_fail(400, "unsupported_value", calls ? "messages" : "tools", "'{}': {}",
+                        request.model, format.error().message);
+      if (request.tools.choice != ToolRequest::Choice::none) plan.calls = *format;
+    }
     auto chat = engine::Conversation::of(*messages);
+    if (plan.calls) chat.tools = request.tools.definitions;
     chat.now = engine::jinja::date_of(buyer_.clock.now_s());
     auto tokens = engine::encode_chat(model->tokenizer, *model->chat, chat);
     if (!tokens) return api_fail(400, "invalid_value", "messages", "{}", tokens.error().message);
@@ -150,6 +155,9 @@ ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
                     "This model's maximum context length is {} tokens, you asked for {} ({} in the "
                     "prompt, {} for the answer): shorten one of them",
                     context, wanted, plan.prompt.size(), request.max_tokens.value_or(1));
+  if (!std::holds_alternative<AnyText>(request.shape))
+    CHECK_OK(constrain(plan, automata_.get(request.shape), "response_format"));
+  if (plan.calls) CHECK_OK(allow_calls(plan, request.tools));
   return plan;
 }
 
@@ -175,6 +183,9 @@ ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiReques
   for (std::uint32_t i = 0; i < request.n; ++i) {
     out.push_back({.plan = first});
     out.back().plan.sampling.seed += i;
+    if (first.calls)
+      out.back().reader.emplace(*first.calls,
+                                request.tools.choice == ToolRequest::Choice::required);
     if (job != nullptr) out.back().plan.job = fmt::format("{}/{}", job->id, i);
   }
   return out;
@@ -233,7 +244,7 @@ void Completions::count(const Caller& caller, const std::vector<Choice>& choices
     buyer_.metrics.count(
         kAnswers, {{"model", choice.plan.model->name},
                    {"outcome", choice.answer.error ? choice.answer.error->code
-                                                   : std::string(finish_reason(choice.answer))}});
+                                                   : std::string(stop_reason(choice.answer))}});
   }
   buyer_.metrics.count(kTokens, {{"side", "prompt"}}, static_cast<double>(tokens_in));
   buyer_.metrics.count(kTokens, {{"side", "answer"}}, static_cast<double>(tokens_out));
@@ -292,7 +303,7 @@ void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
           if (choice.text.empty() && choice.shown.empty())
             buyer_.metrics.observe(kFirstToken, {},
                                    static_cast<double>(io::steady_ms() - asked_ms) / 1000);
-          choice.text += more;
+          for (const auto& part : choice.read(more)) choice.took(part);
           choice.shown.insert(choice.shown.end(), tokens.begin(), tokens.end());
           return true;
         },
@@ -301,18 +312,24 @@ void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
           return reply.gone();
         });
     choice.answer = make(request, choice.plan, sink);
-    if (!choice.answer.error) sink.finish();
+    if (choice.answer.error) return;
+    sink.finish();
+    for (const auto& part : choice.read_end()) choice.took(part);
   });
   if (const auto error = error_of(choices, [&] { return assay_object(choices); }))
     return send_api_error(reply, *error);
   if (reply.gone()) return;
   set_receipt_header(reply, choices);
   json::array rendered;
-  for (std::uint32_t i = 0; i < choices.size(); ++i)
-    rendered.push_back(renderer.choice(
-        i, choices[i].text,
-        logprobs_value(request.kind, choices[i].plan.model->tokenizer, choices[i].shown),
-        finish_reason(choices[i].answer)));
+  for (std::uint32_t i = 0; i < choices.size(); ++i) {
+    Choice& choice = choices[i];
+    auto logprobs = logprobs_value(request.kind, choice.plan.model->tokenizer, choice.shown);
+    choice.call.id = renderer.call_id(i);
+    rendered.push_back(
+        choice.call.name.empty()
+            ? renderer.choice(i, choice.text, std::move(logprobs), choice.finish_reason())
+            : renderer.call_choice(i, choice.call, std::move(logprobs), choice.finish_reason()));
+  }
   reply.whole(200, renderer.whole(std::move(rendered), usage_of(choices), assay_object(choices)));
 }
 
@@ -329,6 +346,29 @@ void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices
       if (!reply.event(json::dump(renderer.opening_chunk(i, request.include_usage)))) return false;
     return true;
   };
+  // One event for each part of what is shown; what is known of its tokens goes with the first.
+  const auto show = [&](std::uint32_t index, Choice& choice,
+                        const std::vector<engine::ToolCallReader::Part>& parts,
+                        json::value logprobs) {
+    using Kind = engine::ToolCallReader::Part::Kind;
+    const auto send = [&](const json::object& chunk) {
+      return open() && reply.event(json::dump(chunk));
+    };
+    if (parts.empty() && !logprobs.is_null() &&
+        !send(renderer.text_chunk(index, "", std::move(logprobs), request.include_usage)))
+      return false;
+    for (const auto& part : parts) {
+      choice.took(part);
+      json::value own = std::exchange(logprobs, nullptr);
+      ToolCall call{renderer.call_id(index), {}, {}};
+      (part.kind == Kind::name ? call.name : call.arguments) = part.text;
+      if (!send(part.kind == Kind::text
+                    ? renderer.text_chunk(index, part.text, std::move(own), request.include_usage)
+                    : renderer.call_chunk(index, call, std::move(own), request.include_usage)))
+        return false;
+    }
+    return true;
+  };
   side_by_side(choices.size(), [&](std::size_t i) {
     Choice& choice = choices[i];
     const auto index = static_cast<std::uint32_t>(i);
@@ -337,8 +377,7 @@ void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices
         [&](std::string_view more, std::span<const ShownToken> tokens) {
           auto logprobs = logprobs_value(request.kind, choice.plan.model->tokenizer, tokens);
           const std::lock_guard lock(one_at_a_time);
-          return open() && reply.event(json::dump(renderer.text_chunk(
-                               index, more, std::move(logprobs), request.include_usage)));
+          return show(index, choice, choice.read(more), std::move(logprobs));
         },
         [&] {
           const std::lock_guard lock(one_at_a_time);
@@ -349,8 +388,8 @@ void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices
     if (choices.size() == 1 && !reply.started()) set_receipt_header(reply, choices);
     sink.finish();
     const std::lock_guard lock(one_at_a_time);
-    if (reply.gone() || !open()) return;
-    reply.event(json::dump(renderer.final_chunk(index, finish_reason(choice.answer),
+    if (reply.gone() || !open() || !show(index, choice, choice.read_end(), nullptr)) return;
+    reply.event(json::dump(renderer.final_chunk(index, choice.finish_reason(),
                                                 request.include_usage, assay_object(choice))));
   });
   if (const auto error = error_of(choices, [&] { return assay_object(choices); })) {

@@ -37,12 +37,25 @@ class Completions {
     Answer answer{};
     std::string text{};
     std::vector<ShownToken> shown{};
+    std::optional<engine::ToolCallReader> reader{};  // where tools may be called
+    ToolCall call{};                                 // with a name, once there is one
+
+    // Of the text that is shown: what is no call, and the parts of a call.
+    std::vector<engine::ToolCallReader::Part> read(std::string_view more);
+    std::vector<engine::ToolCallReader::Part> read_end();
+    void took(const engine::ToolCallReader::Part& part);  // into text or call
+    std::string_view finish_reason() const;
   };
 
   // job: what it is part of; null: nothing that is kept.
   void answer(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
               const JobRecord* job, ReplySink& sink);
   ApiResult<Plan> plan(const ApiRequest& request) const;
+  // The answer may, or is to, call one of the tools.
+  ApiResult<void> allow_calls(Plan& plan, const ToolRequest& tools) const;
+  // The answer is to be one the automaton accepts; `param` asked for it.
+  ApiResult<void> constrain(Plan& plan, const Result<std::shared_ptr<const Compiled>>& compiled,
+                            const std::string& param) const;
   bool always_audited(const ApiRequest& request) const;
   ApiResult<std::vector<Choice>> choices(const ApiRequest& request, const Caller& caller,
                                          const JobRecord* job) const;
@@ -62,7 +75,11 @@ class Completions {
   Answers& answers_;
   Gatekeeper& gatekeeper_;
   Jobs& jobs_;
+  mutable Automata automata_;  // a cache
 };
+
+// "stop" or "length".
+std::string_view stop_reason(const Answer& answer);
 
 // Sends the error, with x-should-retry for client libraries.
 void send_api_error(io::HttpResponse& response, const ApiError& error);

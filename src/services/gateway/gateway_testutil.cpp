@@ -187,7 +187,8 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
   const std::uint32_t capacity =
       std::min(script.computes->model->hyper().context, request.prompt_count + request.max_tokens);
   engine::Session session(script.computes->model, pool, engine::Isa::scalar, capacity);
-  const engine::Sampling sampling = verify::sampling_of(request);
+  const engine::Sampling sampling =
+      verify::sampling_of(request, call.automaton, *script.computes->model).value();
   const std::uint32_t first = request.prompt_count - request.continuation - 1;
   auto run = session.run(call.prompt, first, sampling, trace.get(), request.logprobs);
 
@@ -314,6 +315,7 @@ void ScriptedProvider::dispute(io::HttpRequest& request, io::HttpResponse& respo
   opening.salt_secret = said.call.salt_secret;
   opening.prompt = said.call.prompt;
   opening.stop_ids = said.call.stop_ids;
+  opening.automaton = said.call.automaton;
   opening.answer = said.answer;
   opening.logprobs = said.logprobs;
   auto subject = settle::subject_of(dispute.execution, dispute.program, said.call.request.message,

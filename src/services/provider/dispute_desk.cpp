@@ -106,6 +106,7 @@ Result<protocol::Opening> DisputeDesk::opening_of(const market::FileDispute& dis
   opening.salt_secret = stored->salt_secret;
   opening.prompt = stored->prompt;
   opening.stop_ids = stored->stop_ids;
+  opening.automaton = stored->automaton;
   const std::uint32_t count = market::statement_count(dispute.evidence.statement);
   if (stored->outcome && stored->outcome->answer.size() >= count) {
     opening.answer = stored->outcome->answer;
@@ -120,7 +121,7 @@ Status DisputeDesk::answer_again(const StoredRequest& stored,
                                  std::shared_ptr<const engine::Model> model, std::uint32_t count,
                                  protocol::Opening& opening) {
   const protocol::Request& request = stored.request.message;
-  const engine::Sampling sampling = verify::sampling_of(request);
+  TRY(const engine::Sampling sampling, verify::sampling_of(request, stored.automaton, *model));
   engine::Session session(std::move(model), parties_.pool(), core_.options.isa,
                           static_cast<std::uint32_t>(stored.prompt.size()) + count);
   auto outcome = session.run(stored.prompt, static_cast<std::uint32_t>(stored.prompt.size()) - 1,

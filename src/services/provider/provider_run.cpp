@@ -82,7 +82,8 @@ class Run {
         logprobs_root_(call.salt_secret, request_) {}
 
   Result<RunResult> run(engine::Batcher& engine, engine::Batcher::Place place) {
-    TRY(auto stream, engine.submit(std::move(place), work()));
+    TRY(engine::BatchRequest request, work(engine.model()));
+    TRY(auto stream, engine.submit(std::move(place), std::move(request)));
     bool left = false, stopping = false;
     while (!stream.ended()) {
       const auto chosen = stream.take(kPatience);
@@ -119,16 +120,17 @@ class Run {
   }
 
  private:
-  engine::BatchRequest work() {
-    return {.prompt = call_.prompt,
-            .continuation = request_.continuation,
-            .sampling = verify::sampling_of(request_),
-            .max_tokens = request_.max_tokens,
-            .stop_ids = call_.stop_ids,
-            .logprobs = request_.logprobs,
-            .sink = &trace_,
-            .scope = scope_of(call_.lease.message.buyer),
-            .ahead_max = kAheadMax};
+  Result<engine::BatchRequest> work(const engine::Model& model) {
+    TRY(engine::Sampling sampling, verify::sampling_of(request_, call_.automaton, model));
+    return engine::BatchRequest{.prompt = call_.prompt,
+                                .continuation = request_.continuation,
+                                .sampling = std::move(sampling),
+                                .max_tokens = request_.max_tokens,
+                                .stop_ids = call_.stop_ids,
+                                .logprobs = request_.logprobs,
+                                .sink = &trace_,
+                                .scope = scope_of(call_.lease.message.buyer),
+                                .ahead_max = kAheadMax};
   }
 
   Result<protocol::Micros> amount_so_far() const {
@@ -185,9 +187,11 @@ Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& r
 // the one to choose.
 Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& what,
                  const std::function<bool()>& gone) {
+  TRY(engine::Sampling sampling,
+      verify::sampling_of(given.request, given.automaton, engine.model()));
   const verify::Execution execution{
-      verify::sampling_of(given.request), given.salt_secret,  given.prompt, given.answer,
-      given.request.continuation,         given.ends_in_fault};
+      std::move(sampling), given.salt_secret,          given.prompt,
+      given.answer,        given.request.continuation, given.ends_in_fault};
   engine::BatchRequest work{.prompt = verify::evaluated_tokens(execution),
                             .sampling = execution.sampling,
                             .sink = &what.sink,
@@ -225,7 +229,8 @@ Status Computer::again(const Given& given, engine::Batcher& engine, const Recomp
   return recompute(given, engine, what, gone);
 }
 
-Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {
+Status fits(const protocol::InferenceCall& call, const engine::Model& model) {
+  const engine::Hyper& hyper = model.hyper();
   for (const std::uint32_t token : call.prompt)
     if (token >= hyper.vocab)
       return fail(Errc::invalid, "prompt token {} is outside the model's vocabulary of {}", token,
@@ -239,6 +244,8 @@ Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper) {
                 "{} prompt tokens and {} answer tokens do not fit the context of {}: shorten the "
                 "prompt or lower max_tokens",
                 call.request.message.prompt_count, call.request.message.max_tokens, hyper.context);
+  TRY(const auto constraint, verify::constraint_of(call.request.message, call.automaton, model));
+  if (constraint) return verify::check_servable(*constraint, call.stop_ids);
   return {};
 }
 

@@ -42,6 +42,7 @@ struct Given {
   const Hash& salt_secret;
   std::span<const std::uint32_t> prompt, answer;
   bool ends_in_fault;
+  ByteView automaton{};
 };
 struct Recomputed {
   engine::StateSink& sink;
@@ -68,7 +69,7 @@ class Computer {
 };
 
 // Every prompt token and every token the sampling names is in the vocabulary, prompt and answer fit
-// the context.
-Status fits(const protocol::InferenceCall& call, const engine::Hyper& hyper);
+// the context, and a constraint is one this model can answer under (verify/constraint.hpp).
+Status fits(const protocol::InferenceCall& call, const engine::Model& model);
 
 }  // namespace assay::services

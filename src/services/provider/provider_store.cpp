@@ -8,7 +8,8 @@ namespace {
 
 using protocol::Signed;
 
-const io::Schema kSchema{.owner = "provider", .steps = {R"(
+const io::Schema kSchema{.owner = "provider",
+                         .steps = {R"(
 CREATE TABLE IF NOT EXISTS meta(
   key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases(
@@ -22,7 +23,11 @@ CREATE TABLE IF NOT EXISTS voids(key_sequence INTEGER PRIMARY KEY, salt BLOB NOT
 CREATE TABLE IF NOT EXISTS claims(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
   leaves BLOB NOT NULL) STRICT;
-)"}};
+)",
+                                   R"(
+ALTER TABLE requests ADD COLUMN automaton BLOB;
+)"},
+                         .readable_from = 2};
 
 Bytes pack(std::span<const std::uint32_t> tokens) {
   Bytes out;
@@ -51,7 +56,8 @@ Result<Signed<M>> load(std::string_view text) {
   return protocol::signed_from_json<M>(*o);
 }
 
-constexpr const char* kColumns = "id, request, salt, prompt, stop_ids, answer, logprobs, receipt";
+constexpr const char* kColumns =
+    "id, request, salt, prompt, stop_ids, answer, logprobs, receipt, automaton";
 
 Result<StoredRequest> read_request(const io::Statement& row) {
   StoredRequest out;
@@ -60,6 +66,8 @@ Result<StoredRequest> read_request(const io::Statement& row) {
   TRY(out.salt_secret, row.column_hash(2));
   out.prompt = unpack(row.column_blob(3));
   out.stop_ids = unpack(row.column_blob(4));
+  const ByteView automaton = row.column_blob(8);
+  out.automaton.assign(automaton.begin(), automaton.end());
   if (row.column_is_null(7)) return out;
   TRY(auto receipt, load<protocol::Receipt>(row.column_text(7)));
   out.outcome =
@@ -158,12 +166,12 @@ Status ProviderStore::add_request(const Hash& id, const protocol::InferenceCall&
     }
   }
   TRY(auto insert, db_->prepare("INSERT INTO requests(id, lease, sequence, request, salt, prompt, "
-                                "stop_ids) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+                                "stop_ids, automaton) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
   CHECK_OK(insert
                .bind_all(ByteView(id), ByteView(request.lease),
                          static_cast<std::int64_t>(request.sequence), dump(call.request),
                          ByteView(call.salt_secret), ByteView(pack(call.prompt)),
-                         ByteView(pack(call.stop_ids)))
+                         ByteView(pack(call.stop_ids)), ByteView(call.automaton))
                .run());
   return transaction.commit();
 }

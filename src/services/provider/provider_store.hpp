@@ -24,6 +24,7 @@ struct StoredRequest {
   protocol::Signed<protocol::Request> request;
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, stop_ids;
+  Bytes automaton;                       // as in an InferenceCall
   std::optional<StoredOutcome> outcome;  // none: it was interrupted and may be sent again
 };
 

@@ -2,6 +2,7 @@
 #include <bit>
 #include <gtest/gtest.h>
 
+#include "engine/grammar/json_schema.hpp"
 #include "io/files.hpp"
 #include "io/system_clock.hpp"
 #include "protocol/rules.hpp"
@@ -53,7 +54,7 @@ protocol::InferenceCall call_with(const std::function<void(Request&)>& change,
   r.cap = 1'000'000;
   change(r);
   EXPECT_TRUE(protocol::check_runnable(r));
-  EXPECT_TRUE(fits(call, tern().model->hyper()));
+  EXPECT_TRUE(fits(call, *tern().model));
   return call;
 }
 
@@ -72,6 +73,7 @@ verify::AuditReport audit(const protocol::InferenceCall& call, const RunResult& 
   opening.salt_secret = call.salt_secret;
   opening.prompt = call.prompt;
   opening.answer = result.answer;
+  opening.automaton = call.automaton;
   opening.logprobs = result.logprobs;
   verify::AuditOptions options;
   options.identity = tern().identity;
@@ -198,9 +200,56 @@ TEST(Sampling, WhatTheVocabularyLacksIsRefused) {
   auto call = call_with([](Request&) {});
   const std::uint32_t vocab = tern().model->hyper().vocab;
   call.request.message.logit_bias = {{vocab, bits(1.0f)}};
-  EXPECT_FALSE(fits(call, tern().model->hyper()));
+  EXPECT_FALSE(fits(call, *tern().model));
   call.request.message.logit_bias = {{vocab - 1, bits(1.0f)}};
-  EXPECT_TRUE(fits(call, tern().model->hyper()));
+  EXPECT_TRUE(fits(call, *tern().model));
+}
+
+protocol::InferenceCall constrained(std::string_view schema,
+                                    std::span<const std::uint32_t> continuation = {}) {
+  auto call = call_with([](Request& r) { r.max_tokens = 60; }, continuation);
+  const auto automaton = *engine::schema_automaton(json::parse(schema).value());
+  call.stop_ids = tern().tokenizer.stop_tokens();
+  call.automaton = canon::encode(automaton);
+  Request& r = call.request.message;
+  r.stop_root = protocol::stop_root(call.stop_ids);
+  r.constraint = protocol::constraint_root(verify::parts_of(automaton, **tern().model->pieces()));
+  EXPECT_TRUE(fits(call, *tern().model));
+  return call;
+}
+
+TEST(Sampling, ConstrainedAnswersAreJsonContinuedAndAudited) {
+  constexpr const char* kSchema =
+      R"({"type":"object","properties":{"hen":{"type":"string","maxLength":9},"fox":)"
+      R"({"enum":["red","old"]}},"required":["hen","fox"],"additionalProperties":false})";
+  const auto call = constrained(kSchema);
+  const RunResult whole = run(call);
+  EXPECT_TRUE(audit(call, whole).match);
+  std::string text;
+  for (const std::uint32_t token : whole.answer) text += tern().tokenizer.piece(token);
+  ASSERT_EQ(whole.receipt.finish, static_cast<std::uint32_t>(protocol::Finish::stop)) << text;
+  EXPECT_TRUE(json::parse(text)) << text;
+  // A successor goes on in the state that its tokens give.
+  const std::size_t half = whole.answer.size() / 2;
+  const auto rest = constrained(kSchema, std::span(whole.answer).first(half));
+  const RunResult after = run(rest);
+  EXPECT_TRUE(std::ranges::equal(after.answer, std::span(whole.answer).subspan(half)));
+  EXPECT_TRUE(audit(rest, after).match);
+}
+
+TEST(Sampling, OnlyTheAutomatonCommittedToIsServed) {
+  const auto good = constrained(R"({"type":"boolean"})");
+  auto call = good;
+  call.automaton = constrained(R"({"type":"null"})").automaton;
+  EXPECT_EQ(fits(call, *tern().model).error().code, Errc::mismatch);
+  call.automaton.clear();
+  EXPECT_EQ(fits(call, *tern().model).error().code, Errc::mismatch);
+  call = good;
+  call.stop_ids.pop_back();
+  EXPECT_EQ(fits(call, *tern().model).error().code, Errc::invalid);
+  call = good;
+  call.request.message.constraint = Hash{};
+  EXPECT_EQ(fits(call, *tern().model).error().code, Errc::mismatch);
 }
 
 }  // namespace

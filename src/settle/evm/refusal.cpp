@@ -90,7 +90,8 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "AnswerLength",
                                          "Answer",
                                          "Secret",
-                                         "AnswerIsRight"};
+                                         "AnswerIsRight",
+                                         "ConstrainedAnswer"};
 
 constexpr std::size_t kSelector = 4;
 

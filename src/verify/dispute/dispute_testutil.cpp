@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "crypto/merkle.hpp"
+#include "engine/constraint_testutil.hpp"
 #include "protocol/tokens.hpp"
 #include "verify/referee/opening.hpp"
 
@@ -85,6 +86,9 @@ World::World(std::shared_ptr<const ModelTrees> model, const Program& program,
     : run_(std::make_shared<Opened>()), pool_(&pool) {
   run_->model = std::move(model);
   run_->opening = opening;
+  run_->constraint = constraint_of(request, opening.automaton, run_->model->model()).value();
+  if (run_->constraint)
+    run_->parts = parts_of(run_->constraint->automaton(), run_->constraint->pieces());
   Subject& s = run_->subject;
   s.program = program;
   s.weights_root = run_->model->weights_root();
@@ -350,6 +354,12 @@ World toy_world(const ToyModel& toy, const ToyRequest& wanted, ThreadPool& pool)
   request.stop_root = protocol::stop_root({});
   request.salt_commitment = protocol::salt_commitment(opening.salt_secret);
   if (wanted.ask) wanted.ask(request);
+  if (wanted.constraint) {
+    canon::test::Random random(*wanted.constraint);
+    const auto drawn = engine::random_constraint(random, *toy.model->pieces());
+    opening.automaton = canon::encode(drawn->automaton());
+    request.constraint = protocol::constraint_root(parts_of(drawn->automaton(), drawn->pieces()));
+  }
   return World(std::make_shared<const ModelTrees>(toy.model, pool), toy_program(toy), request,
                opening, pool);
 }

@@ -97,6 +97,7 @@ Game start(const World& world);
 struct ToyRequest {
   std::vector<std::uint32_t> prompt{1, 8};
   std::uint32_t answer = 2;
+  std::optional<std::uint32_t> constraint{};  // seed of one drawn
   std::function<void(protocol::Request&)> ask{};
 };
 // A toy model's execution of a request.

@@ -51,6 +51,12 @@ World sampled() {
   return toy_world(toy(), {.prompt = {1, 8, 9}, .answer = 2, .ask = ask_everything}, pool());
 }
 
+// Of one that leaves some tokens out in every state the answer comes to.
+World constrained() {
+  return toy_world(toy(), {.prompt = {1, 8}, .answer = 3, .constraint = 5, .ask = ask_everything},
+                   pool());
+}
+
 std::vector<LeafPlace> places(const World& world) {
   std::vector<LeafPlace> out;
   for (std::uint32_t t = 0; t < world.position_count(); ++t)
@@ -199,6 +205,10 @@ TEST(Exhaustive, EveryOpValueSampled) {
   every_op_value(sampled(), "op values, sampled", whole() ? 1 : 19);
 }
 
+TEST(Exhaustive, EveryOpValueConstrained) {
+  every_op_value(constrained(), "op values, constrained", whole() ? 1 : 41);
+}
+
 TEST(Exhaustive, EverySalt) {
   int n = 0;
   for (const World& honest : {greedy(), sampled()})
@@ -216,7 +226,7 @@ TEST(Exhaustive, EverySalt) {
 }
 
 TEST(Exhaustive, NoChoiceConvictsAnHonestProvider) {
-  for (World honest : {greedy(), sampled()}) {
+  for (World honest : {greedy(), sampled(), constrained()}) {
     World prover = honest;
     Explorer explorer{honest, prover, whole() ? 1u : 11u};
     explorer.walk(start(honest));
@@ -231,13 +241,14 @@ TEST(Exhaustive, NoChoiceConvictsAnHonestProvider) {
 
 // The engine and the referee's own steps commit to the same trace.
 TEST(Exhaustive, TheEngineCommitsToTheSameTrace) {
-  for (const World& world : {greedy(), sampled()}) {
+  for (const World& world : {greedy(), sampled(), constrained()}) {
     const auto& r = *world.run();
-    Execution execution{.sampling = sampling_of(r.subject.request),
-                        .salt_secret = r.secret(),
-                        .prompt = r.opening.prompt,
-                        .answer = r.opening.answer,
-                        .logprobs = r.subject.request.logprobs};
+    Execution execution{
+        .sampling = sampling_of(r.subject.request, r.opening.automaton, *toy().model).value(),
+        .salt_secret = r.secret(),
+        .prompt = r.opening.prompt,
+        .answer = r.opening.answer,
+        .logprobs = r.subject.request.logprobs};
     const auto replayed = replay(execution, toy().model, pool(), engine::Isa::scalar, {});
     ASSERT_TRUE(replayed);
     EXPECT_EQ(replayed->trace.root(), r.subject.trace_root);

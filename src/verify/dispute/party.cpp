@@ -49,12 +49,15 @@ Result<std::unique_ptr<Party>> Party::prepare(Subject subject,
     return fail(Errc::mismatch, "the opening's answer is not the one the statement commits to");
   CHECK_OK(protocol::check_runnable(request));
 
-  const Execution execution{sampling_of(request), opening.salt_secret,  opening.prompt,
-                            opening.answer,       request.continuation, subject.ends_in_fault(),
+  TRY(engine::Sampling sampling, sampling_of(request, opening.automaton, model->model()));
+  const auto constraint = sampling.constraint;
+  const Execution execution{std::move(sampling), opening.salt_secret,  opening.prompt,
+                            opening.answer,      request.continuation, subject.ends_in_fault(),
                             request.logprobs};
   TRY(Replay replayed, replay(execution, model->shared_model(), pool, isa, progress, kv_bytes_max));
   const auto fault = replayed.fault;
-  Opened run{std::move(subject), std::move(model), std::move(opening)};
+  Opened run{std::move(subject), std::move(model), std::move(opening), constraint};
+  if (constraint) run.parts = parts_of(constraint->automaton(), constraint->pieces());
   const auto beside = beside_trace(run, replayed);
   std::unique_ptr<Party> party(new Party(std::move(run), std::move(replayed)));
   party->evidence_ = std::make_unique<OwnEvidence>(party->run_, party->trace_, fault, pool, isa,

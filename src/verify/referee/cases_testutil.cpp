@@ -149,6 +149,10 @@ Result<ByteView> Recorder::logprobs(std::uint32_t answer_token) {
   return ask({"logprobs", {answer_token}});
 }
 
+Result<ByteView> Recorder::constraint_parts() { return ask({"constraint", {}}); }
+Result<ByteView> Recorder::piece(std::uint32_t token) { return ask({"piece", {token}}); }
+Result<ByteView> Recorder::automaton_row(std::uint32_t state) { return ask({"row", {state}}); }
+
 Recorder::Answer honest(LeafRun& run, const World& world) {
   return [&](const Asked& q) -> Result<Bytes> {
     const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(q.where[i]); };

@@ -7,6 +7,7 @@
 namespace assay::verify::test {
 
 const char* kind_name(OpKind kind);  // "norm_sum"
+// Those before the constraint's, which are in the vectors of these cases and on a chain.
 inline constexpr std::size_t kKinds = static_cast<std::size_t>(OpKind::logprob_leaf) + 1;
 
 // A question and its answer.
@@ -49,6 +50,9 @@ class Recorder : public StepInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
+  Result<ByteView> constraint_parts() override;
+  Result<ByteView> piece(std::uint32_t token) override;
+  Result<ByteView> automaton_row(std::uint32_t state) override;
 
  private:
   Result<ByteView> ask(Asked question);

@@ -42,7 +42,7 @@ Bytes seed(std::uint8_t format, std::uint8_t sampling, std::uint8_t leaf, std::u
 
 TEST(ProofCorpus, HostileInputs) {
   std::map<OpKind, std::size_t> values, faults;
-  for (const std::uint8_t format : Bytes{0, 3, 4 + 0x40, 6 + 0x80, 7})
+  for (const std::uint8_t format : Bytes{0, 3, 4 + 0x40, 6 + 0x80, 7 + 0x20})
     for (const std::uint8_t leaf : Bytes{0, 1, 2, 0x81, 0x80 + 2})
       for (const std::uint8_t sampling : Bytes{0xff, 0x10, 0x00}) {
         const Subject subject = fuzz_subject(format, sampling);
@@ -55,7 +55,7 @@ TEST(ProofCorpus, HostileInputs) {
             if (value) ++(value->fault ? faults : values)[list.ops[op].kind];
           }
       }
-  for (std::uint32_t k = 0; k <= static_cast<std::uint32_t>(OpKind::logprob_leaf); ++k) {
+  for (std::uint32_t k = 0; k <= static_cast<std::uint32_t>(OpKind::constrain); ++k) {
     const auto kind = static_cast<OpKind>(k);
     if (kind != OpKind::threshold) {
       EXPECT_GT(values[kind] + faults[kind], 0u) << "kind " << k;

@@ -40,6 +40,11 @@ class ArbitraryInputs final : public StepInputs {
   Result<ByteView> logprobs(std::uint32_t) override {
     return next(4 * std::size_t{protocol::logprob_width(subject_.request)});
   }
+  Result<ByteView> constraint_parts() override { return next(protocol::kConstraintPartsBytes); }
+  Result<ByteView> piece(std::uint32_t token) override { return next(1 + token % 70); }
+  Result<ByteView> automaton_row(std::uint32_t) override {
+    return next(protocol::kAutomatonRowBytes);
+  }
 
  private:
   Result<ByteView> part(std::uint64_t values, std::uint64_t chunk, std::size_t width) {
@@ -76,6 +81,7 @@ inline Subject fuzz_subject(std::uint8_t format, std::uint8_t sampling) {
   protocol::Request& r = s.request;
   r.prompt_count = 500;
   r.continuation = (sampling & 1) != 0 ? 20 : 0;
+  if ((format & 0x20) != 0) r.constraint.fill(7);
   if ((sampling & 2) != 0) r.logit_bias = {{9, 0x42280000}, {70000, 0x42280000}};
   if ((sampling & 4) != 0) r.repetition_penalty_bits = 0x3f8ccccd;
   if ((sampling & 8) != 0) r.presence_penalty_bits = r.frequency_penalty_bits = 0x3f000000;

@@ -273,4 +273,35 @@ Result<ByteView> ProofInputs::logprobs(std::uint32_t answer_token) {
                 "the log-probabilities");
 }
 
+Result<ByteView> ProofInputs::constraint_parts() {
+  TRY(const ByteView bytes, take(protocol::kConstraintPartsBytes));
+  parts_ = protocol::constraint_parts(bytes.first<protocol::kConstraintPartsBytes>());
+  if (protocol::constraint_root(*parts_) != subject_.request.constraint)
+    return fail(Errc::mismatch, "the proof of the constraint does not open");
+  return bytes;
+}
+
+Result<ByteView> ProofInputs::piece(std::uint32_t token) {
+  if (!parts_ || token >= subject_.program.vocab)
+    return fail(Errc::invalid, "a step asks for the piece of token {}, which does not exist",
+                token);
+  TRY(const ByteView length, take(4));
+  const std::uint32_t size = load_le<std::uint32_t>(length.data());
+  if (size == 0 || size > kPieceLeafMax)
+    return fail(Errc::invalid, "the proof's piece has {} bytes, 1 to {} fit", size, kPieceLeafMax);
+  TRY(const ByteView leaf, take(size));
+  CHECK_OK(expect(crypto::leaf_hash(leaf), token, subject_.program.vocab, parts_->pieces_root,
+                  "a piece"));
+  return leaf;
+}
+
+Result<ByteView> ProofInputs::automaton_row(std::uint32_t state) {
+  if (!parts_ || state >= parts_->states)
+    return fail(Errc::invalid, "a step asks for state {}, which does not exist", state);
+  TRY(const ByteView row, take(protocol::kAutomatonRowBytes));
+  CHECK_OK(expect(crypto::leaf_hash(row), state, parts_->states, parts_->table_root,
+                  "a row of the automaton"));
+  return row;
+}
+
 }  // namespace assay::verify

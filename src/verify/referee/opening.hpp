@@ -2,6 +2,7 @@
 // binds (spec/dispute.md section 5), and a step's inputs read from a list of them.
 #pragma once
 #include "crypto/merkle.hpp"
+#include "protocol/constraint.hpp"
 #include "verify/referee/referee.hpp"
 
 namespace assay::verify {
@@ -43,6 +44,9 @@ class ProofInputs final : public StepInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
+  Result<ByteView> constraint_parts() override;
+  Result<ByteView> piece(std::uint32_t token) override;
+  Result<ByteView> automaton_row(std::uint32_t state) override;
 
   bool finished() const { return rest_.empty(); }
   // A weight that no valid model has was proven: the last opening, after which the step ended.
@@ -63,6 +67,7 @@ class ProofInputs final : public StepInputs {
   const OpList& list_;
   LeafPlace leaf_;
   ByteView rest_;
+  std::optional<protocol::ConstraintParts> parts_;
   bool invalid_model_ = false;
 };
 

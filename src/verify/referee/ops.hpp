@@ -78,6 +78,9 @@ enum class OpKind : std::uint8_t {
   logprob,         // lp
   rank_count,      // lc
   logprob_leaf,    // lo
+  answer_state,    // gt
+  piece_state,     // gw
+  constrain,       // gl
 };
 
 // Where an op reads: an earlier op of the list, or a vector of a leaf.
@@ -100,7 +103,7 @@ struct Op {
   std::optional<TensorShape> tensor{};
   Source a{}, b{}, c{}, d{};  // as the kind needs; steps.cpp says which
   std::uint32_t width = 0;    // norms: values a head; quantizers: block
-  std::uint32_t first = 0;    // tape_count: the first position that counts
+  std::uint32_t first = 0;    // tape_count: the first position that counts; answer_state: that read
   enum class Tie : std::uint8_t { none, x, k, v, logits, token } tie = Tie::none;
 };
 

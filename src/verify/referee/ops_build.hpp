@@ -55,6 +55,7 @@ class OpsBuilder {
   Source bias(const char* name, Source x, TensorRole role, std::uint32_t layer);
   Source attention(std::uint32_t l, Source q);
   void adjusted(Source& logits);
+  Source constrained(Source scores);
   Source drawn(Source logits);
   Source top_k(Source z);
   Source nucleus(Source p);

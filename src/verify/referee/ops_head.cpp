@@ -1,6 +1,7 @@
 // Part Z: the head, the choice of a token, and its log-probabilities.
 #include <bit>
 
+#include "canon/automaton.hpp"
 #include "verify/referee/ops_build.hpp"
 
 namespace assay::verify {
@@ -33,6 +34,27 @@ void OpsBuilder::adjusted(Source& logits) {
   if (repetition) op.b = count("ct", 0);
   if (counted) op.c = count("ca", n - r.continuation);
   logits = add(op);
+}
+
+// Where the answer so far leads in the automaton, where each token leads from there, and the scores
+// of those that lead somewhere.
+Source OpsBuilder::constrained(Source scores) {
+  const std::uint32_t answered = positions() - (subject_.prompt() - subject_.request.continuation);
+  Op gw{.kind = OpKind::piece_state,
+        .name = "gw",
+        .type = ValueType::u32,
+        .values = p_.vocab,
+        .steps = canon::kPieceMax};
+  if (answered > 0)
+    gw.a = add({.kind = OpKind::answer_state,
+                .name = "gt",
+                .type = ValueType::u32,
+                .values = answered,
+                .steps = canon::kPieceMax,
+                .first = subject_.prompt() - subject_.request.continuation});
+  const Source states = add(gw);
+  return add(
+      {.kind = OpKind::constrain, .name = "gl", .values = p_.vocab, .a = scores, .b = states});
 }
 
 // How many of z are at or above the threshold, and how many above it. Returns the threshold.
@@ -131,6 +153,7 @@ void OpsBuilder::head(Source x) {
   if (temperature != 0.0f)
     scores = add({.kind = OpKind::temperature, .name = "z", .values = p_.vocab, .a = scores});
   if (place_.fault) return;  // nothing after it can be NaN or infinite
+  if (subject_.request.constraint != Hash{}) scores = constrained(scores);
   if (temperature != 0.0f) scores = drawn(scores);
   choice(scores);
   if (subject_.request.logprobs != 0 && place_.position + 1 >= subject_.prompt()) logprobs(lg);

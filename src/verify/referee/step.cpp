@@ -86,6 +86,12 @@ StepResult dispatch(StepReader& in) {
       return step_rank_count(in);
     case OpKind::logprob_leaf:
       return step_logprob_leaf(in);
+    case OpKind::answer_state:
+      return step_answer_state(in);
+    case OpKind::piece_state:
+      return step_piece_state(in);
+    case OpKind::constrain:
+      return step_constrain(in);
   }
   ASSAY_ASSERT(false && "not a kind of op");
 }

@@ -6,6 +6,9 @@
 
 namespace assay::verify {
 
+// Longest leaf of a piece that a proof may hold.
+inline constexpr std::size_t kPieceLeafMax = 1024;
+
 // What a step may ask for. Spans live until the next call. Errors: mismatch (a proof that does not
 // open), invalid (its shape), unsupported (a weight chunk or tensor that makes the model invalid).
 struct StepInputs {
@@ -21,6 +24,12 @@ struct StepInputs {
   // le32 ids of chunk `chunk` of the prompt, or of the answer tape.
   virtual Result<ByteView> tokens(bool answer, std::uint32_t chunk) = 0;
   virtual Result<ByteView> logprobs(std::uint32_t answer_token) = 0;  // le32 numbers
+  // What the request's constraint commits to (protocol/constraint.hpp): asked first; then the piece
+  // of a token of the vocabulary, u8 kind ‖ bytes, of any length up to kPieceLeafMax; and the row
+  // of a state below the number the parts have.
+  virtual Result<ByteView> constraint_parts() = 0;
+  virtual Result<ByteView> piece(std::uint32_t token) = 0;
+  virtual Result<ByteView> automaton_row(std::uint32_t state) = 0;
 };
 
 struct StepPlace {

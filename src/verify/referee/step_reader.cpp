@@ -155,4 +155,23 @@ Result<std::uint32_t> StepReader::logprob_number(std::uint32_t answer_token, std
   return load_le<std::uint32_t>(&b[4 * index]);
 }
 
+Result<protocol::ConstraintParts> StepReader::constraint() {
+  TRY(const ByteView b, inputs_.constraint_parts());
+  CHECK_OK(check_length(b, protocol::kConstraintPartsBytes, "the constraint"));
+  return protocol::constraint_parts(b.first<protocol::kConstraintPartsBytes>());
+}
+
+Result<ByteView> StepReader::piece(std::uint32_t token) {
+  TRY(const ByteView b, inputs_.piece(token));
+  if (b.empty() || b.size() > kPieceLeafMax)
+    return fail(Errc::invalid, "the piece of token {} has {} bytes", token, b.size());
+  return b;
+}
+
+Result<ByteView> StepReader::automaton_row(std::uint32_t state) {
+  TRY(const ByteView b, inputs_.automaton_row(state));
+  CHECK_OK(check_length(b, protocol::kAutomatonRowBytes, "a row of the automaton"));
+  return b;
+}
+
 }  // namespace assay::verify

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 
+#include "protocol/constraint.hpp"
 #include "verify/referee/step.hpp"
 
 namespace assay::verify {
@@ -48,6 +49,8 @@ class StepReader {
   float before() const;
   float running(std::uint32_t step) const;
 
+  std::uint64_t values_of(const Source& op) const { return list_.ops[op.op].values; }
+
   static bool given(const Source& s) { return s.from != Source::From::none; }
   Source self() const { return {.from = Source::From::op, .op = place_.op}; }
 
@@ -73,6 +76,10 @@ class StepReader {
   Result<std::uint32_t> token(std::uint32_t index);  // of prompt ‖ answer
   Result<ByteView> tokens(bool answer, std::uint32_t chunk);
   Result<std::uint32_t> logprob_number(std::uint32_t answer_token, std::uint64_t index);
+
+  Result<protocol::ConstraintParts> constraint();
+  Result<ByteView> piece(std::uint32_t token);          // 1 … kPieceLeafMax bytes
+  Result<ByteView> automaton_row(std::uint32_t state);  // protocol::kAutomatonRowBytes
 
  private:
   struct Asked {
@@ -137,5 +144,9 @@ StepResult step_log_sum(StepReader& in);
 StepResult step_logprob(StepReader& in);
 StepResult step_rank_count(StepReader& in);
 StepResult step_logprob_leaf(StepReader& in);
+
+StepResult step_answer_state(StepReader& in);
+StepResult step_piece_state(StepReader& in);
+StepResult step_constrain(StepReader& in);
 
 }  // namespace assay::verify

@@ -103,8 +103,15 @@ class LeafRun : public StepInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
+  // A world has no constraint: execution_test.cpp has those of whole models.
+  Result<ByteView> constraint_parts() override { return no_constraint(); }
+  Result<ByteView> piece(std::uint32_t) override { return no_constraint(); }
+  Result<ByteView> automaton_row(std::uint32_t) override { return no_constraint(); }
 
  private:
+  static std::unexpected<Error> no_constraint() {
+    return fail(Errc::internal, "this world has no constraint");
+  }
   bool compute(std::uint32_t op);
   void choose(std::uint32_t op);  // what has no step
 
