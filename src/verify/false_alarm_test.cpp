@@ -336,8 +336,9 @@ TEST(NoFalseAlarm, EveryMachineBatchAndAuditGivesTheSameBits) {
   for (const char* what :
        {"full audits", "sampled audits", "end at a stop id", "end at their length",
         "end in a fault", "fault in the prompt", "refuse a continuation", "continue an answer",
-        "ask for log-probabilities", "are greedy", "times cancelled", "positions from the cache",
-        "times under memory pressure", "of tern-q8_0", "of tern-f16", "of toy of K-quants"})
+        "ask for log-probabilities", "are greedy", "are constrained", "times cancelled",
+        "positions from the cache", "times under memory pressure", "of tern-q8_0", "of tern-f16",
+        "of toy of K-quants"})
     EXPECT_GT(tally.of[what], 3u) << what;
   for (const Isa isa : isas())
     EXPECT_GE(tally.of["on " + std::string(engine::isa_name(isa))], requests);

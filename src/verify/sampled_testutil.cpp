@@ -8,7 +8,8 @@ namespace assay::verify {
 Status LocalSource::states(const protocol::StatesCall& call, const Take& take) {
   calls.push_back(call);
   const protocol::Request& request = trade_.file.request.message;
-  const Execution execution{sampling_of(request),  trade_.opening.salt_secret,
+  TRY(engine::Sampling asked, sampling_of(request, trade_.opening.automaton, *serving_.model));
+  const Execution execution{std::move(asked),      trade_.opening.salt_secret,
                             trade_.opening.prompt, trade_.opening.answer,
                             request.continuation,  false,
                             request.logprobs};

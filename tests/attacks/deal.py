@@ -45,7 +45,7 @@ class Deal:
             "lease": self.id, "sequence": str(sequence), "execution": self.world.execution,
             "prompt_root": salted_root(secret, b"assay/prompt/v0", PROMPT), "prompt_count": str(len(PROMPT)),
             "continuation": "0", "logit_bias": [], "repetition_penalty_bits": str(0x3f800000),
-            "presence_penalty_bits": "0", "frequency_penalty_bits": "0", "temperature_bits": "0", "top_k": "0",
+            "presence_penalty_bits": "0", "frequency_penalty_bits": "0", "temperature_bits": "0", "constraint": ZERO, "top_k": "0",
             "top_p_bits": str(0x3f800000), "min_p_bits": "0", "seed": "0", "max_tokens": str(max_tokens), "logprobs": "0",
             "stop_root": no_stops(), "salt_commitment": text(sha(b"assay/salt/v0", secret)),
             "cap": str(price(self.terms, len(PROMPT), max_tokens)), "expires": str(now() + 300), **other})

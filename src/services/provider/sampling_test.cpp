@@ -73,6 +73,7 @@ verify::AuditReport audit(const protocol::InferenceCall& call, const RunResult& 
   opening.salt_secret = call.salt_secret;
   opening.prompt = call.prompt;
   opening.answer = result.answer;
+  opening.stop_ids = call.stop_ids;
   opening.automaton = call.automaton;
   opening.logprobs = result.logprobs;
   verify::AuditOptions options;
