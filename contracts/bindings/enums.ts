@@ -106,4 +106,5 @@ export const whyNames = [
   'Answer',
   'Secret',
   'AnswerIsRight',
+  'ConstrainedAnswer',
 ] as const

@@ -64,6 +64,7 @@ export const messageTypes = {
     {"name":"presence_penalty_bits","type":"uint32"},
     {"name":"frequency_penalty_bits","type":"uint32"},
     {"name":"temperature_bits","type":"uint32"},
+    {"name":"constraint","type":"bytes32"},
     {"name":"top_k","type":"uint32"},
     {"name":"top_p_bits","type":"uint32"},
     {"name":"min_p_bits","type":"uint32"},

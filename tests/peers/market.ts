@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import {
-  createPublicClient, decodeEventLog, decodeFunctionData, encodeEventTopics, getAddress, hashTypedData, http, keccak256,
+  BaseError, ContractFunctionRevertedError, createPublicClient, decodeEventLog, decodeFunctionData, encodeEventTopics, getAddress, hashTypedData, http, keccak256,
   recoverTypedDataAddress, verifyTypedData, type Abi, type Address, type Hex, type TypedDataDefinition,
 } from 'viem'
 import {
@@ -84,7 +84,12 @@ async function deployment() {
   assert.equal(await client.readContract({ ...market, functionName: 'token' }), getAddress(manifest.token))
   const courts = await client.readContract({ ...market, functionName: 'courts' })
   assert.deepEqual(courts, [manifest.contracts.Disputes!, manifest.contracts.Deliveries!].map((c) => getAddress(c.address)))
-  assert.equal(whyNames.length, 85, 'reasons of a refusal')
+  // A refusal says why, in the contracts' own words.
+  const refused = await client.simulateContract({ ...market, functionName: 'deposit', args: [manifest.market, 0n], account: manifest.market })
+    .catch((error: BaseError) => error.walk((e) => e instanceof ContractFunctionRevertedError))
+  assert.ok(refused instanceof ContractFunctionRevertedError)
+  assert.equal(refused.data?.errorName, 'Invalid')
+  assert.equal(whyNames[refused.data.args?.[0] as number], 'Amount')
 }
 
 // Every event since the deployment, raw from the node and as our index has it.
