@@ -106,8 +106,8 @@ def question(text, max_tokens=16, **more):
 class Shop(Market):
     """A market on an embedded ledger, whose gateway sells by x402 on anvil."""
 
-    def __init__(self, t, folder):
-        self.chain = Chain(folder)
+    def __init__(self, t, folder, chain):
+        self.chain = chain
         self.dollars = Dollars(self.chain)
         self.payer = payer_address()
         self.dollars.mint(self.payer, MINTED)
@@ -142,12 +142,14 @@ class Shop(Market):
 def in_a_shop(test):
     def run(t):
         with Folder() as folder:
-            shop = Shop(t, folder)
+            chain, shop = Chain(folder), None
             try:
+                shop = Shop(t, folder, chain)
                 test(t, shop)
             except BaseException:
-                shop.stop()
-                shop.chain.stop()
+                if shop is not None:
+                    shop.stop()
+                chain.stop()
                 raise
             shop.finish()
     run.__name__ = test.__name__
