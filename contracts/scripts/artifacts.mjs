@@ -9,7 +9,7 @@ import { artifact, contracts } from './chain.mjs';
 
 const FILES = {
   'artifacts.json': ['Programs', 'LayerSteps', 'ProductSteps', 'AttentionSteps', 'SamplingSteps', 'LogprobSteps', 'Finish', 'Referee',
-    'Games', 'Disputes', 'Deliveries', 'Market', 'Anchor', 'Registry', 'TestToken'],
+    'Games', 'Disputes', 'Deliveries', 'Market', 'Anchor', 'Registry', 'TestDollar'],
   'test/toy_artifacts.json': ['ToyGames'],
 };
 

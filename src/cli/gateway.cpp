@@ -10,6 +10,7 @@
 #include "cli/kv_memory.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
+#include "cli/x402_flags.hpp"
 #include "io/log.hpp"
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
@@ -22,6 +23,7 @@ struct Options {
   services::GatewayOptions gateway;
   KeyOptions key;
   SettlementFlags ledger;
+  X402Flags x402;
   std::string escrow = "1.00", max_price_in, max_price_out, audit = "local", audit_fee_max = "0.10",
               demand_from, min_stake, sort = "balanced";
   std::vector<std::string> only, ignore, order;
@@ -83,6 +85,11 @@ Result<int> run(const Context& context, const Options& options) {
     gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
+  TRY(auto till, OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory,
+                                clock));
+  gateway.till = till.till();
+  gateway.purse = till.purse();
+  TRY(gateway.x402_sellers, x402_sellers(options.x402));
   TRY(auto service,
       services::GatewayService::start(gateway, key, open.settlement(), open.board(), clock));
   const std::string buyer = crypto::address_of(key).to_string();
@@ -116,6 +123,8 @@ void add_gateway(CLI::App& app, Context& context) {
   const auto o = std::make_shared<Options>();
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
+  add_x402_flags(verb, o->x402);
+  add_pay_x402_flags(verb, o->x402);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")
       ->required();

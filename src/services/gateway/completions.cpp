@@ -167,16 +167,23 @@ bool Completions::always_audited(const ApiRequest& request) const {
          request.delivery.value_or(buyer_.options.delivery) == Delivery::verify_before_stream;
 }
 
+// What several providers are at work on cannot be taken up where it was left.
+ApiResult<void> Completions::check_repeatable(const ApiRequest& request) const {
+  if (merged(buyer_.options.routing, request.routing).proof.replicas <= 1) return {};
+  return api_fail(400, "unsupported_value", "provider",
+                  "'verification' replicate does not go together with an Idempotency-Key, a batch "
+                  "or a payment by x402: leave one of them out");
+}
+
 ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiRequest& request,
                                                                  const Caller& caller,
                                                                  const JobRecord* job) const {
-  // What several providers are at work on cannot be taken up where it was left.
-  if (job != nullptr && merged(buyer_.options.routing, request.routing).proof.replicas > 1)
-    return api_fail(400, "unsupported_value", "provider",
-                    "'verification' replicate does not go together with an Idempotency-Key or a "
-                    "batch: leave one of them out");
+  if (job != nullptr) CHECK_OK(check_repeatable(request));
   TRY(Plan first, plan(request));
   if (!request.seed && job != nullptr) first.sampling.seed = job->seed;
+  if (caller.prepaid && !first.max_tokens)
+    first.max_tokens =
+        answers_.wish_of(first, merged(buyer_.options.routing, request.routing)).max_tokens;
   first.spender = caller.spender;
   first.always_audit = always_audited(request);
   std::vector<Choice> out;
@@ -204,15 +211,15 @@ void Completions::handle(ApiRequest::Kind kind, const io::HttpRequest& http,
   if (key == http.headers.end()) return answer(kind, http.body, *caller, nullptr, sink);
   if (const auto fine = check_idempotency_key(key->second); !fine)
     return send_api_error(sink, fine.error());
-  once(kind, http.body, *caller, "client " + key->second, sink);
+  (void)once(kind, http.body, *caller, "client " + key->second, sink);
 }
 
-void Completions::once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+bool Completions::once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
                        std::string_view key, ReplySink& sink) {
   crypto::Sha256 hash;
   hash.update(view(kind == ApiRequest::Kind::chat ? "chat\n" : "text\n"));
   hash.update(view(body));
-  jobs_.once(
+  return jobs_.once(
       caller.spender.api_key, key, hash.finish(), sink,
       [&](const JobRecord& job, ReplySink& kept) { answer(kind, body, caller, &job, kept); });
 }

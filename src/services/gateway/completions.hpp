@@ -1,5 +1,6 @@
 // POST /v1/chat/completions and /v1/completions: from a body to signed plans to an answer.
 #pragma once
+#include "market/quote.hpp"
 #include "services/gateway/answer.hpp"
 #include "services/gateway/api_render.hpp"
 #include "services/gateway/auctions.hpp"
@@ -26,8 +27,12 @@ class Completions {
   // quote.cpp
   void quote(const io::HttpRequest& request, io::HttpResponse& response);
 
-  // One body's answer; done once for the caller and the key (jobs.hpp).
-  void once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
+  // The most that the answer to this body costs, audits included; an answer of no stated length is
+  // one of a typical length.
+  ApiResult<Micros> price(ApiRequest::Kind kind, std::string_view body);
+
+  // One body's answer; done once for the caller and the key (jobs.hpp). true: it is kept.
+  bool once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
             std::string_view key, ReplySink& sink);
 
  private:
@@ -56,7 +61,14 @@ class Completions {
   // The answer is to be one the automaton accepts; `param` asked for it.
   ApiResult<void> constrain(Plan& plan, const Result<std::shared_ptr<const Compiled>>& compiled,
                             const std::string& param) const;
+  struct Quoted {
+    Wish wish;
+    market::Quote cost;
+    std::vector<market::Candidate> chosen;
+  };
+  ApiResult<Quoted> quoted(const ApiRequest& request);
   bool always_audited(const ApiRequest& request) const;
+  ApiResult<void> check_repeatable(const ApiRequest& request) const;
   ApiResult<std::vector<Choice>> choices(const ApiRequest& request, const Caller& caller,
                                          const JobRecord* job) const;
   // What was answered, in metrics and in the caller's limits.

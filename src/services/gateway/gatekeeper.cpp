@@ -42,7 +42,7 @@ std::int64_t Allowance::wait_ms(double amount, std::int64_t now_ms) {
 ApiResult<Caller> Gatekeeper::admit(const io::HttpRequest& request) {
   const auto used_at_all = store_.uses_api_keys();
   if (!used_at_all) return std::unexpected(to_api_error(used_at_all.error()));
-  if (!*used_at_all) return Caller{};
+  if (!*used_at_all && !closed_) return Caller{};
   constexpr std::string_view kBearer = "Bearer ";
   const std::string_view header = request.header("authorization");
   if (!header.starts_with(kBearer) || header.size() == kBearer.size())

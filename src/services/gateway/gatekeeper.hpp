@@ -32,11 +32,14 @@ class Allowance {
 struct Caller {
   Spender spender{};  // its api_key is "" where no keys are in use
   std::optional<ApiKey> key{};
+  bool prepaid = false;  // a payment covers the answer's ceiling: it has one
 };
 
 class Gatekeeper {
  public:
-  Gatekeeper(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+  // `closed`: keys are asked for even before a first one was made.
+  Gatekeeper(Store& store, const Clock& clock, bool closed = false)
+      : store_(store), clock_(clock), closed_(closed) {}
 
   // "Authorization: Bearer sk-assay-…", where keys are in use. 401: none, unknown or revoked.
   ApiResult<Caller> admit(const io::HttpRequest& request);
@@ -57,6 +60,7 @@ class Gatekeeper {
 
   Store& store_;
   const Clock& clock_;
+  const bool closed_;
   std::mutex mutex_;
   std::map<std::string, Allowances> allowances_;  // by key id; a restart gives everybody a minute
 };

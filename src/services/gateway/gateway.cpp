@@ -10,6 +10,8 @@
 #include "services/gateway/batch_api.hpp"
 #include "services/gateway/log_watch.hpp"
 #include "services/gateway/reputation_feed.hpp"
+#include "services/gateway/x402_door.hpp"
+#include "services/gateway/x402_sellers.hpp"
 #include "settle/log_client.hpp"
 
 namespace assay::services {
@@ -77,13 +79,17 @@ struct GatewayService::Parts {
         worker(buyer, market, leases, intake),
         answers(buyer, market, attempts, worker),
         auctions(buyer, market),
-        gatekeeper(*buyer.store, buyer.clock),
+        gatekeeper(*buyer.store, buyer.clock, options.till != nullptr),
         jobs(*buyer.store, buyer.vault, buyer.clock),
         completions(buyer, market, auctions, answers, gatekeeper, jobs),
         files(std::move(uploads)),
-        batches(buyer, completions, files, options.batch_parallel) {}
+        batches(buyer, completions, files, options.batch_parallel) {
+    if (options.till != nullptr) door.emplace(*options.till, completions);
+    if (options.purse != nullptr) sellers.emplace(*options.purse, options.x402_sellers, gatekeeper);
+  }
 
   io::HttpHandler routes();
+  void answer(ApiRequest::Kind kind, const io::HttpRequest& request, io::HttpResponse& response);
 
   io::FileLock lock;
   Buyer buyer;
@@ -97,6 +103,8 @@ struct GatewayService::Parts {
   Gatekeeper gatekeeper;
   Jobs jobs;
   Completions completions;
+  std::optional<X402Door> door;        // none without a till
+  std::optional<X402Sellers> sellers;  // none without a purse
   FileStore files;
   Batches batches;
   std::unique_ptr<ReputationFeed> reputation;  // null: not followed
@@ -104,13 +112,25 @@ struct GatewayService::Parts {
   std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
 };
 
+void GatewayService::Parts::answer(ApiRequest::Kind kind, const io::HttpRequest& request,
+                                   io::HttpResponse& response) {
+  // A key's holder is not asked for a payment, unless it sends one.
+  if (door) {
+    const auto caller = gatekeeper.admit(request);
+    if (!caller || !request.header(protocol::x402::kSignatureHeader).empty())
+      return door->handle(kind, request, response);
+  }
+  if (sellers && X402Sellers::wanted(request.body)) return sellers->handle(request, response);
+  completions.handle(kind, request, response);
+}
+
 io::HttpHandler GatewayService::Parts::routes() {
   io::Router router;
   router.post("/v1/chat/completions", [this](io::HttpRequest& request, io::HttpResponse& response) {
-    completions.handle(ApiRequest::Kind::chat, request, response);
+    answer(ApiRequest::Kind::chat, request, response);
   });
   router.post("/v1/completions", [this](io::HttpRequest& request, io::HttpResponse& response) {
-    completions.handle(ApiRequest::Kind::text, request, response);
+    answer(ApiRequest::Kind::text, request, response);
   });
   router.post("/assay/quote", [this](io::HttpRequest& request, io::HttpResponse& response) {
     completions.quote(request, response);
@@ -118,6 +138,9 @@ io::HttpHandler GatewayService::Parts::routes() {
   router.post("/assay/jobs", [this](io::HttpRequest& request, io::HttpResponse& response) {
     completions.job(request, response);
   });
+  if (door)
+    router.get("/assay/payments",
+               [this](io::HttpRequest&, io::HttpResponse& response) { door->list(response); });
   add_model_routes(router, buyer);
   add_batch_routes(router, buyer, gatekeeper, files, batches);
   add_assay_routes(router, buyer, market, gatekeeper, log_watch.get());
@@ -137,7 +160,8 @@ io::HttpHandler GatewayService::Parts::routes() {
                                        .code = "foreign_origin",
                                        .message = "this gateway does not answer web pages of "
                                                   "other origins"});
-    if (const auto caller = gatekeeper.admit(request); !caller)
+    const bool open = door && X402Door::is_open(request);
+    if (const auto caller = gatekeeper.admit(request); !open && !caller)
       return send_api_error(response, caller.error());
     inner(request, response);
   };

@@ -10,12 +10,14 @@
 //   POST /assay/jobs?pricing=&deadline=          the same body, answered by an auction's winner
 //   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
 //   POST /assay/quote                            what a request (the same body) would cost
+//   models "x402/NAME"                           asked of a seller that is paid by x402
+//   GET  /assay/payments                         what came in by x402
 //
 // Trust: whoever reaches its port spends the buyer's money and reads the answers, until a first API
 // key is made (`assay gateway keys`): then whoever has one spends within its limits and reads what
-// it bought. It listens on loopback and refuses requests of a web page of another origin. The
-// ledger's host is trusted as market/settlement.hpp says. Providers are not trusted: their receipts
-// are replayed.
+// it bought; with a till (x402) everybody else pays for each answer. It listens on loopback and
+// refuses requests of a web page of another origin. The ledger's host is trusted as
+// market/settlement.hpp says. Providers are not trusted: their receipts are replayed.
 #pragma once
 #include <memory>
 

@@ -1,12 +1,18 @@
 // How a gateway is set up: what its flags say.
 #pragma once
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "services/gateway/api_request.hpp"
 #include "services/gateway/provider_client.hpp"
 #include "verify/replay.hpp"
+
+namespace assay::settle::x402 {
+class Till;
+class Purse;
+}
 
 namespace assay::services {
 
@@ -55,6 +61,14 @@ struct GatewayOptions {
   // The transparency log that receipts must be in, and its verifier key; empty: not looked at.
   std::string log_url, log_key;
   std::uint64_t log_within_s = 60;  // a receipt that is not there by then is an alarm
+  // Sells answers to whoever pays by x402 (x402_door.hpp), and then asks all others for an API key;
+  // outlives the gateway. Null: nobody pays so.
+  settle::x402::Till* till = nullptr;
+  // Pays the sellers of models "x402/NAME" (x402_sellers.hpp), by name; outlives the gateway. Null:
+  // there are none.
+  settle::x402::Purse* purse = nullptr;
+  std::map<std::string, std::string> x402_sellers{};
+
   unsigned audit_threads = 1;
   std::size_t audit_kv_bytes = verify::kReplayKvBytes;  // an audit beyond it cannot be done
 };

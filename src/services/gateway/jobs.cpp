@@ -60,15 +60,19 @@ void Jobs::leave(const std::string& id) {
 
 void Jobs::stop() { stopping_ = true; }
 
-void Jobs::once(const std::string& api_key, std::string_view key, const Hash& body,
+bool Jobs::once(const std::string& api_key, std::string_view key, const Hash& body,
                 ReplySink& client, const Make& make) {
   forget_old();
   const std::string id = job_id(api_key, key);
+  const auto refuse = [&](const ApiError& error) {
+    send_error(client, error);
+    return false;
+  };
   if (!enter(id, client))
-    return send_error(client, {.status = 503,
-                               .code = "job_is_running",
-                               .message = "this request is being answered: ask again",
-                               .retry = true});
+    return refuse({.status = 503,
+                   .code = "job_is_running",
+                   .message = "this request is being answered: ask again",
+                   .retry = true});
   struct Turn {
     Jobs& jobs;
     const std::string& id;
@@ -81,29 +85,34 @@ void Jobs::once(const std::string& api_key, std::string_view key, const Hash& bo
                                     .created_s = clock_.now_s(),
                                     .answer_id = to_hex_bare(io::random_hash()).substr(0, 24),
                                     .seed = io::random_u64()});
-  if (!job) return send_error(client, to_api_error(job.error()));
+  if (!job) return refuse(to_api_error(job.error()));
   if (job->body != body)
-    return send_error(client, {.status = 409,
-                               .code = "idempotency_key_reused",
-                               .message = "this Idempotency-Key was used with another body: send "
-                                          "the same body, or another key"});
+    return refuse({.status = 409,
+                   .code = "idempotency_key_reused",
+                   .message = "this Idempotency-Key was used with another body: send the same "
+                              "body, or another key"});
   // What is in the file was all there was to send, whether or not the row says so yet.
   if (const auto text = vault_.answer_text(id)) {
     const auto kept = KeptAnswer::from_text(*text);
-    if (!kept) return send_error(client, to_api_error(kept.error()));
+    if (!kept) return refuse(to_api_error(kept.error()));
     client.header("idempotent-replayed", "true");
-    return kept->send(client);
+    kept->send(client);
+    return true;
   }
   KeptSink sink(client, [this] { return stopping_.load(); });
   make(*job, sink);
   if (sink.answer() != nullptr) {
     // A crash before this line: the job is continued and its tokens are the same.
-    if (const Status written = vault_.write_answer(id, sink.answer()->to_text()); !written)
+    const Status written = vault_.write_answer(id, sink.answer()->to_text());
+    if (!written)
       io::log_error("an answer cannot be kept for its key: {}", written.error().message);
-  } else if (const Status forgotten = store_.forget_unused_job(id); !forgotten) {
+    return written.has_value();
+  }
+  if (const Status forgotten = store_.forget_unused_job(id); !forgotten) {
     // Nothing was signed under it: the key is free again, with another body if need be.
     io::log_error("gateway database: {}", forgotten.error().message);
   }
+  return false;
 }
 
 void Jobs::forget_old() {

@@ -23,8 +23,8 @@ class Jobs {
   // `make` does the work for a job that is not done yet; it answers through the sink it is given.
   using Make = std::function<void(const JobRecord&, ReplySink&)>;
   // 409 idempotency_key_reused: the same key came with another body. Who asks for a job that is
-  // being done waits for it.
-  void once(const std::string& api_key, std::string_view key, const Hash& body, ReplySink& client,
+  // being done waits for it. true: the answer is kept, and was given.
+  bool once(const std::string& api_key, std::string_view key, const Hash& body, ReplySink& client,
             const Make& make);
 
   // Abandons what is running, to be continued when it is asked for again. For good.

@@ -5,42 +5,59 @@
 
 namespace assay::services {
 
-void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response) {
-  if (const auto caller = gatekeeper_.admit(http); !caller)
-    return send_api_error(response, caller.error());
-  const auto request = parse_any_request(http.body);
-  if (!request) return send_api_error(response, request.error());
-  const auto made = plan(*request);
-  if (!made) return send_api_error(response, made.error());
-  const Routing routing = merged(buyer_.options.routing, request->routing);
-  const Wish wish = answers_.wish_of(*made, routing);
+ApiResult<Completions::Quoted> Completions::quoted(const ApiRequest& request) {
+  TRY(const Plan made, plan(request));
+  const Routing routing = merged(buyer_.options.routing, request.routing);
+  Wish wish = answers_.wish_of(made, routing);
   auto screened = market_.screen(wish);
-  if (!screened) return send_api_error(response, to_api_error(screened.error()));
+  if (!screened) return std::unexpected(to_api_error(screened.error()));
   const auto& fitting = screened->screening.fitting;
+  if (fitting.empty()) return std::unexpected(no_provider_fits(*screened, wish));
   if (fitting.size() < routing.proof.replicas)
-    return send_api_error(response, fitting.empty()
-                                        ? no_provider_fits(*screened, wish)
-                                        : too_few_replicas(routing.proof.replicas, fitting.size()));
+    return std::unexpected(too_few_replicas(routing.proof.replicas, fitting.size()));
 
   const GatewayOptions& options = buyer_.options;
-  const bool hires = options.audit_by == AuditBy::hire;
   market::QuoteTerms terms{.replicas = routing.proof.replicas,
-                           .always_audited = always_audited(*request),
-                           .auditors = hires ? options.auditors : 0,
+                           .always_audited = always_audited(request),
+                           .auditors = options.audit_by == AuditBy::hire ? options.auditors : 0,
                            .audit_fee = options.audit_fee_max,
                            .escrow = options.escrow,
                            .parameters = buyer_.ledger.parameters};
   if (options.audit_rate) terms.audit_rate_q32 = market_.audit_rate_q32({}, 0);
   const auto chosen = std::span(fitting).first(terms.replicas);
   const auto cost = market::quote(chosen, market_.job_of(wish), terms);
-  if (!cost) return send_api_error(response, to_api_error(cost.error()));
-  json::object out{{"model", wish.name},
-                   {"prompt_tokens", wish.prompt_tokens},
-                   {"max_tokens", wish.max_tokens},
-                   {"audited_by", hires ? "hired auditors" : "this gateway"}};
-  for (const auto& [key, value] : market::to_json(*cost)) out[key] = value;
+  if (!cost) return std::unexpected(to_api_error(cost.error()));
+  return Quoted{std::move(wish), *cost, {chosen.begin(), chosen.end()}};
+}
+
+ApiResult<Micros> Completions::price(ApiRequest::Kind kind, std::string_view body) {
+  const auto request =
+      kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
+  if (!request) return std::unexpected(request.error());
+  CHECK_OK(check_repeatable(*request));
+  TRY(const Quoted one, quoted(*request));
+  Micros sum = 0;
+  if (__builtin_mul_overflow(one.cost.most, static_cast<Micros>(request->n), &sum))
+    return api_fail(400, "invalid_value", "n", "the price of so many answers is no number");
+  return sum;
+}
+
+void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response) {
+  if (const auto caller = gatekeeper_.admit(http); !caller)
+    return send_api_error(response, caller.error());
+  const auto request = parse_any_request(http.body);
+  if (!request) return send_api_error(response, request.error());
+  const auto made = quoted(*request);
+  if (!made) return send_api_error(response, made.error());
+  json::object out{
+      {"model", made->wish.name},
+      {"prompt_tokens", made->wish.prompt_tokens},
+      {"max_tokens", made->wish.max_tokens},
+      {"audited_by", buyer_.options.audit_by == AuditBy::hire ? "hired auditors" : "this gateway"}};
+  for (const auto& [key, value] : market::to_json(made->cost)) out[key] = value;
   json::array providers;
-  for (const market::Candidate& candidate : chosen) providers.push_back(market::to_json(candidate));
+  for (const market::Candidate& candidate : made->chosen)
+    providers.push_back(market::to_json(candidate));
   out["providers"] = std::move(providers);
   response.send_json(200, out);
 }

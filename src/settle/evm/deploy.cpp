@@ -50,7 +50,7 @@ Result<Bytes> creation(const Artifacts& artifacts, const std::string& name,
     append(words, AbiWriter().address(at.at("Disputes")).address(at.at("Deliveries")).encode());
     append(code, words);
     return code;
-  } else if (name == "TestToken") {
+  } else if (name == "TestDollar") {
     arguments.uint(6);
   }
   return with_arguments(std::move(code), arguments);
@@ -71,8 +71,8 @@ class Deployment {
     if (plan_.token) {
       at_["Token"] = *plan_.token;
     } else {
-      CHECK_OK(put("TestToken"));
-      at_["Token"] = at_.at("TestToken");
+      CHECK_OK(put("TestDollar"));
+      at_["Token"] = at_.at("TestDollar");
       if (!plan_.mint_to.is_zero()) CHECK_OK(mint());
     }
     manifest_.token = at_.at("Token");
@@ -163,7 +163,7 @@ class Deployment {
   Status mint() {
     AbiWriter arguments;
     arguments.address(plan_.mint_to).int64(kMinted);
-    CHECK_OK(send("mint", at_.at("TestToken"), arguments.call("mint(address,uint256)")));
+    CHECK_OK(send("mint", at_.at("TestDollar"), arguments.call("mint(address,uint256)")));
     return {};
   }
 

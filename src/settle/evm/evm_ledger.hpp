@@ -72,6 +72,9 @@ class EvmLedger : public market::Settlement {
     return use(*view_);
   }
   const crypto::Address& sender() const { return sender_->address(); }
+  // For whatever else this key sends on this chain: one key has one queue. They live as long as this.
+  io::ChainRpc& rpc() { return *rpc_; }
+  io::ChainSender& transactions() { return *sender_; }
 
  private:
   EvmLedger(EvmOptions options, io::FileLock lock, std::unique_ptr<io::ChainRpc> rpc)

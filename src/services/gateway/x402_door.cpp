@@ -1,0 +1,109 @@
+#include "services/gateway/x402_door.hpp"
+
+#include "base/hex.hpp"
+#include "market/money.hpp"
+
+namespace assay::services {
+namespace {
+
+constexpr std::uint32_t kListed = 100;
+
+// Holds an answer back until it is paid for.
+class HeldSink : public ReplySink {
+ public:
+  explicit HeldSink(io::HttpResponse& response) : response_(response) {}
+  void header(std::string_view name, std::string_view value) override {
+    answer_.headers.emplace_back(name, value);
+  }
+  void whole(int status, const json::object& body) override {
+    status_ = status;
+    answer_.body = body;
+  }
+  bool event(std::string_view data) override {
+    answer_.stream = true;
+    answer_.events.emplace_back(data);
+    return true;
+  }
+  void end_stream() override {}
+  bool started() const override { return answer_.stream; }
+  bool gone() override { return response_.client_gone(); }
+
+  void send() const {
+    ClientSink client(response_);
+    answer_.send(client);
+  }
+  // Of an answer that did not become one: nothing of it is given.
+  void send_error() const {
+    ClientSink client(response_);
+    for (const auto& [name, value] : answer_.headers) client.header(name, value);
+    if (status_ != 200) return client.whole(status_, answer_.body);
+    const auto last = json::parse(answer_.events.empty() ? "" : answer_.events.back());
+    if (last && last->is_object() && last->get_object().contains("error"))
+      return client.whole(502, last->get_object());
+    client.whole(500,
+                 io::error_body(500, "the answer cannot be kept, and is not charged", "internal"));
+  }
+
+ private:
+  io::HttpResponse& response_;
+  KeptAnswer answer_;
+  int status_ = 200;
+};
+
+}  // namespace
+
+bool X402Door::is_open(const io::HttpRequest& request) {
+  if (request.path == "/v1/models" || request.path.starts_with("/v1/models/"))
+    return request.method == "GET" || request.method == "HEAD";
+  return request.method == "POST" &&
+         (request.path == "/v1/chat/completions" || request.path == "/v1/completions");
+}
+
+void X402Door::list(io::HttpResponse& response) {
+  const auto rows = till_.payments().newest(kListed);
+  if (!rows) return send_api_error(response, to_api_error(rows.error()));
+  json::array all;
+  for (const settle::x402::PaymentRow& row : *rows) {
+    const protocol::x402::Authorization& a = row.payment.authorization;
+    all.push_back(
+        {{"payer", a.from.to_string()},
+         {"nonce", to_hex(a.nonce)},
+         {"amount", market::format_money(a.value)},
+         {"state", settle::x402::to_string(row.state)},
+         {"taken", row.taken_s},
+         {"transaction", row.transaction ? json::value(to_hex(*row.transaction)) : nullptr},
+         {"reason", row.reason}});
+  }
+  response.send_json(200, json::object{{"object", "list"}, {"data", std::move(all)}});
+}
+
+void X402Door::handle(ApiRequest::Kind kind, const io::HttpRequest& request,
+                      io::HttpResponse& response) {
+  const auto price = [&]() -> std::optional<Micros> {
+    const auto most = completions_.price(kind, request.body);
+    if (most) return *most;
+    send_api_error(response, most.error());
+    return std::nullopt;
+  };
+  const auto payment = settle::x402::accept(till_, request, response, price);
+  if (!payment) return;
+  using settle::x402::PaymentState;
+  // It failed before: unless it is paid after all, there is nothing to look up.
+  if (payment->state == PaymentState::failed &&
+      !settle::x402::collect(till_, *payment, request, response))
+    return;
+  HeldSink held(response);
+  const Caller caller{.spender = {.api_key = "x402"}, .key = {}, .prepaid = true};
+  if (!completions_.once(kind, request.body, caller, "x402 " + to_hex_bare(payment->id), held)) {
+    till_.release(payment->id);
+    return held.send_error();
+  }
+  // Kept, and nobody there to get it: charged when it is asked for again.
+  if (response.client_gone() && payment->state == PaymentState::taken) return;
+  if (payment->state != PaymentState::failed &&
+      !settle::x402::collect(till_, *payment, request, response))
+    return;
+  held.send();
+}
+
+}  // namespace assay::services
