@@ -27,7 +27,6 @@ Value to_value(std::int64_t n) {
 }
 Value to_value(std::uint64_t n) { return uint(n); }
 Value to_value(std::uint32_t n) { return uint(n); }
-Value to_value(bool b) { return boolean(b); }
 Value to_value(const std::string& s) { return text(s); }
 Value to_value(const Hash& h) { return bytes(h); }
 Value to_value(const Address& a) { return bytes(a.bytes); }
@@ -44,12 +43,6 @@ Status from_value(const Value& v, std::uint32_t& out) {
   std::uint64_t n = 0;
   CHECK_OK(number_from(v, UINT32_MAX, n));
   out = static_cast<std::uint32_t>(n);
-  return {};
-}
-Status from_value(const Value& v, bool& out) {
-  if (v != boolean(false) && v != boolean(true))
-    return fail(Errc::invalid, "must be true or false");
-  out = v.number == boolean(true).number;
   return {};
 }
 Status from_value(const Value& v, std::string& out) {

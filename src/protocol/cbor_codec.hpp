@@ -10,7 +10,6 @@ namespace assay::protocol::cbor {
 Value to_value(std::int64_t n);  // money: never negative
 Value to_value(std::uint64_t n);
 Value to_value(std::uint32_t n);
-Value to_value(bool b);
 Value to_value(const std::string& s);
 Value to_value(const Hash& h);
 Value to_value(const Address& a);
@@ -20,7 +19,6 @@ Value to_value(const Domain& domain);
 Status from_value(const Value& v, std::int64_t& out);
 Status from_value(const Value& v, std::uint64_t& out);
 Status from_value(const Value& v, std::uint32_t& out);
-Status from_value(const Value& v, bool& out);
 Status from_value(const Value& v, std::string& out);
 Status from_value(const Value& v, Hash& out);
 Status from_value(const Value& v, Address& out);

@@ -1,9 +1,13 @@
 #include "verify/model_signing.hpp"
 
 #include <gtest/gtest.h>
+#include <memory>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
+#include "crypto/sha256.hpp"
 #include "protocol/shared_vectors_testutil.hpp"
 
 namespace assay::verify {
@@ -102,6 +106,87 @@ TEST(ModelSigning, WhatIsRefused) {
   refused("valid/certificate.bundle.json", key, Errc::invalid, "certificates to trust");
   refused("valid/certificate.bundle.json", {.certificates_pem = "none"}, Errc::invalid,
           "no certificate");
+}
+
+// Bundles signed here, well, that say what must not be believed.
+class Signer {
+ public:
+  std::string public_pem() const {
+    const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
+    PEM_write_bio_PUBKEY(bio.get(), key_.get());
+    char* at = nullptr;
+    const auto size = BIO_get_mem_data(bio.get(), &at);
+    return {at, static_cast<std::size_t>(size)};
+  }
+  json::object bundle(const json::object& statement) const {
+    const std::string payload = json::dump(statement);
+    protocol::dsse::Envelope envelope{std::string(protocol::dsse::kInTotoType),
+                                      Bytes(payload.begin(), payload.end()),
+                                      {}};
+    const Bytes text = protocol::dsse::to_be_signed(envelope);
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                          EVP_MD_CTX_free);
+    Bytes signature(128);
+    std::size_t size = signature.size();
+    EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get());
+    EVP_DigestSign(context.get(), signature.data(), &size, text.data(), text.size());
+    signature.resize(size);
+    envelope.signatures.push_back({"", signature});
+    return {{"mediaType", "application/vnd.dev.sigstore.bundle.v0.3+json"},
+            {"verificationMaterial",
+             {{"publicKey", json::object{}}, {"tlogEntries", json::array{}}}},
+            {"dsseEnvelope", protocol::dsse::to_json(envelope)}};
+  }
+
+ private:
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_{EVP_EC_gen("P-256"), EVP_PKEY_free};
+};
+
+TEST(ModelSigning, WellSignedNonsense) {
+  const Signer signer;
+  const std::string one(64, '1'), two(64, '2');
+  const auto resource = [](std::string_view name, std::string_view digest) {
+    return json::object{{"name", name}, {"algorithm", "sha256"}, {"digest", digest}};
+  };
+  Bytes both = *from_hex(one);
+  append(both, *from_hex(two));
+  const json::object good{
+      {"_type", "https://in-toto.io/Statement/v1"},
+      {"subject", json::array{{{"name", "model"},
+                               {"digest", {{"sha256", to_hex_bare(crypto::sha256(both))}}}}}},
+      {"predicateType", "https://model_signing/signature/v1.0"},
+      {"predicate",
+       {{"serialization", {{"method", "files"}}},
+        {"resources", json::array{resource("a", one), resource("b", two)}}}}};
+  const auto verdict = [&](auto change, std::string_view media = {}) {
+    json::object statement = good;
+    change(statement);
+    json::object bundle = signer.bundle(statement);
+    if (!media.empty()) bundle["mediaType"] = media;
+    const auto s = verify_model_signature(bundle, {.public_key_pem = signer.public_pem()});
+    return s ? "good: " + s->model : s.error().message;
+  };
+  const auto says = [&](auto change, std::string_view why) {
+    const std::string found = verdict(change);
+    EXPECT_NE(found.find(why), std::string::npos) << found;
+  };
+  const auto resources = [](json::object& s) -> json::array& {
+    return s["predicate"].as_object()["resources"].as_array();
+  };
+  EXPECT_EQ(verdict([](auto&) {}), "good: model");
+  EXPECT_NE(verdict([](auto&) {}, "text/plain").find("bundle of type"), std::string::npos);
+  says([](auto& s) { s["predicateType"] = "https://example.com/other"; }, "is not");
+  says([](auto& s) { s["subject"].as_array().push_back(s["subject"].as_array()[0]); },
+       "one subject");
+  says([](auto& s) { s["predicate"].as_object()["serialization"].as_object()["method"] = "tar"; },
+       "serialization method");
+  says([&](auto& s) { resources(s)[0].as_object()["algorithm"] = "md5"; }, "algorithm 'md5'");
+  says([&](auto& s) { std::swap(resources(s)[0], resources(s)[1]); }, "not sorted");
+  says([&](auto& s) { resources(s)[1].as_object()["name"] = "a"; }, "not sorted");
+  says([&](auto& s) { resources(s)[0].as_object()["digest"] = std::string(64, 'A'); },
+       "lower-case");
+  says([&](auto& s) { resources(s)[1].as_object()["digest"] = one; }, "subject's digest");
+  says([&](auto& s) { resources(s).pop_back(); }, "subject's digest");
 }
 
 // Every change to what is signed, and to the signature.
