@@ -55,8 +55,9 @@ class AuditDesk {
   Status settle(const AuditRecord& record, const market::AuditView& view);
   Status note_disputes(const AuditRecord& record, const market::AuditView& view);
 
-  Result<std::vector<Job>> collect();
-  void add_jobs(const AuditRecord& record, const market::AuditView& view, std::vector<Job>& jobs);
+  Result<std::vector<Job>> collect(std::uint64_t now);
+  void add_jobs(const AuditRecord& record, const market::AuditView& view, std::uint64_t now,
+                std::vector<Job>& jobs);
   Status compute(const AuditRecord& record, const market::AuditView& view);
   Status judge(const AuditRecord& record);
   Result<bool> has_room(const AuditRecord& record, const market::AuditView& view);

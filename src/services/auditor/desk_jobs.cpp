@@ -20,9 +20,10 @@ double positions_of(const AuditRecord& record) {
 }  // namespace
 
 Status AuditDesk::do_job() {
-  TRY(std::vector<Job> jobs, collect());
+  const std::uint64_t now = core_.now();
+  TRY(std::vector<Job> jobs, collect(now));
   for (const Job& job : jobs)
-    if (job.due > core_.now()) alarm_.look(job.id, job.due, core_.now());
+    if (job.due > now) alarm_.look(job.id, job.due, now);
   alarm_.end_round();
   std::ranges::stable_sort(jobs, {}, [](const Job& j) { return std::pair(!j.stake, j.due); });
   for (const Job& job : jobs) {
@@ -38,18 +39,18 @@ Status AuditDesk::do_job() {
   return {};
 }
 
-Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
+Result<std::vector<AuditDesk::Job>> AuditDesk::collect(std::uint64_t now) {
   std::vector<Job> jobs;
   TRY(const auto records, core_.store->live());
   TRY(const auto disputes, core_.store->disputes());
   if (records.empty() && disputes.empty()) return jobs;
   for (const AuditRecord& record : records)
-    if (const auto view = core_.settlement.audit(record.id)) add_jobs(record, *view, jobs);
+    if (const auto view = core_.settlement.audit(record.id)) add_jobs(record, *view, now, jobs);
   TRY(const market::AccountView self, core_.settlement.account(core_.address));
   for (const Hash& id : self.open_disputes) {
     TRY(const market::DisputeView view, core_.settlement.dispute(id));
     // A challenger that stops moving must not hold this auditor's stake.
-    if (view.turn == market::Turn::provider || core_.now() >= view.due)
+    if (view.turn == market::Turn::provider || now >= view.due)
       jobs.push_back({view.due, id, [this, view] { return defend(view); }, true});
   }
   for (const AuditorsDispute& dispute : disputes) {
@@ -59,7 +60,7 @@ Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
     if (dispute.stage == DisputeStage::filed) {
       TRY(const market::DisputeView view, core_.settlement.dispute(dispute.id));
       const bool decided = view.state == market::DisputeState::decided;
-      if (!decided && view.turn == market::Turn::provider && core_.now() < view.due) continue;
+      if (!decided && view.turn == market::Turn::provider && now < view.due) continue;
       due = decided ? 0 : view.due;
     }
     jobs.push_back({due, dispute.subject, [this, dispute] { return this->dispute(dispute); }});
@@ -68,9 +69,8 @@ Result<std::vector<AuditDesk::Job>> AuditDesk::collect() {
 }
 
 void AuditDesk::add_jobs(const AuditRecord& record, const market::AuditView& view,
-                         std::vector<Job>& jobs) {
+                         std::uint64_t now, std::vector<Job>& jobs) {
   if (view.state == market::AuditState::waiting) return;
-  const std::uint64_t now = core_.now();
   if (record.stage == AuditStage::handed && now < view.commit_due)
     jobs.push_back(
         {view.commit_due, record.id, [this, record, view] { return compute(record, view); }});
