@@ -27,8 +27,9 @@ for build in "${builds[@]}"; do
   else
     # Archives of intermediate code need the compiler's own archiver.
     ar=gcc-ar ranlib=gcc-ranlib
-    if [[ $name == clang* ]]; then ar=llvm-ar-19 ranlib=llvm-ranlib-19; fi
-    cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" \
+    cc=gcc
+    if [[ $name == clang* ]]; then ar=llvm-ar-19 ranlib=llvm-ranlib-19 cc=clang-19; fi
+    cmake -G Ninja -S . -B "$folder" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_C_COMPILER=$cc \
       -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$link" \
       -DCMAKE_AR="$(command -v $ar)" -DCMAKE_RANLIB="$(command -v $ranlib)" >/dev/null
   fi
