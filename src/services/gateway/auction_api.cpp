@@ -37,12 +37,8 @@ ApiResult<Terms> terms_of(const io::HttpRequest& http) {
 
 void Completions::job(const io::HttpRequest& http, io::HttpResponse& response) {
   ClientSink sink(response);
-  const auto caller = gatekeeper_.admit(http);
+  const auto caller = gatekeeper_.let_in(http, response);
   if (!caller) return send_api_error(sink, caller.error());
-  Gatekeeper::Headers limits;
-  const auto entered = gatekeeper_.enter(*caller, limits);
-  for (const auto& [name, value] : limits) sink.header(name, value);
-  if (!entered) return send_api_error(sink, entered.error());
   const auto terms = terms_of(http);
   if (!terms) return send_api_error(sink, terms.error());
   const auto request = parse_any_request(http.body);

@@ -201,12 +201,8 @@ ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiReques
 void Completions::handle(ApiRequest::Kind kind, const io::HttpRequest& http,
                          io::HttpResponse& response) {
   ClientSink sink(response);
-  const auto caller = gatekeeper_.admit(http);
+  const auto caller = gatekeeper_.let_in(http, response);
   if (!caller) return send_api_error(sink, caller.error());
-  Gatekeeper::Headers limits;
-  const auto entered = gatekeeper_.enter(*caller, limits);
-  for (const auto& [name, value] : limits) sink.header(name, value);
-  if (!entered) return send_api_error(sink, entered.error());
   const auto key = http.headers.find("idempotency-key");
   if (key == http.headers.end()) return answer(kind, http.body, *caller, nullptr, sink);
   if (const auto fine = check_idempotency_key(key->second); !fine)

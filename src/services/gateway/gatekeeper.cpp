@@ -91,6 +91,16 @@ ApiResult<void> Gatekeeper::enter(const Caller& caller, Headers& headers) {
   return limited;
 }
 
+ApiResult<Caller> Gatekeeper::let_in(const io::HttpRequest& request, io::HttpResponse& response) {
+  auto caller = admit(request);
+  if (!caller) return caller;
+  Headers headers;
+  const auto entered = enter(*caller, headers);
+  for (const auto& [name, value] : headers) response.set_header(name, value);
+  if (!entered) return std::unexpected(entered.error());
+  return caller;
+}
+
 void Gatekeeper::used(const Caller& caller, std::uint64_t tokens) {
   if (!caller.key || !caller.key->tokens_per_min) return;
   const std::int64_t now = io::steady_ms();

@@ -5,6 +5,7 @@
 
 #include "base/clock.hpp"
 #include "io/http_message.hpp"
+#include "io/http_response.hpp"
 #include "services/gateway/api_error.hpp"
 #include "services/gateway/store.hpp"
 
@@ -48,6 +49,8 @@ class Gatekeeper {
   // when the key's requests or tokens of the last minute are used up. `headers` gets what is left.
   using Headers = std::vector<std::pair<std::string, std::string>>;
   ApiResult<void> enter(const Caller& caller, Headers& headers);
+  // Both, the headers in `response` whatever comes of it.
+  ApiResult<Caller> let_in(const io::HttpRequest& request, io::HttpResponse& response);
   // What the request came to: tokens are counted once they are known, so a minute's limit can be
   // overrun by the requests that were running, and is then made up for.
   void used(const Caller& caller, std::uint64_t tokens);

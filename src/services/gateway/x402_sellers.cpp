@@ -39,12 +39,8 @@ bool X402Sellers::wanted(std::string_view body) {
 }
 
 void X402Sellers::handle(const io::HttpRequest& request, io::HttpResponse& response) {
-  const auto caller = gatekeeper_.admit(request);
+  const auto caller = gatekeeper_.let_in(request, response);
   if (!caller) return send_api_error(response, caller.error());
-  Gatekeeper::Headers limits;
-  const auto entered = gatekeeper_.enter(*caller, limits);
-  for (const auto& [name, value] : limits) response.set_header(name, value);
-  if (!entered) return send_api_error(response, entered.error());
   // A key's budget is kept in the market's books, and these purchases are not in them.
   if (caller->spender.budget)
     return send_api_error(response, {.status = 403,

@@ -185,6 +185,16 @@ Result<RunResult> run_request(const protocol::InferenceCall& call, const Hash& r
 
 // The answer's tokens become a continuation that has to come out again, but for the last, which is
 // the one to choose.
+Given given_by(const StoredRequest& stored) {
+  const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
+  return {stored.request.message,
+          stored.salt_secret,
+          stored.prompt,
+          stored.outcome->answer,
+          stored.outcome->receipt.message.finish == fault,
+          stored.automaton};
+}
+
 Status recompute(const Given& given, engine::Batcher& engine, const Recomputed& what,
                  const std::function<bool()>& gone) {
   TRY(engine::Sampling sampling,

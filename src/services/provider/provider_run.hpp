@@ -5,6 +5,7 @@
 
 #include "engine/batcher.hpp"
 #include "protocol/inference.hpp"
+#include "services/provider/provider_store.hpp"
 #include "verify/trace.hpp"
 
 namespace assay::services {
@@ -44,6 +45,8 @@ struct Given {
   bool ends_in_fault;
   ByteView automaton{};
 };
+// A request that has its outcome. Views into it.
+Given given_by(const StoredRequest& stored);
 struct Recomputed {
   engine::StateSink& sink;
   std::size_t positions = SIZE_MAX;       // from 0; as many as there are at most

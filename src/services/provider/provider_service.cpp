@@ -464,13 +464,7 @@ Result<protocol::TraceReply> ProviderService::recompute(const StoredRequest& sto
     if (position >= most) return beyond(position, most);
   const auto gone = [&] { return response.client_gone() || stopping_; };
   TRY(const auto turn, openings_.enter(stored.request.message.lease, gone));
-  const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
-  const Given given{stored.request.message,
-                    stored.salt_secret,
-                    stored.prompt,
-                    stored.outcome->answer,
-                    stored.outcome->receipt.message.finish == fault,
-                    stored.automaton};
+  const Given given = given_by(stored);
   verify::TraceBuilder trace(given.salt_secret, engine->model().hyper().layers);
   CHECK_OK(
       computer_of(stored.request.message.execution).again(given, *engine, {.sink = trace}, gone));

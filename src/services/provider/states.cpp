@@ -9,13 +9,7 @@ namespace assay::services {
 Status serve_states(const StoredRequest& stored, const protocol::StatesCall& call,
                     Computer& computer, engine::Batcher& engine, Openings& openings,
                     io::HttpResponse& response, const std::function<bool()>& stopping) {
-  const auto fault = static_cast<std::uint32_t>(protocol::Finish::fault);
-  const Given given{stored.request.message,
-                    stored.salt_secret,
-                    stored.prompt,
-                    stored.outcome->answer,
-                    stored.outcome->receipt.message.finish == fault,
-                    stored.automaton};
+  const Given given = given_by(stored);
   const std::size_t positions =
       given.prompt.size() + given.answer.size() - (given.ends_in_fault ? 0 : 1);
   const engine::Hyper& hyper = engine.model().hyper();
