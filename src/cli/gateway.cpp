@@ -133,6 +133,9 @@ void add_gateway(CLI::App& app, Context& context) {
       ->required();
   verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", g.port, "port (default: a free one)");
+  verb->add_option("--streams", g.streams,
+                   "requests answered at once; more are told to come again (default 1024)")
+      ->check(CLI::Range(1, 16384));
   verb->add_option("--escrow", o->escrow, "held in one lease; the most one request may cost")
       ->default_str("1.00");
   verb->add_option("--max-price-in", o->max_price_in, "ceiling per million prompt tokens");

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.hpp"
+#include "io/process.hpp"
 
 namespace assay::cli {
 namespace {
@@ -67,5 +68,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Databases, their journals and logs may hold prompts, salts and seeds: for their owner alone.
   ::umask(077);
+  assay::io::allow_many_files();
   return assay::cli::run(argc, argv);
 }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kIdleHandlesMax = 32;
 constexpr std::size_t kReplyHeaderBytesMax = 64u << 10;
-constexpr std::int64_t kPollMs = 50;  // how late a cancellation may be noticed
+constexpr std::int64_t kPollMs = 200;  // how late a cancellation may be noticed
 
 // A multi handle with its one easy handle: the pair owns a connection cache, and driving it
 // ourselves gives timeouts in ms and cancellation between bytes.

@@ -43,7 +43,7 @@ class HttpClient {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
   using OnData = std::function<bool(std::string_view)>;  // false: stop, Errc::cancelled
-  using Cancelled = std::function<bool()>;               // asked about every 50 ms
+  using Cancelled = std::function<bool()>;               // asked about every 200 ms
 
   explicit HttpClient(HttpClientOptions options = {});
   ~HttpClient();

@@ -68,4 +68,8 @@ class ChildProcess {
 // The path of the running program, for starting more of it.
 std::string self_executable();
 
+// Raises this process's limit on open files to the most it may have: a stream is a connection on
+// each side, and the usual 1024 is for select(), which nothing here uses. Children inherit it.
+void allow_many_files();
+
 }  // namespace assay::io

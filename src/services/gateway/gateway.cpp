@@ -202,6 +202,9 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   io::HttpServerOptions server;
   server.address = options.address;
   server.port = options.port;
+  server.threads = options.streams;
+  // Connections that wait between two requests, too.
+  server.max_connections = 2 * std::size_t{options.streams};
   server.max_body_bytes = kFileBytesMax + (1u << 20);  // and the form around it
   TRY(parts->server, io::HttpServer::start(server, parts->routes()));
   parts->batches.start();
