@@ -152,28 +152,40 @@ std::vector<ToolCallReader::Part> ToolCallReader::push(std::string_view text) {
       held_.erase(0, end + format_.between.size());
       mode_ = Mode::arguments;
     }
-  // What may be the end of the call waits.
-  const std::size_t keep = mode_ == Mode::arguments ? format_.after.size()
-                           : mode_ == Mode::text    ? 0
-                                                    : held_.size();
-  if (held_.size() > keep) {
-    std::size_t shown = held_.size() - keep;
-    while (shown > 0 && shown < held_.size() && (held_[shown] & 0xc0) == 0x80) --shown;
-    if (shown == 0) return out;
-    out.push_back({mode_ == Mode::text ? Kind::text : Kind::arguments, held_.substr(0, shown)});
-    held_.erase(0, shown);
+  if (mode_ == Mode::arguments) {
+    // The rest of the call follows the object's last brace.
+    if (std::string object = object_part(std::exchange(held_, {})); !object.empty())
+      out.push_back({Kind::arguments, std::move(object)});
+  } else if (mode_ == Mode::text && !held_.empty()) {
+    out.push_back({Kind::text, std::exchange(held_, {})});
   }
   return out;
 }
 
-std::vector<ToolCallReader::Part> ToolCallReader::finish(bool complete) {
-  using Kind = Part::Kind;
-  std::vector<Part> out;
-  if (mode_ == Mode::arguments && !(complete && held_ == format_.after) && !held_.empty())
-    out.push_back({Kind::arguments, held_});
-  if (mode_ == Mode::undecided && !required_ && !held_.empty()) out.push_back({Kind::text, held_});
-  held_.clear();
-  return out;
+std::string ToolCallReader::object_part(std::string text) {
+  if (ended_) return {};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (escaped_) {
+      escaped_ = false;
+    } else if (quoted_) {
+      escaped_ = c == '\\';
+      quoted_ = c != '"';
+    } else if (c == '"') {
+      quoted_ = true;
+    } else if (c == '{') {
+      ++depth_;
+    } else if (c == '}' && --depth_ == 0) {
+      ended_ = true;
+      text.resize(i + 1);
+    }
+  }
+  return text;
+}
+
+std::vector<ToolCallReader::Part> ToolCallReader::finish() {
+  if (mode_ != Mode::undecided || required_ || held_.empty()) return {};
+  return {{Part::Kind::text, std::exchange(held_, {})}};
 }
 
 }  // namespace assay::engine

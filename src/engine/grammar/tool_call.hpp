@@ -36,16 +36,21 @@ class ToolCallReader {
       : format_(std::move(format)), required_(required) {}
 
   std::vector<Part> push(std::string_view text);
-  // Nothing comes any more. complete: the answer ended by itself.
-  std::vector<Part> finish(bool complete);
+  // Nothing comes any more.
+  std::vector<Part> finish();
   bool called() const { return mode_ == Mode::arguments; }
 
  private:
+  std::string object_part(std::string text);  // what of it belongs to the arguments
+
   enum class Mode { undecided, text, name, arguments };
   ToolFormat format_;
   bool required_;
   Mode mode_ = Mode::undecided;
   std::string held_;
+  // Of the arguments so far.
+  std::uint32_t depth_ = 0;
+  bool quoted_ = false, escaped_ = false, ended_ = false;
 };
 
 }  // namespace assay::engine

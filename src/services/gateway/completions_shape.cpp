@@ -28,7 +28,7 @@ std::vector<engine::ToolCallReader::Part> Completions::Choice::read(std::string_
 
 std::vector<engine::ToolCallReader::Part> Completions::Choice::read_end() {
   if (!reader) return {};
-  return reader->finish(answer.finish == protocol::Finish::stop);
+  return reader->finish();
 }
 
 void Completions::Choice::took(const engine::ToolCallReader::Part& part) {
