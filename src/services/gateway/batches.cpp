@@ -139,15 +139,11 @@ ApiResult<json::object> Batches::create(const Caller& caller, std::string_view b
   return shown(batch);
 }
 
-// OpenAI's batch object: what is stored, with every member it knows.
+// OpenAI's batch object; what has not happened is left out, as its description has it.
 json::object Batches::shown(const BatchRecord& batch) const {
   json::object out{{"id", batch.id}, {"object", "batch"}, {"status", batch.status}};
   out["created_at"] = batch.created_s;
   out["expires_at"] = batch.expires_s;
-  for (const char* key :
-       {"errors", "output_file_id", "error_file_id", "in_progress_at", "finalizing_at",
-        "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at"})
-    out[key] = nullptr;
   out["request_counts"] = {{"total", 0}, {"completed", 0}, {"failed", 0}};
   for (const auto& [key, value] : batch.document) out[key] = value;
   if (batch.status != "in_progress" && batch.status != "cancelling") return out;
