@@ -1,5 +1,5 @@
 """Each public format against an implementation we did not write: viem (EIP-712, EIP-1559), ethers
-(keystore v3), @auth0/cose and @sigstore/core (exports of receipts), the official OpenAI client, llama.cpp (GGUF, tokenizer, greedy answers)."""
+(keystore v3), @auth0/cose and @sigstore/core (exports of receipts), the official OpenAI clients of npm and PyPI, llama.cpp (GGUF, tokenizer, greedy answers)."""
 import json
 import os
 import subprocess
@@ -8,6 +8,7 @@ import sys
 from harness import MODEL, NODE, ROOT, Folder, Runner, Service, expect, expect_equal
 
 PEERS = ROOT / "tests/peers"
+PYTHON = PEERS / "python/.venv/bin/python"
 CLEAN = {k: v for k, v in os.environ.items() if k != "NODE_OPTIONS"}
 TEXTS = ["What is 27 + 48?", "", " ", "  two  spaces ", "Hello, world!\n\nNew line\ttab", "naïve café — “quotes”",
          "日本語 and 한국어", "😀 emoji 👩‍👩‍👧", "<|user|>Hi<|end|><|assistant|>", "a<|end|>b", "<|nothing|>", "0123456789",
@@ -97,7 +98,7 @@ def with_tools(path):
     gguf.write(path, meta, [(n, *v) for n, v in source.tensors.items()])
 
 
-def the_official_openai_client_works(t):
+def the_official_openai_clients_work(t):
     with Folder() as folder:
         model = folder / "tern-tools.gguf"
         with_tools(model)
@@ -107,6 +108,11 @@ def the_official_openai_client_works(t):
             run = node("openai_client.mjs", up.url, model.stem)
             print("  " + run.stdout.strip().replace("\n", "\n  "))
             expect_equal(run.returncode, 0, f"openai_client.mjs: {run.stderr[-1500:]}")
+            expect(PYTHON.exists(), f"{PYTHON} is missing: run make setup")
+            run = subprocess.run([PYTHON, PEERS / "python/openai_client.py", up.url, model.stem], capture_output=True,
+                                 text=True, timeout=300)
+            print("  " + run.stdout.strip().replace("\n", "\n  "))
+            expect_equal(run.returncode, 0, f"openai_client.py: {run.stdout[-800:]} {run.stderr[-1500:]}")
         finally:
             up.stop()
 
@@ -114,4 +120,4 @@ def the_official_openai_client_works(t):
 if __name__ == "__main__":
     Runner().run(viem_agrees_on_every_message, viem_agrees_on_every_transaction, ajv_validates_what_our_automata_accept,
                  cose_and_dsse_libraries_read_our_exports,
-                 ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same, the_official_openai_client_works)
+                 ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same, the_official_openai_clients_work)

@@ -22,6 +22,7 @@ boost() {  # Debian 12's default Boost is 1.74; 1.81 is beside it. Ubuntu 24.04'
 packages=()
 npm_folders=()
 go_folders=()
+python_folders=()
 for group in "$@"; do
   case "$group" in
     build)
@@ -30,9 +31,10 @@ for group in "$@"; do
         libfmt-dev libspdlog-dev prometheus-cpp-dev libcli11-dev libgtest-dev libgmock-dev libcbor-dev)
       packages+=("$(boost dev)" "$(boost json-dev)" "$(boost url-dev)") ;;
     test)
-      packages+=(python3 python3-numpy python3-jinja2 curl ca-certificates
+      packages+=(python3 python3-venv python3-numpy python3-jinja2 curl ca-certificates
         g++-aarch64-linux-gnu qemu-user googletest golang-go)
       go_folders+=(tests/peers/log)
+      python_folders+=(tests/peers/python)
       npm_folders+=(tests/peers tests/peers/llama tests/aarch64 contracts) ;;
     clang)
       packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19 lld-19) ;;
@@ -87,5 +89,18 @@ for folder in "${go_folders[@]}"; do
     (cd "$folder" && env -u GOROOT GOPATH="$PWD/.go/path" GOCACHE="$PWD/.go/cache" GOFLAGS="-mod=readonly -modcacherw" \
       CGO_ENABLED=0 /usr/bin/go build -o .go/reader .)
     echo "$wanted" > "$stamp"
+  fi
+done
+
+# The distribution's Python; wheels only, so that nothing is compiled.
+for folder in "${python_folders[@]}"; do
+  stamp="$folder/.venv/.assay-installed"
+  if ! cmp -s "$folder/requirements.txt" "$stamp"; then
+    echo "setup: pip install in $folder"
+    rm -rf "$folder/.venv"
+    /usr/bin/python3 -m venv "$folder/.venv"
+    "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+      -r "$folder/requirements.txt"
+    cp "$folder/requirements.txt" "$stamp"
   fi
 done
