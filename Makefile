@@ -52,7 +52,7 @@ check: setup-clang all  ## clang-format, clang-tidy and the clang 19 sanitizer b
 
 bench: all        ## benchmarks; numbers and commands in bench/README.md
 	@cmake --build $(BUILD) --target assay_product_bench assay_attention_bench assay_audit_bench assay_log_bench assay_verify_bench \
-	  assay_screen_bench assay_ledger_bench
+	  assay_screen_bench assay_ledger_bench assay_token_source assay_load_client
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64 --isa scalar
 	@build/assay bench --model models/tern-q8_0.gguf -p 256 -n 64
 	@$(BUILD)/bench/assay_product_bench
@@ -62,6 +62,7 @@ bench: all        ## benchmarks; numbers and commands in bench/README.md
 	@$(BUILD)/bench/assay_log_bench build/log-bench --entries 1000000
 	@$(BUILD)/bench/assay_verify_bench
 	@$(BUILD)/bench/assay_ledger_bench build/ledger-bench
+	@bench/gateway_load.py --build $(BUILD) --crowd 1000
 
 soak: setup-clang all   ## long fuzz, crash and differential runs
 	@tools/check/soak.sh
