@@ -107,5 +107,4 @@ export const whyNames = [
   'Answer',
   'Secret',
   'AnswerIsRight',
-  'ConstrainedAnswer',
 ] as const
