@@ -85,8 +85,8 @@ Result<int> run(const Context& context, const Options& options) {
     gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
-  TRY(auto till, OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory,
-                                clock));
+  TRY(auto till,
+      OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory, clock));
   gateway.till = till.till();
   gateway.purse = till.purse();
   TRY(gateway.x402_sellers, x402_sellers(options.x402));
