@@ -73,6 +73,10 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--bid-discount", flags.bid_discount_percent,
                    "percent off the list price in auctions, while idle (default 0)")
       ->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--batch-discount", flags.batch_discount_percent,
+                   "percent off the list price for batches, which are taken while fewer than half "
+                   "the slots are in use (default 0: no such offer)")
+      ->check(CLI::Range(0.0, 100.0));
   verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
@@ -134,6 +138,7 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   // A chain keeps no log of receipts.
   if (!flags.ledger.on_chain()) options.log_url = flags.ledger.market + "/log";
   options.bid_discount_bps = static_cast<std::uint32_t>(flags.bid_discount_percent * 100.0);
+  options.batch_discount_bps = static_cast<std::uint32_t>(flags.batch_discount_percent * 100.0);
   options.prefix_cache = !flags.no_prefix_cache;
   const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());

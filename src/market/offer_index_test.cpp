@@ -39,7 +39,7 @@ struct Drawn {
       m.expires = up_to(10) == 0 ? kNow : kNow + 1;
       const std::uint32_t models = 1 + up_to(3);
       for (std::uint32_t k = 0; k < models; ++k)
-        m.models.push_back({.name = fmt::format("m{}", k),
+        m.models.push_back({.name = fmt::format("m{}{}", k, up_to(4) == 0 ? "@batch" : ""),
                             .weights_root = Hash{static_cast<std::uint8_t>(up_to(2))},
                             .program_hash = Hash{9},
                             .quantization = one_of({"Q8_0", "Q4_K_M"}),
@@ -82,6 +82,7 @@ struct Drawn {
     if (perhaps()) out.quantizations = {"Q8_0"};
     if (perhaps()) out.min_stake = 1'000'000;
     if (perhaps()) out.escrow = 1'000'000;
+    out.may_wait = perhaps();
     for (int i = 0; perhaps() && i < 5; ++i)
       out.only.push_back(offers[up_to(offers.size())].message.provider);
     if (perhaps()) out.ignore.push_back(offers[up_to(offers.size())].message.provider);

@@ -34,6 +34,7 @@ struct Job {
   std::vector<Address> only, ignore;  // empty `only`: everybody
   Verification verification = Verification::drawn;
   bool evidence = false;  // of hardware (a TEE)
+  bool may_wait = false;  // offers for batches do, too (protocol/rules.hpp)
   Sort sort = Sort::balanced;
 };
 

@@ -46,7 +46,8 @@ Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
           .prompt_tokens = prompt,
           .max_tokens = plan.max_tokens.value_or(
               std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
-          .routing = routing};
+          .routing = routing,
+          .may_wait = plan.may_wait};
 }
 
 Answer Answers::make(const Plan& asked, const Routing& routing, Delivery delivery,

@@ -197,8 +197,9 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
   // Nobody here left: a provider that bills prompts and ends their answers early comes last, too.
   const bool cut_short =
       attempt.end == Attempt::End::receipt && attempt.finish == protocol::Finish::cancelled;
-  if (!contradicted &&
-      (cut_short || attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
+  // Who has no room for work that can wait keeps its word.
+  const bool refused = attempt.end == Attempt::End::refused && !plan.may_wait;
+  if (!contradicted && (cut_short || attempt.end == Attempt::End::died || refused))
     market_.failed(attempt.provider);
   return attempt;
 }
@@ -279,7 +280,8 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
   const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
-  if (!attempt.tokens.empty())
+  // How fast it is for those who do not wait is not learned from those who do.
+  if (!attempt.tokens.empty() && !protocol::for_batches(lease.lease.message, lease.offer.message))
     market_.measured(attempt.provider, milliseconds(first_ms - asked_ms),
                      per_token_ms(last_ms - first_ms, attempt.tokens.size()));
   if (attempt.end == Attempt::End::receipt) return;

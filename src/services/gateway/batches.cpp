@@ -299,7 +299,7 @@ Status Batches::run(BatchRecord batch) {
 }
 
 ApiResult<void> Batches::work(const BatchRecord& batch, const std::vector<Line>& lines) {
-  Caller caller{.spender = {.api_key = batch.api_key}};
+  Caller caller{.spender = {.api_key = batch.api_key}, .may_wait = true};
   if (!batch.api_key.empty()) {
     const auto keys = buyer_.store->api_keys();
     if (!keys) return std::unexpected(to_api_error(keys.error()));

@@ -44,6 +44,9 @@ struct ProviderOptions {
   std::uint64_t offer_lifetime_s = 600;  // renewed at half of it
   // Off the list price in a sealed-bid auction, where nothing is being computed; at most 10,000.
   std::uint32_t bid_discount_bps = 0;
+  // Off the list price for batches (protocol/rules.hpp), which are taken while fewer than half the
+  // slots are in use, and nobody waits; at most 10,000. 0: there is no such offer.
+  std::uint32_t batch_discount_bps = 0;
   // A lease with unpaid receipts is claimed once it has expired or rested for so long; one with
   // nothing unpaid is closed then.
   std::uint64_t rest_s = 3600;
