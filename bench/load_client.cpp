@@ -1,8 +1,10 @@
-// Many streamed chat completions at once from one thread, each timed: what a client sees of a server
-// that speaks OpenAI's protocol. Prints one JSON document.
-//   assay_load_client --url http://127.0.0.1:8787 --body '{"model":…,"stream":true,…}' [--streams N]
+// Many streamed chat completions at once from one thread, each timed: what a client sees of a
+// server that speaks OpenAI's protocol. Prints one JSON document.
+//   assay_load_client --url http://127.0.0.1:8787 --body '{"model":…,"stream":true,…}' [--streams
+//   N]
 //     [--requests N | --seconds S] [--ramp MS] [--bearer KEY]
-// N streams run at once, their beginnings spread over --ramp; each connection is kept and used again.
+// N streams run at once, their beginnings spread over --ramp; each connection is kept and used
+// again.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/connect.hpp>
@@ -113,7 +115,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   void finish(Clock::time_point now) {
     if (text_.find("[DONE]") == std::string::npos || words_ == 0)
-      return fail("an end without an answer: " + text_.substr(text_.size() > 200 ? text_.size() - 200 : 0));
+      return fail("an end without an answer: " +
+                  text_.substr(text_.size() > 200 ? text_.size() - 200 : 0));
     --load_.open;
     load_.first_ms.push_back(ms(first_ - begun_));
     load_.total_ms.push_back(ms(now - begun_));
@@ -144,17 +147,20 @@ std::string summary(std::vector<double>& of) {
   if (of.empty()) return "null";
   std::ranges::sort(of);
   const auto at = [&](double share) {
-    return of[std::min(of.size() - 1, static_cast<std::size_t>(share * static_cast<double>(of.size())))];
+    return of[std::min(of.size() - 1,
+                       static_cast<std::size_t>(share * static_cast<double>(of.size())))];
   };
-  return fmt::format(R"({{"p50":{:.3f},"p90":{:.3f},"p99":{:.3f},"max":{:.3f}}})", at(0.5), at(0.9), at(0.99),
-                     of.back());
+  return fmt::format(R"({{"p50":{:.3f},"p90":{:.3f},"p99":{:.3f},"max":{:.3f}}})", at(0.5), at(0.9),
+                     at(0.99), of.back());
 }
 
 std::string quoted(const std::string& text) {
   std::string out;
   for (const char c : text)
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
+    if (c == '"' || c == '\\')
+      (out += '\\') += c;
+    else
+      out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
   return '"' + out + '"';
 }
 
@@ -191,15 +197,17 @@ int main(int argc, char** argv) {
     return 1;
   }
   load.head_and_body = fmt::format(
-      "POST /v1/chat/completions HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n{}",
-      parts[1].str(), parts[2].str(), bearer.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", bearer),
-      body.size(), body);
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: "
+      "application/json\r\n{}Content-Length: {}\r\n\r\n{}",
+      parts[1].str(), parts[2].str(),
+      bearer.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", bearer), body.size(), body);
   load.left = seconds > 0 ? UINT64_MAX : requests > 0 ? requests : streams;
   const auto start = Clock::now();
-  if (seconds > 0) load.until = start + std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  if (seconds > 0)
+    load.until = start + std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
   for (std::size_t i = 0; i < streams; ++i)
-    std::make_shared<Stream>(io, load)->start(
-        std::chrono::milliseconds(static_cast<std::int64_t>(i) * ramp_ms / static_cast<std::int64_t>(streams)));
+    std::make_shared<Stream>(io, load)->start(std::chrono::milliseconds(
+        static_cast<std::int64_t>(i) * ramp_ms / static_cast<std::int64_t>(streams)));
   io.run();
   const double took_s = ms(Clock::now() - start) / 1000;
 

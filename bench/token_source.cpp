@@ -1,7 +1,9 @@
-// A SYNTHETIC source of tokens, for measuring what stands in front of one: no model runs here. It says
-// the same word again and again, one every so many ms, to as many streams as ask, in two languages:
+// A SYNTHETIC source of tokens, for measuring what stands in front of one: no model runs here. It
+// says the same word again and again, one every so many ms, to as many streams as ask, in two
+// languages:
 //   POST /v1/chat/completions   OpenAI's stream, for a client or another gateway
-//   POST /v1/infer              Assay's wire, as a staked provider of --model on --market would; the
+//   POST /v1/infer              Assay's wire, as a staked provider of --model on --market would;
+//   the
 //                               receipts are signed and well-formed, their traces are of nothing
 //   assay_token_source --market URL --model FILE --key HEX [--tokens N] [--every MS] [--word ID]
 // Prints {"address"} first; when that account holds 5.00 it stakes, publishes an offer and prints
@@ -56,8 +58,8 @@ struct Source {
 
   // Progress or Receipt, over a trace of nothing.
   template <class M>
-  Signed<M> signed_for(const InferenceCall& call, const Hash& id, std::span<const std::uint32_t> answer,
-                       M message) {
+  Signed<M> signed_for(const InferenceCall& call, const Hash& id,
+                       std::span<const std::uint32_t> answer, M message) {
     message.request = id;
     message.count = static_cast<std::uint32_t>(answer.size());
     message.tape_root = protocol::tape_root(call.salt_secret, answer);
@@ -71,7 +73,8 @@ struct Source {
         R"({{"id":"chatcmpl-{}","object":"chat.completion.chunk","created":1,"model":"synthetic","choices":[{{"index":0,)",
         ++streams);
     response.begin_stream(200, "text/event-stream");
-    response.write_event(head + R"("delta":{"role":"assistant","content":""},"finish_reason":null}]})");
+    response.write_event(head +
+                         R"("delta":{"role":"assistant","content":""},"finish_reason":null}]})");
     Metronome pace(every_ms);
     for (std::uint32_t i = 0; i < tokens && !response.client_gone(); ++i) {
       pace.wait();
@@ -102,9 +105,8 @@ struct Source {
         response.write(to_line(signed_for(*call, id, answer, Progress{})));
     }
     Receipt receipt;
-    receipt.finish = static_cast<std::uint32_t>(answer.size() == asked.max_tokens
-                                                    ? Finish::length
-                                                    : Finish::cancelled);
+    receipt.finish = static_cast<std::uint32_t>(
+        answer.size() == asked.max_tokens ? Finish::length : Finish::cancelled);
     receipt.key_sequence = ++key_sequence;
     response.write(to_line(signed_for(*call, id, answer, receipt)));
     response.end();
@@ -133,7 +135,8 @@ Status serve(Source& source, const std::string& market, const std::string& file)
   CHECK_OK(ledger.submit(sign(info.domain, Stake{address, kStake, io::random_u64()}, source.key)));
 
   io::Router router;
-  router.post("/v1/chat/completions", [&](auto& request, auto& response) { source.say(request, response); });
+  router.post("/v1/chat/completions",
+              [&](auto& request, auto& response) { source.say(request, response); });
   router.post("/v1/infer", [&](auto& request, auto& response) { source.infer(request, response); });
   io::HttpServerOptions options;
   options.threads = kStreams;

@@ -203,7 +203,7 @@ Result<LocalMarket> LocalMarket::start(const LocalMarketOptions& options,
     if (interrupted()) return cancelled();
     std::vector<std::string> argv;
     if (provider.claims.empty())
-      argv = {"provider", "--model", provider.model};
+      argv = {"provider", "--model", provider.model, "--batch-discount", "50"};
     else if (provider.bits != 0)
       argv = {"attack",  "model-swap",   "--bits", std::to_string(provider.bits),
               "--claim", provider.claims};

@@ -84,6 +84,10 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--rebate-allowance", s.rebate_allowance_ms,
                    "ms the network may add to what this machine's clock saw before a rebate is "
                    "refused (default 100)");
+  verb->add_option("--batch-discount", flags.batch_discount_percent,
+                   "percent off the list price for batches, which are taken while fewer than half "
+                   "the slots are in use (default 0: no such offer)")
+      ->check(CLI::Range(0.0, 100.0));
   verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
@@ -150,6 +154,7 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
     if (!rebate) return fail_in("--rebate", rebate.error());
     options.rebate_ppm = *rebate;
   }
+  options.batch_discount_bps = static_cast<std::uint32_t>(flags.batch_discount_percent * 100.0);
   options.prefix_cache = !flags.no_prefix_cache;
   const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());

@@ -177,7 +177,7 @@ Status Batcher::fits(std::size_t prompt_tokens, std::uint32_t max_tokens) const 
   return {};
 }
 
-Result<Batcher::Place> Batcher::enter() {
+Result<Batcher::Place> Batcher::enter(std::uint32_t most) {
   const std::lock_guard lock(desk_->mutex);
   if (desk_->stopping || desk_->closed)
     return fail(Errc::unavailable, "the engine is shutting down");
@@ -186,6 +186,9 @@ Result<Batcher::Place> Batcher::enter() {
                 "{} requests run or wait already, {} running and {} waiting is the most: try again "
                 "later",
                 desk_->places, options_.running_max, options_.queue_max);
+  if (desk_->places >= most)
+    return fail(Errc::unavailable, "{} requests run or wait already: try again later",
+                desk_->places);
   ++desk_->places;
   return Place(std::shared_ptr<void>(nullptr, [desk = desk_](void*) {
     const std::lock_guard unlock(desk->mutex);

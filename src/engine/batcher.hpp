@@ -133,8 +133,8 @@ class Batcher {
   // Whether such a request can ever run; refused, naming the numbers, if not. max_tokens beyond
   // the context are never used and need no memory.
   Status fits(std::size_t prompt_tokens, std::uint32_t max_tokens) const;
-  // unavailable: running_max requests run and queue_max wait.
-  Result<Place> enter();
+  // unavailable: running_max requests run and queue_max wait, or `most` run or wait.
+  Result<Place> enter(std::uint32_t most = UINT32_MAX);
   // Thread-safe, also from a sink. First come, first admitted. Errors: as of fits(), and invalid
   // when the request is malformed.
   Result<Stream> submit(Place place, BatchRequest request);

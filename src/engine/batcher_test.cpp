@@ -151,7 +151,9 @@ TEST(Batcher, QueueIsBounded) {
   waiting->cancel();
   EXPECT_TRUE(waiting->wait().answer.empty());
   EXPECT_EQ(waiting->wait().finish, Finish::cancelled);
-  EXPECT_TRUE(batcher->enter());  // a place given back at once
+  EXPECT_TRUE(batcher->enter());    // a place given back at once
+  EXPECT_FALSE(batcher->enter(1));  // for those who come only while less is going on
+  EXPECT_TRUE(batcher->enter(2));
   auto next = batcher->submit(request(5, 3));
   ASSERT_TRUE(next);
   running->cancel();

@@ -39,4 +39,10 @@ std::optional<Micros> add(Micros a, Micros b) {
   return sum;
 }
 
+Micros discounted(Micros price, std::uint32_t discount_bps) {
+  __extension__ using Wide = __int128;
+  const Wide left = static_cast<Wide>(price) * (10'000 - discount_bps);
+  return static_cast<Micros>((left + 9'999) / 10'000);
+}
+
 }  // namespace assay::market

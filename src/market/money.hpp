@@ -19,4 +19,7 @@ Result<Micros> parse_money(std::string_view text);
 // nullopt on overflow.
 std::optional<Micros> add(Micros a, Micros b);
 
+// A price less a discount of at most 10,000 basis points, rounded up.
+Micros discounted(Micros price, std::uint32_t discount_bps);
+
 }  // namespace assay::market

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/assert.hpp"
+#include "protocol/rules.hpp"
 
 namespace assay::market {
 
@@ -53,7 +54,7 @@ class OfferIndex::Ranking {
 OfferIndex::OfferIndex(std::vector<Signed<Offer>> offers,
                        const std::map<Address, ProviderFacts>& facts) {
   std::map<std::string, std::uint16_t> regions;
-  std::map<std::tuple<Hash, Hash, std::uint32_t>, std::uint32_t> groups;
+  std::map<std::tuple<Hash, Hash, std::uint32_t, bool>, std::uint32_t> groups;
   for (auto& offer : offers) {
     const auto known = facts.find(offer.message.provider);
     if (known == facts.end()) continue;
@@ -64,10 +65,12 @@ OfferIndex::OfferIndex(std::vector<Signed<Offer>> offers,
                                   regions.size(), std::numeric_limits<std::uint16_t>::max())));
     for (std::size_t m = 0; m < offer.message.models.size(); ++m) {
       const auto& model = offer.message.models[m];
+      const bool batches = protocol::for_batches(model);
       const auto [group, is_new] =
-          groups.emplace(std::tuple(model.weights_root, model.program_hash, model.canon),
+          groups.emplace(std::tuple(model.weights_root, model.program_hash, model.canon, batches),
                          static_cast<std::uint32_t>(groups_.size()));
-      if (is_new) groups_.push_back({{model.weights_root, model.program_hash, model.canon}, {}});
+      if (is_new)
+        groups_.push_back({{model.weights_root, model.program_hash, model.canon}, batches, {}});
       Row row{};
       row.price_in = model.price_in;
       row.price_out = model.price_out;
@@ -120,15 +123,15 @@ void OfferIndex::set_facts(const Address& provider, const ProviderFacts& facts) 
   }
 }
 
+bool OfferIndex::is_meant(const Rows& rows, const Job& job) {
+  const auto& e = rows.execution;
+  return e.weights_root == job.identity->weights_root &&
+         e.program_hash == job.identity->program_hash && e.canon == job.identity->canon &&
+         (!rows.for_batches || job.may_wait);
+}
+
 std::vector<Candidate> OfferIndex::best(const Job& job, std::uint64_t now, std::size_t most) const {
   ASSAY_ASSERT(job.identity.has_value() && most > 0);
-  const auto group = std::ranges::find_if(groups_, [&](const Rows& rows) {
-    const auto& e = rows.execution;
-    return e.weights_root == job.identity->weights_root &&
-           e.program_hash == job.identity->program_hash && e.canon == job.identity->canon;
-  });
-  if (group == groups_.end()) return {};
-
   const std::uint64_t tokens = std::uint64_t{job.prompt_tokens} + job.max_tokens;
   const Micros price_in = job.max_price_in.value_or(INT64_MAX);
   const Micros price_out = job.max_price_out.value_or(INT64_MAX);
@@ -163,16 +166,19 @@ std::vector<Candidate> OfferIndex::best(const Job& job, std::uint64_t now, std::
     for (const auto& provider : job.only)
       if (const auto places = places_.find(provider); places != places_.end())
         for (const Place& place : places->second)
-          if (&groups_[place.group] == &*group) consider(group->rows[place.row]);
+          if (is_meant(groups_[place.group], job)) consider(groups_[place.group].rows[place.row]);
     return ranking.take();
   }
   const bool by_price = job.sort == Sort::balanced || job.sort == Sort::price;
-  for (const Row& row : group->rows) {
-    // Neither price nor score of the rows from here on can be less.
-    const double least =
-        price_of(group->least_price_in, row.price_out, job.prompt_tokens, job.max_tokens);
-    if (by_price && least > ranking.limit()) break;
-    consider(row);
+  for (const Rows& group : groups_) {
+    if (!is_meant(group, job)) continue;
+    for (const Row& row : group.rows) {
+      // Neither price nor score of the rows from here on can be less.
+      const double least =
+          price_of(group.least_price_in, row.price_out, job.prompt_tokens, job.max_tokens);
+      if (by_price && least > ranking.limit()) break;
+      consider(row);
+    }
   }
   return ranking.take();
 }

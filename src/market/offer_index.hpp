@@ -39,6 +39,7 @@ class OfferIndex {
   static_assert(sizeof(Row) == 64);
   struct Rows {
     protocol::ExecutionId execution;
+    bool for_batches;
     std::vector<Row> rows;  // by price_out
     Micros least_price_in = INT64_MAX;
   };
@@ -47,6 +48,7 @@ class OfferIndex {
   };
   class Ranking;
 
+  static bool is_meant(const Rows& rows, const Job& job);
   static void fill(Row& row, const Offer& offer, const ProviderFacts& facts);
 
   std::vector<Signed<Offer>> offers_;

@@ -6,6 +6,7 @@
 #include "base/hex.hpp"
 #include "base/loopback.hpp"
 #include "market/money.hpp"
+#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::market {
@@ -223,6 +224,7 @@ void check_provider(const Offer& offer, const Job& job, const ProviderFacts* fac
 }
 
 bool is_meant(const OfferModel& model, const Job& job) {
+  if (protocol::for_batches(model) && !job.may_wait) return false;
   if (job.identity)
     return model.weights_root == job.identity->weights_root &&
            model.program_hash == job.identity->program_hash && model.canon == job.identity->canon;

@@ -38,6 +38,7 @@ struct Job {
   bool evidence = false;  // of hardware (a TEE)
   // Prompts may go to endpoints on other machines in the clear.
   bool plain_http = true;
+  bool may_wait = false;  // offers for batches do, too (protocol/rules.hpp)
   Sort sort = Sort::balanced;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "protocol/rules.hpp"
 
 namespace assay::protocol {
 
@@ -67,6 +68,8 @@ Status check_rebate(const Domain& domain, const Lease& lease, const Request& req
     return fail(Errc::mismatch, "rebate: lease, request and receipt do not belong together");
   if (offer.rebate_ppm == 0 || offer.rebate_ppm > kRebateMax)
     return fail(Errc::refused, "rebate: the lease's offer promises none");
+  if (for_batches(lease, offer))
+    return fail(Errc::refused, "rebate: the lease is at prices for batches, which may wait");
   const Micros amount = rebate_amount(offer, receipt.amount);
   if (rebate.amount != amount || amount == 0)
     return fail(Errc::mismatch, "rebate: {} micro-units are asked for, {} millionths of {} are {}",

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "protocol/tokens.hpp"
+#include "protocol/typed.hpp"
 
 namespace assay::protocol {
 namespace {
@@ -124,6 +125,19 @@ Status check_finish(const Request& request, std::span<const std::uint32_t> stop_
       return {};
   }
   return fail(Errc::unsupported, "finish {} is not known", finish);
+}
+
+bool for_batches(const Lease& lease, const Offer& offer) {
+  bool found = false;
+  for (const OfferModel& model : offer.models) {
+    const ExecutionId execution{model.weights_root, model.program_hash, model.canon};
+    if (model.price_in != lease.price_in || model.price_out != lease.price_out ||
+        struct_hash(execution) != lease.execution)
+      continue;
+    if (!for_batches(model)) return false;
+    found = true;
+  }
+  return found;
 }
 
 }  // namespace assay::protocol

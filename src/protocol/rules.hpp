@@ -32,4 +32,12 @@ Status check_stops(const Request& request, std::span<const std::uint32_t> stop_i
 Status check_finish(const Request& request, std::span<const std::uint32_t> stop_ids,
                     std::span<const std::uint32_t> answer, std::uint32_t finish);
 
+// A model of an offer whose name ends in "@batch" is the model of the name before it, at prices for
+// work that may wait: its provider takes such requests while others leave it room. Nobody who
+// cannot wait is to be sent there.
+inline constexpr std::string_view kBatchSuffix = "@batch";
+inline bool for_batches(const OfferModel& model) { return model.name.ends_with(kBatchSuffix); }
+// The lease is at prices that its offer has for batches only.
+bool for_batches(const Lease& lease, const Offer& offer);
+
 }  // namespace assay::protocol

@@ -127,6 +127,9 @@ def an_idempotent_request_and_a_batch_survive_kill_9(t):
             expect_equal(rows["line-3"]["choices"][0]["message"], alone["choices"][0]["message"], "line 3 asked alone")
             receipts = http("GET", up.url + "/assay/receipts")[1]["data"]
             expect(len(receipts) >= lines + 2, f"{len(receipts)} receipts")
+            # What may wait cost half of what was asked for at once.
+            prices = {lease["price_out"] for lease in http("GET", up.url + "/assay/leases")[1]["data"]}
+            expect(len(prices) == 2 and max(map(float, prices)) == 2 * min(map(float, prices)), f"prices {prices}")
 
 
 def upload(up, form):

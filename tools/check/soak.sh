@@ -44,4 +44,6 @@ done
 ASSAY_CHAOS=${ASSAY_CHAOS:-10000,20,0.2} /usr/bin/python3 tests/e2e/chaos_test.py --assay build/release/src/assay
 /usr/bin/python3 tests/e2e/log_test.py --assay build/release/src/assay --only a_killed --rounds 250
 tools/check/litewitness.sh
+tools/check/openapi.sh
+python3 bench/gateway_load.py --rounds 0 --soak 600
 echo "soak: done"

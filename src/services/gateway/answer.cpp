@@ -46,7 +46,8 @@ Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
           .prompt_tokens = prompt,
           .max_tokens = plan.max_tokens.value_or(
               std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
-          .routing = routing};
+          .routing = routing,
+          .may_wait = plan.may_wait};
 }
 
 Answer Answers::make(const Plan& asked, const Routing& routing, Delivery delivery,
@@ -77,7 +78,7 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
   const std::size_t tries =
       routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
   std::size_t next = 0;
-  if (may_hedge(routing, tries) && answer.tokens.empty()) {
+  if (!plan.may_wait && may_hedge(routing, tries) && answer.tokens.empty()) {
     const Hedged hedged = hedge(plan, std::span(fitting).first(2), routing, delivery, sink, answer);
     if (hedged.over) return answer;
     next = hedged.asked;

@@ -204,8 +204,9 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
   // Nobody here left: a provider that bills prompts and ends their answers early comes last, too.
   const bool cut_short =
       attempt.end == Attempt::End::receipt && attempt.finish == protocol::Finish::cancelled;
-  if (!contradicted &&
-      (cut_short || attempt.end == Attempt::End::died || attempt.end == Attempt::End::refused))
+  // Who has no room for work that can wait keeps its word.
+  const bool refused = attempt.end == Attempt::End::refused && !plan.may_wait;
+  if (!contradicted && (cut_short || attempt.end == Attempt::End::died || refused))
     market_.failed(attempt.provider);
   return attempt;
 }
@@ -287,7 +288,8 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   protocol::AnswerTimes times = clock.times();
   if (!clock.has_token() && client_left)  // who was given up on took at least so long
     times.first_token_ms = static_cast<std::uint64_t>(io::steady_ms() - asked_ms);
-  if (clock.has_token())
+  // How fast it is for those who do not wait is not learned from those who do.
+  if (clock.has_token() && !protocol::for_batches(lease.lease.message, lease.offer.message))
     market_.measured(attempt.provider, milliseconds(times.first_token_ms),
                      per_token_ms(times.stream_ms, attempt.tokens.size()));
   if (attempt.end == Attempt::End::receipt) return;

@@ -23,7 +23,8 @@ struct Plan {
   std::vector<market::Candidate> candidates{};
   json::object auction{};  // where they come from one: what the client is told about it
   Spender spender{};
-  std::string job{};  // what its requests are kept under; "": nothing (jobs.hpp)
+  std::string job{};      // what its requests are kept under; "": nothing (jobs.hpp)
+  bool may_wait = false;  // part of a batch: at prices for that, behind those who do not wait
 };
 
 struct Attempt {

@@ -299,7 +299,7 @@ Status Batches::run(BatchRecord batch) {
 }
 
 ApiResult<void> Batches::work(const BatchRecord& batch, const std::vector<Line>& lines) {
-  Caller caller{.spender = {.api_key = batch.api_key}};
+  Caller caller{.spender = {.api_key = batch.api_key}, .may_wait = true};
   if (!batch.api_key.empty()) {
     const auto keys = buyer_.store->api_keys();
     if (!keys) return std::unexpected(to_api_error(keys.error()));
@@ -329,7 +329,8 @@ void Batches::answer_line(const BatchRecord& batch, const Caller& caller, const 
   const std::string body = json::dump(line.body);
   for (std::int64_t wait_ms = kRetryFirstMs;; wait_ms = std::min(2 * wait_ms, kRetryMostMs)) {
     LineSink reply([this] { return stopping_.load(); });
-    (void)completions_.once(*kind, body, caller, fmt::format("batch {}/{}", batch.id, number), reply);
+    (void)completions_.once(*kind, body, caller, fmt::format("batch {}/{}", batch.id, number),
+                            reply);
     if (reply.status != 0 && !stopping_ && !passes(reply)) {
       const bool good = reply.status == 200;
       const json::object row{{"id", fmt::format("batch_req_{}_{}", batch.id.substr(6), number)},

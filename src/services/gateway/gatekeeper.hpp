@@ -33,7 +33,8 @@ class Allowance {
 struct Caller {
   Spender spender{};  // its api_key is "" where no keys are in use
   std::optional<ApiKey> key{};
-  bool prepaid = false;  // a payment covers the answer's ceiling: it has one
+  bool prepaid = false;   // a payment covers the answer's ceiling: it has one
+  bool may_wait = false;  // a batch asks
 };
 
 class Gatekeeper {

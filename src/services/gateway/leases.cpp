@@ -60,20 +60,20 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
   const protocol::Offer& offer = candidate.offer.message;
   const protocol::OfferModel& model = offer.models[candidate.model];
   auto found =
-      buyer_.store->usable_lease(offer.provider, protocol::struct_hash(candidate.execution),
-                                 buyer_.now() + buyer_.options.request_s);
+      buyer_.store->usable_leases(offer.provider, protocol::struct_hash(candidate.execution),
+                                  buyer_.now() + buyer_.options.request_s);
   if (!found) return std::unexpected(to_api_error(found.error()));
-  if (*found) {
-    LeaseRecord lease = std::move(**found);
+  for (LeaseRecord& lease : *found) {
     const protocol::Lease& terms = lease.lease.message;
-    // Other prices need a new lease; so does a request larger than this one ever held.
-    const bool fits = terms.price_in == model.price_in && terms.price_out == model.price_out &&
-                      terms.escrow >= cap;
-    if (fits && lease.stage == LeaseStage::opening) {
+    // Other prices need another lease; so does a request larger than this one ever held.
+    if (terms.price_in != model.price_in || terms.price_out != model.price_out ||
+        terms.escrow < cap)
+      continue;
+    if (lease.stage == LeaseStage::opening) {
       if (const Status opened = submit_opening(lease); !opened)
         return std::unexpected(to_api_error(opened.error()));
     }
-    if (fits && lease.stage == LeaseStage::open) {
+    if (lease.stage == LeaseStage::open) {
       auto free = buyer_.store->free_escrow(lease.id);
       if (!free) return std::unexpected(to_api_error(free.error()));
       if (*free < cap) CHECK_OK(top_up(lease, cap - *free));

@@ -44,6 +44,7 @@ market::Job MarketView::job_of(const Wish& wish) const {
   job.evidence = routing.proof.evidence;
   job.sort = routing.sort.value_or(market::Sort::balanced);
   job.escrow = buyer_.options.escrow;
+  job.may_wait = wish.may_wait;
   return job;
 }
 
@@ -122,7 +123,8 @@ std::string MarketView::endpoint_of(const LeaseRecord& lease) {
 market::ProviderFacts MarketView::facts_of(const Address& provider, const Hash& execution) {
   market::ProviderFacts facts{accounts_.at(provider), record_of(provider)};
   // Where a lease is open already, its escrow is part of the exposure and no new one is needed.
-  if (auto lease = buyer_.store->usable_lease(provider, execution, buyer_.now()); lease && *lease)
+  if (const auto leases = buyer_.store->usable_leases(provider, execution, buyer_.now());
+      leases && !leases->empty())
     facts.account.exposure = std::max<Micros>(0, facts.account.exposure - buyer_.options.escrow);
   return facts;
 }

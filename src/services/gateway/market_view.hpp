@@ -13,6 +13,7 @@ struct Wish {
   std::string name;  // as the client said it
   std::uint32_t prompt_tokens = 0, max_tokens = 0;
   Routing routing;
+  bool may_wait = false;
 };
 
 class MarketView {

@@ -6,6 +6,7 @@
 #include "io/log.hpp"
 #include "market/money.hpp"
 #include "protocol/rebates.hpp"
+#include "protocol/rules.hpp"
 #include "services/gateway/store_rows.hpp"
 
 namespace assay::services {
@@ -36,7 +37,7 @@ json::value parsed(const std::string& text) {
 Status Rebates::note(const RequestRecord& record, const LeaseRecord& lease,
                      const AnswerTimes& times, std::size_t tokens) {
   const protocol::Offer& offer = lease.offer.message;
-  if (offer.rebate_ppm == 0) return {};
+  if (offer.rebate_ppm == 0 || protocol::for_batches(lease.lease.message, offer)) return {};
   const auto promised =
       with_margin(protocol::promised(offer, record.request.message, clamped(tokens)),
                   buyer_.options.rebate_margin_ms);

@@ -98,19 +98,16 @@ Result<std::vector<LeaseRecord>> Store::unreturned_leases() {
   return read_leases(select);
 }
 
-Result<std::optional<LeaseRecord>> Store::usable_lease(const Address& provider,
-                                                       const Hash& execution, std::uint64_t after) {
+Result<std::vector<LeaseRecord>> Store::usable_leases(const Address& provider,
+                                                      const Hash& execution, std::uint64_t after) {
   const std::lock_guard lock(mutex_);
   TRY(auto select,
       db_->prepare(fmt::format(
           "SELECT {} FROM leases WHERE provider = ?1 AND execution_hash = ?2 AND expires > ?3 AND "
-          "stage IN ('opening','open') AND next_sequence <= chain_length ORDER BY rowid DESC "
-          "LIMIT 1",
+          "stage IN ('opening','open') AND next_sequence <= chain_length ORDER BY rowid DESC",
           kLeaseColumns)));
   select.bind_all(ByteView(provider.bytes), ByteView(execution), static_cast<std::int64_t>(after));
-  TRY(auto found, read_leases(select));
-  if (found.empty()) return std::nullopt;
-  return std::move(found.front());
+  return read_leases(select);
 }
 
 Result<Micros> Store::free_escrow(const Hash& lease) {

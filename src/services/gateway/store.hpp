@@ -29,9 +29,9 @@ class Store {
   Result<std::vector<LeaseRecord>> leases();
   Result<std::vector<LeaseRecord>> unreturned_leases();  // whose rest has not come back yet
   // Open or opening, of this provider and execution, not expiring before `after`, with sequences
-  // left; the newest.
-  Result<std::optional<LeaseRecord>> usable_lease(const Address& provider, const Hash& execution,
-                                                  std::uint64_t after);
+  // left; the newest first.
+  Result<std::vector<LeaseRecord>> usable_leases(const Address& provider, const Hash& execution,
+                                                 std::uint64_t after);
   // Escrow of the lease that no settlement, statement or open cap needs.
   Result<Micros> free_escrow(const Hash& lease);
   // What every statement the lease's requests led to comes to, settled or not; the same less the

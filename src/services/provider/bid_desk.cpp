@@ -3,21 +3,13 @@
 #include "crypto/sha256.hpp"
 #include "io/random.hpp"
 #include "market/money.hpp"
+#include "protocol/rules.hpp"
 
 namespace assay::services {
-
-using protocol::Micros;
 
 namespace {
 
 constexpr std::size_t kOpenCallsMax = 4096;
-
-// Rounded up: nobody bids under what it meant to.
-Micros discounted(Micros price, std::uint32_t discount_bps) {
-  __extension__ using Wide = __int128;
-  const Wide left = static_cast<Wide>(price) * (10'000 - discount_bps);
-  return static_cast<Micros>((left + 9'999) / 10'000);
-}
 
 }  // namespace
 
@@ -41,13 +33,14 @@ Result<protocol::BidReply> BidDesk::bid(const protocol::Signed<protocol::BidCall
   TRY(protocol::Offer offer, offers_.draft(m.deadline + kBidGrace));
   // The model asked for, and no other at auction prices.
   std::erase_if(offer.models, [&](const protocol::OfferModel& model) {
-    return protocol::struct_hash(protocol::ExecutionId{model.weights_root, model.program_hash,
+    return protocol::for_batches(model) ||
+           protocol::struct_hash(protocol::ExecutionId{model.weights_root, model.program_hash,
                                                        model.canon}) != m.execution;
   });
   const std::uint32_t discount = busy ? 0 : core_.options.bid_discount_bps;
   for (auto& model : offer.models) {
-    model.price_in = discounted(model.price_in, discount);
-    model.price_out = discounted(model.price_out, discount);
+    model.price_in = market::discounted(model.price_in, discount);
+    model.price_out = market::discounted(model.price_out, discount);
   }
   protocol::BidReply reply;
   TRY(reply.sealed, protocol::seal_bid(m, id, core_.sign(std::move(offer)),

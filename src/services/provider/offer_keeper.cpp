@@ -45,7 +45,10 @@ Result<protocol::Offer> OfferKeeper::draft(std::uint64_t expires) {
   offer.per_token_ms = per_token_ms_;
   offer.rebate_ppm = core_.options.rebate_ppm;
   offer.expires = expires;
-  for (const ServedModel& model : core_.models) offer.models.push_back(model.advertised);
+  for (const ServedModel& model : core_.models) {
+    offer.models.push_back(model.advertised);
+    if (auto batch = core_.batch_offer(model)) offer.models.push_back(std::move(*batch));
+  }
   return offer;
 }
 

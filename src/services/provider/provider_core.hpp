@@ -2,7 +2,9 @@
 #pragma once
 #include "base/clock.hpp"
 #include "market/board.hpp"
+#include "market/money.hpp"
 #include "market/settlement.hpp"
+#include "protocol/rules.hpp"
 #include "services/provider/provider_options.hpp"
 #include "services/provider/provider_store.hpp"
 
@@ -36,6 +38,23 @@ struct ProviderCore {
           execution)
         return &m;
     return nullptr;
+  }
+  // What the offer says of it to batches; nullopt: nothing.
+  std::optional<protocol::OfferModel> batch_offer(const ServedModel& served) const {
+    if (options.batch_discount_bps == 0) return std::nullopt;
+    protocol::OfferModel model = served.advertised;
+    model.name += protocol::kBatchSuffix;
+    model.price_in = market::discounted(model.price_in, options.batch_discount_bps);
+    model.price_out = market::discounted(model.price_out, options.batch_discount_bps);
+    return model;
+  }
+  // Leased at the prices for batches: it waits while others want the machine.
+  bool may_wait(const protocol::Lease& terms, const ServedModel& served) const {
+    const auto is_price_of = [&](const protocol::OfferModel& model) {
+      return terms.price_in == model.price_in && terms.price_out == model.price_out;
+    };
+    const auto batch = batch_offer(served);
+    return batch && is_price_of(*batch) && !is_price_of(served.advertised);
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include "engine/kv_cache.hpp"
 #include "io/system_clock.hpp"
+#include "protocol/rules.hpp"
 #include "protocol/tokens.hpp"
 #include "services/provider/openings.hpp"
 #include "services/provider/provider_testutil.hpp"
@@ -266,6 +267,42 @@ TEST(ProviderLimits, StoppingEndsWhatIsQueuedWithoutABillAndWhatHasBegunWithOne)
   EXPECT_EQ(World::infer(service->url(), again).status, 409);  // another request had its sequence
   const auto same = world.call(lease, 3, 4000);
   world.expect_sound(same, World::infer(service->url(), same));
+}
+
+// Half the list price for who waits: served by an idle machine, told to come back by a busy one.
+TEST(ProviderLimits, BatchesAreCheaperAndWait) {
+  World world(long_shape());
+  auto options = world.options();
+  options.slots = 2;
+  options.batch_discount_bps = 5'000;
+  options.isa = engine::Isa::scalar;
+  const auto service = *world.start(options);
+  const auto offers = *world.ledger->offers();
+  ASSERT_EQ(offers.size(), 1u);
+  ASSERT_EQ(offers[0].message.models.size(), 2u);
+  const protocol::OfferModel& batch = offers[0].message.models[1];
+  EXPECT_EQ(batch.name, world.toy.offered.name + "@batch");
+  EXPECT_EQ(batch.price_out, world.toy.offered.price_out / 2);
+
+  const Hash listed = world.open_lease(100'000'000),
+             cheap = world.open_lease(batch, 10'000'000, 3600);
+  EXPECT_FALSE(protocol::for_batches(world.leases.at(listed).message, offers[0].message));
+  EXPECT_TRUE(protocol::for_batches(world.leases.at(cheap).message, offers[0].message));
+  const auto first = world.call(cheap, 1, 4);
+  const Reply idle = World::infer(service->url(), first);
+  world.expect_sound(first, idle);
+  EXPECT_LE(idle.receipt->message.amount * 2,
+            *protocol::amount_of(world.leases.at(listed).message, first.request.message, 4) + 2);
+
+  Held paying(service->url(), world.call(listed, 1, kLong));
+  const Reply busy = World::infer(service->url(), world.call(cheap, 2, 4));
+  EXPECT_EQ(busy.status, 429);
+  EXPECT_THAT(busy.error, HasSubstr("for batches, which wait"));
+  const auto beside = world.call(listed, 2, 4);  // who pays the list price has the second slot
+  world.expect_sound(beside, World::infer(service->url(), beside));
+  paying.release();
+  const auto later = world.call(cheap, 3, 4);
+  EXPECT_TRUE(eventually([&] { return World::infer(service->url(), later).status == 200; }));
 }
 
 }  // namespace

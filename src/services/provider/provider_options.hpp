@@ -51,6 +51,9 @@ struct ProviderOptions {
   // By so much the network may have made an answer slower than this provider's own clock saw it:
   // a rebate it would not owe without is given all the same.
   std::uint32_t rebate_allowance_ms = 100;
+  // Off the list price for batches (protocol/rules.hpp), which are taken while fewer than half the
+  // slots are in use, and nobody waits; at most 10,000. 0: there is no such offer.
+  std::uint32_t batch_discount_bps = 0;
   // A lease with unpaid receipts is claimed once it has expired or rested for so long; one with
   // nothing unpaid is closed then.
   std::uint64_t rest_s = 3600;

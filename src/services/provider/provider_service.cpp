@@ -262,7 +262,7 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
       return;
     }
     if (answered()) return;
-    auto place = engine_of(call->request.message.execution)->enter();
+    auto place = enter(*call);
     if (!place && !stopping_) {
       busy(response, place.error());
       return;
@@ -282,6 +282,15 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
     if (!answered()) response.send_error(ticket.error());
     return;
   }
+}
+
+Result<engine::Batcher::Place> ProviderService::enter(const protocol::InferenceCall& call) {
+  const Hash& execution = call.request.message.execution;
+  engine::Batcher& engine = *engine_of(execution);
+  if (!core_.may_wait(call.lease.message, *core_.serving(execution))) return engine.enter();
+  auto place = engine.enter(std::max(1u, core_.options.slots / 2));
+  if (!place) return fail_in("this lease is for batches, which wait", place.error());
+  return place;
 }
 
 engine::Batcher* ProviderService::engine_of(const Hash& execution) {

@@ -60,6 +60,8 @@ class ProviderService {
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
                engine::Batcher::Place place, Admission::Ticket ticket, protocol::AnswerClock times);
   // Null: not served here.
+  // unavailable: no place, or none for a batch.
+  Result<engine::Batcher::Place> enter(const protocol::InferenceCall& call);
   engine::Batcher* engine_of(const Hash& execution);
   Computer& computer_of(const Hash& execution);
   Result<StoredRequest> recalled(const protocol::Recall& recall);

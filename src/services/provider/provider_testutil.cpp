@@ -52,6 +52,11 @@ void World::open_ledger() {
 }
 
 Hash World::open_lease(protocol::Micros escrow, std::uint64_t lives_s) {
+  return open_lease(toy.offered, escrow, lives_s);
+}
+
+Hash World::open_lease(const protocol::OfferModel& agreed, protocol::Micros escrow,
+                       std::uint64_t lives_s) {
   protocol::Offer offer;
   offer.provider = offer.payout = crypto::address_of(provider);
   offer.sequence = 1;
@@ -60,15 +65,15 @@ Hash World::open_lease(protocol::Micros escrow, std::uint64_t lives_s) {
   offer.first_token_ms = first_token_ms;
   offer.per_token_ms = per_token_ms;
   offer.rebate_ppm = rebate_ppm;
-  offer.models.push_back(toy.offered);
+  offer.models.push_back(agreed);
   protocol::Lease terms;
   terms.buyer = crypto::address_of(buyer);
   terms.provider = terms.payout = offer.provider;
   terms.offer = protocol::digest(info.domain, offer);
   terms.execution = protocol::struct_hash(
       protocol::ExecutionId{toy.offered.weights_root, toy.offered.program_hash, toy.offered.canon});
-  terms.price_in = toy.offered.price_in;
-  terms.price_out = toy.offered.price_out;
+  terms.price_in = agreed.price_in;
+  terms.price_out = agreed.price_out;
   terms.escrow = escrow;
   terms.window = 20;
   terms.expires = static_cast<std::uint64_t>(clock.now_s()) + lives_s;

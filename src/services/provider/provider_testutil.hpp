@@ -42,6 +42,9 @@ class World {
 
   // What the offer a lease refers to says; the service publishes its own.
   Hash open_lease(protocol::Micros escrow = 1'000'000, std::uint64_t lives_s = 3600);
+  // At the prices of `agreed`.
+  Hash open_lease(const protocol::OfferModel& agreed, protocol::Micros escrow,
+                  std::uint64_t lives_s);
   protocol::InferenceCall call(const Hash& lease, std::uint64_t sequence,
                                std::uint32_t max_tokens = 40);
   // Signs the request again after a test has changed it.
