@@ -85,8 +85,8 @@ Result<int> run(const Context& context, const Options& options) {
     gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
-  TRY(auto till, OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory,
-                                clock));
+  TRY(auto till,
+      OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory, clock));
   gateway.till = till.till();
   gateway.purse = till.purse();
   TRY(gateway.x402_sellers, x402_sellers(options.x402));
@@ -123,7 +123,7 @@ void add_gateway(CLI::App& app, Context& context) {
   const auto o = std::make_shared<Options>();
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
-  add_x402_flags(verb, o->x402);
+  add_x402_flags(verb, o->x402, "all others need an API key then");
   add_pay_x402_flags(verb, o->x402);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")
