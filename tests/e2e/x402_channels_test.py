@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from harness import NODE, ROOT, Runner, expect, expect_equal, http, wait_for
-from x402_test import (CHAIN_ID, MINTED, PAYER, Chain, Folder, Shop, decoded, post, question, selector)
+from x402_test import CHAIN_ID, MINTED, PAYER, Shop, decoded, in_a, post, question, selector
 
 CLIENT = ROOT / "tests/peers/x402_channel_client.mjs"
 CHANNELS, COLLECTOR = "0x4020074e9df2ce1dee5a9c1b5c3f541d02a10003", "0x4020806089470a89826cb9fb1f4059150b550004"
@@ -61,21 +61,7 @@ class ChannelShop(Shop):
         return self.dollars.balance(CHANNELS)
 
 
-def in_a_shop(test):
-    def run(t):
-        with Folder() as folder:
-            chain, shop = Chain(folder), None
-            try:
-                shop = ChannelShop(t, folder, chain)
-                test(t, shop)
-            except BaseException:
-                if shop is not None:
-                    shop.stop()
-                chain.stop()
-                raise
-            shop.finish()
-    run.__name__ = test.__name__
-    return run
+in_a_shop = in_a(ChannelShop)
 
 
 def charged(reply):

@@ -7,7 +7,7 @@ import time
 from crash_test import PASS, Market
 from harness import MODEL, WORSE, Runner, Service, expect, expect_equal, http, wait_for
 from x402_channels_test import ChannelShop
-from x402_test import MINTED, Chain, Folder, Purchase, decoded, post, question
+from x402_test import MINTED, Purchase, decoded, in_a, post, question
 
 PAID = ["--x402-fee", "0.002", "--x402-patience", "2"]
 
@@ -28,21 +28,7 @@ class Counter(ChannelShop):
         return out
 
 
-def at_a_counter(test):
-    def run(t):
-        with Folder() as folder:
-            chain, counter = Chain(folder), None
-            try:
-                counter = Counter(t, folder, chain)
-                test(t, counter)
-            except BaseException:
-                if counter is not None:
-                    counter.stop()
-                chain.stop()
-                raise
-            counter.finish()
-    run.__name__ = test.__name__
-    return run
+at_a_counter = in_a(Counter)
 
 
 def papers(folder, name, answer):

@@ -1,14 +1,16 @@
-// Recomputes spec/vectors/x402/payments.json with viem and the public x402 packages: digests and signatures of both schemes,
-// the id of a channel, the nonce of a deposit; and reads the headers as their clients and servers do.
+// Recomputes spec/vectors/x402 with viem and the public x402 packages: digests and signatures of both schemes, the id of a
+// channel, the nonce of a deposit, calls of the contract by its published signatures; and reads the headers as their clients
+// and servers do.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import {
   decodePaymentRequiredHeader, decodePaymentResponseHeader, decodePaymentSignatureHeader, encodePaymentSignatureHeader,
 } from '@x402/core/http'
 import { computeChannelId } from '@x402/evm/batch-settlement/client'
-import { encodeAbiParameters, hashTypedData, keccak256, recoverAddress } from 'viem'
+import { encodeAbiParameters, encodeFunctionData, hashTypedData, keccak256, parseAbi, recoverAddress } from 'viem'
 
-const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors/x402/payments.json', import.meta.url), 'utf8'))
+const read = (name) => JSON.parse(readFileSync(new URL(`../../spec/vectors/x402/${name}.json`, import.meta.url), 'utf8'))
+const vectors = read('payments')
 const fields = (text) => text.split(',').map((f) => ({ type: f.split(' ')[0], name: f.split(' ')[1] }))
 const MOVE = 'address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce'
 let checked = 0
@@ -66,5 +68,23 @@ same(decodePaymentRequiredHeader(vectors.required.header).accepts, vectors.requi
 for (const one of vectors.responses) {
   const { success, amount, extra } = decodePaymentResponseHeader(one.header)
   same([success, amount, extra ?? {}], [one.success, one.amount, one.extra], 'a response')
+}
+
+const CONTRACT = parseAbi([
+  'struct Channel { address payer; address payerAuthorizer; address receiver; address receiverAuthorizer; address token; uint40 withdrawDelay; bytes32 salt; }',
+  'struct Voucher { Channel channel; uint128 maxClaimableAmount; }',
+  'struct VoucherClaim { Voucher voucher; bytes signature; uint128 totalClaimed; }',
+  'function deposit(Channel config, uint128 amount, address collector, bytes collectorData)',
+  'function claim(VoucherClaim[] voucherClaims)',
+  'function settle(address receiver, address token)',
+  'function refund(Channel config, uint128 amount)',
+])
+for (const { call, arguments: args, collector, data } of read('calls')) {
+  if (collector) {
+    const { validAfter, validBefore, salt, signature } = collector
+    args.push(encodeAbiParameters(['uint256', 'uint256', 'uint256', 'bytes'].map((type) => ({ type })),
+      [BigInt(validAfter), BigInt(validBefore), BigInt(salt), signature]))
+  }
+  same(encodeFunctionData({ abi: CONTRACT, functionName: call, args }), data, `a call of ${call}`)
 }
 console.log(JSON.stringify({ checked }))

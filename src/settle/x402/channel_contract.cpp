@@ -93,11 +93,11 @@ Result<ChannelContract::Earned> ChannelContract::earned(const Address& receiver,
   return out;
 }
 
-Bytes ChannelContract::deposit_call(const Channel& channel,
-                                    const protocol::x402::Deposit& deposit) const {
+Bytes ChannelContract::deposit_call(const Channel& channel, const protocol::x402::Deposit& deposit,
+                                    const Address& collector) {
   AbiWriter out;
   write(write(out, channel), deposit.amount)
-      .address(collector_)
+      .address(collector)
       .bytes(AbiWriter()
                  .uint(deposit.valid_after)
                  .uint(deposit.valid_before)

@@ -49,7 +49,8 @@ class ChannelContract {
   };
   Result<Earned> earned(const Address& receiver, const Address& token) const;
 
-  Bytes deposit_call(const Channel& channel, const protocol::x402::Deposit& deposit) const;
+  static Bytes deposit_call(const Channel& channel, const protocol::x402::Deposit& deposit,
+                            const Address& collector);
   static Bytes claim_call(std::span<const Claim> claims);
   static Bytes settle_call(const Address& receiver, const Address& token);
   static Bytes refund_call(const Channel& channel, Micros amount);

@@ -250,10 +250,11 @@ Taken<void> ChannelTill::deposit(ChannelSale& sale) {
     if (!balance) return unwell(balance.error());
     if (*balance < made.amount)
       return invalid("insufficient_balance", "{} has {} micro-units", payer.to_string(), *balance);
-    const auto sent = sender_.submit({.id = intent,
-                                      .to = contract_.domain().contract,
-                                      .value = {},
-                                      .data = contract_.deposit_call(sale.payment.channel, made)});
+    const auto sent = sender_.submit(
+        {.id = intent,
+         .to = contract_.domain().contract,
+         .value = {},
+         .data = ChannelContract::deposit_call(sale.payment.channel, made, contract_.collector())});
     if (!sent && sent.error().kind == io::ChainErrc::reverted)
       return invalid("deposit_simulation_failed", "{}", sent.error().message);
     if (!sent) return unwell(Error(sent.error()));
