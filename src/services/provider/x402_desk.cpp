@@ -13,6 +13,8 @@ namespace {
 
 // An offer and a lease that are on no board and no ledger live as long as an answer may take.
 constexpr std::uint64_t kLifeS = 86'400;
+// Of one sale at a time: they hold threads that others need.
+constexpr unsigned kAskingMax = 8;
 
 int status_of(const Error& error) {
   switch (error.code) {
@@ -138,19 +140,25 @@ Result<std::pair<X402Call, StoredOutcome>> X402Desk::answer(const Hash& sale,
   struct Turn {
     X402Desk& desk;
     const Hash& sale;
+    bool mine = false;
     Turn(X402Desk& d, const Hash& s) : desk(d), sale(s) {
       std::unique_lock lock(desk.mutex_);
+      if (++desk.asking_[sale] > kAskingMax) return;
       desk.left_.wait(lock, [&] { return !desk.running_.contains(sale); });
       desk.running_.insert(sale);
+      mine = true;
     }
     ~Turn() {
       {
         const std::lock_guard lock(desk.mutex_);
-        desk.running_.erase(sale);
+        if (mine) desk.running_.erase(sale);
+        if (--desk.asking_[sale] == 0) desk.asking_.erase(sale);
       }
       desk.left_.notify_all();
     }
   } const turn(*this, sale);
+  if (!turn.mine)
+    return fail(Errc::conflict, "this payment's request is being answered for others already");
 
   TRY(auto known, calls_->find(sale));
   if (known) {
@@ -240,7 +248,7 @@ void X402Desk::handle(Kind kind, const io::HttpRequest& http, io::HttpResponse& 
   if (failed && !settle::x402::collect(till_, *sale, 0, http, response)) return;
   const auto made = answer(sale->id(), *asked);
   if (!made) {
-    settle::x402::release(till_, *sale);
+    if (made.error().code != Errc::conflict) settle::x402::release(till_, *sale);
     if (status_of(made.error()) == 503) response.set_header("retry-after", "5");
     response.send_error(status_of(made.error()), made.error().message,
                         to_string(made.error().code));

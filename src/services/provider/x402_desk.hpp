@@ -5,6 +5,7 @@
 // says. Why: docs/decisions/0032.
 #pragma once
 #include <condition_variable>
+#include <map>
 #include <set>
 
 #include "engine/chat_template.hpp"
@@ -52,7 +53,8 @@ class X402Desk {
   // Signed by a key of its own in the buyer's place: no two sales share a buyer's prefix cache, and
   // no receipt says who paid.
   Result<X402Call> draw_up(const Hash& sale, const Question& question) const;
-  // One at a time for a sale; what was computed before is not computed again.
+  // One at a time for a sale; what was computed before is not computed again. conflict: too many
+  // wait for it already.
   Result<std::pair<X402Call, StoredOutcome>> answer(const Hash& sale, const Question& question);
   json::object render(Kind kind, const Question& question, const X402Call& call,
                       const StoredOutcome& outcome) const;
@@ -65,6 +67,7 @@ class X402Desk {
   std::unique_ptr<X402Calls> calls_;
   std::mutex mutex_;
   std::condition_variable left_;
+  std::map<Hash, unsigned> asking_;  // who is at work for a sale, and who waits for that
   std::set<Hash> running_;
 };
 

@@ -226,6 +226,11 @@ Taken<void> ChannelTill::deposit(ChannelSale& sale) {
   const Address& payer = sale.payment.channel.payer;
   const Hash nonce = protocol::x402::deposit_nonce(sale.row.id, made.salt);
   const Hash intent = name_of("assay/x402/deposit/v0", nonce);
+  // One at a time for a payer: its balance is promised to one of them only.
+  Hash whose{};
+  std::ranges::copy(payer.bytes, whose.begin());
+  const auto depositing = turn(whose);
+  if (!depositing) return std::unexpected(depositing.error());
   const auto known = sender_.status(intent);
   if (!known) return unwell(Error(known.error()));
   if (!*known) {
