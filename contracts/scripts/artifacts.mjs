@@ -11,6 +11,7 @@ const FILES = {
   'artifacts.json': ['Programs', 'LayerSteps', 'ProductSteps', 'AttentionSteps', 'SamplingSteps', 'LogprobSteps', 'ConstraintSteps', 'Finish', 'Referee',
     'Games', 'Disputes', 'Deliveries', 'Market', 'Anchor', 'Registry', 'TestDollar'],
   'test/toy_artifacts.json': ['ToyGames'],
+  'test/x402/artifacts.json': ['TestChannels', 'TestCollector'],
 };
 
 let failed = 0;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { encodeDeployData } from 'viem';
 
 export const contracts = join(dirname(fileURLToPath(import.meta.url)), '..');
-const FILES = { ToyReferee: 'Toy', ToyPrograms: 'Toy' }; // of contracts in a file of another name
+const FILES = { ToyReferee: 'Toy', ToyPrograms: 'Toy', TestCollector: 'TestChannels' }; // of contracts in a file of another name
 export const artifact = (name) => JSON.parse(readFileSync(join(contracts, `out/${FILES[name] ?? name}.sol/${name}.json`), 'utf8'));
 
 function freePort() {

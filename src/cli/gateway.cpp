@@ -128,7 +128,7 @@ void add_gateway(CLI::App& app, Context& context) {
   const auto o = std::make_shared<Options>();
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
-  add_x402_flags(verb, o->x402);
+  add_x402_flags(verb, o->x402, "all others need an API key then");
   add_pay_x402_flags(verb, o->x402);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")

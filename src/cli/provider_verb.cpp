@@ -112,6 +112,7 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--rest", s.rest_s,
                    "seconds without a request after which a lease is claimed or closed "
                    "(default 3600)");
+  add_x402_flags(verb, flags.x402, "asked directly; nothing is staked on such an answer");
 }
 
 Result<int> run_provider(const Context& context, ProviderFlags flags,
@@ -162,6 +163,8 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock));
   CHECK_OK(raise_stake(open.settlement(), key, flags.stake));
+  TRY(auto till, OpenTill::open(flags.x402, flags.ledger, open, key, options.data_dir, clock));
+  options.till = till.till();
   TRY(auto service, services::ProviderService::start(options, std::move(models), key,
                                                      open.settlement(), open.board(), clock));
   if (context.json())

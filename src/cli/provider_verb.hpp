@@ -3,6 +3,7 @@
 #include "cli/model_file.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
+#include "cli/x402_flags.hpp"
 #include "services/provider/provider_options.hpp"
 
 namespace CLI {
@@ -18,6 +19,7 @@ struct ProviderFlags {
   KeyOptions key;
   std::string price_in, price_out;  // decimal units per million tokens
   SettlementFlags ledger;
+  X402Flags x402;
   std::string stake, payout, name;
   unsigned threads = 0;
   double bid_discount_percent = 0, batch_discount_percent = 0;

@@ -9,6 +9,33 @@
 namespace assay::cli {
 namespace {
 
+constexpr std::string_view kPublished = "published";
+
+Result<settle::x402::ChannelOptions> channel_options(const X402Flags& flags) {
+  settle::x402::ChannelOptions options;
+  if (flags.channels != kPublished) {
+    const auto at = crypto::Address::parse(flags.channels);
+    if (!at) return fail_in("--x402-channels", at.error());
+    options.contract = *at;
+  }
+  if (!flags.collector.empty()) {
+    const auto at = crypto::Address::parse(flags.collector);
+    if (!at) return fail_in("--x402-collector", at.error());
+    options.collector = *at;
+  }
+  if (!flags.min_deposit.empty()) {
+    const auto least = market::parse_money(flags.min_deposit);
+    if (!least) return fail_in("--x402-min-deposit", least.error());
+    options.min_deposit = *least;
+  }
+  const auto claim_at = market::parse_money(flags.claim_at);
+  if (!claim_at) return fail_in("--x402-claim-at", claim_at.error());
+  options.claim_at = *claim_at;
+  options.claim_every_s = flags.claim_every_s;
+  options.withdraw_delay_s = flags.withdraw_delay_s;
+  return options;
+}
+
 Result<settle::x402::TillOptions> till_options(const X402Flags& flags,
                                                const crypto::SecretKey& key) {
   settle::x402::TillOptions options;
@@ -29,6 +56,9 @@ Result<settle::x402::TillOptions> till_options(const X402Flags& flags,
   options.public_url = flags.url;
   options.timeout_s = flags.timeout_s;
   options.patience_ms = std::int64_t{flags.patience_s} * 1000;
+  if (!flags.channels.empty()) {
+    TRY(options.channels, channel_options(flags));
+  }
   return options;
 }
 
@@ -49,11 +79,12 @@ Result<settle::x402::PurseOptions> purse_options(const X402Flags& flags) {
 
 }  // namespace
 
-void add_x402_flags(CLI::App* verb, X402Flags& flags) {
+void add_x402_flags(CLI::App* verb, X402Flags& flags, const std::string& note) {
   const std::string group = "paid by x402";
   auto* token = verb->add_option("--x402", flags.token,
                                  "sell to whoever pays by x402, in this token: 0x…, of 6 decimals, "
-                                 "with EIP-3009 (USDC); all others need an API key then");
+                                 "with EIP-3009 (USDC); " +
+                                     note);
   token->group(group);
   const auto add = [&](const char* name, auto& value, const char* help) {
     return verb->add_option(name, value, help)->group(group)->needs(token);
@@ -71,6 +102,27 @@ void add_x402_flags(CLI::App* verb, X402Flags& flags) {
   add("--x402-patience", flags.patience_s,
       "seconds to wait for a payment's block before a client is told to ask again (default 30)")
       ->check(CLI::Range(1, 600));
+  auto* channels = verb->add_option(
+      "--x402-channels", flags.channels,
+      "also by vouchers of channels (batch-settlement): 'published', or the address of a contract "
+      "of that kind; an answer is charged what it cost");
+  channels->group(group)->needs(token);
+  const auto add_channel = [&](const char* name, auto& value, const char* help) {
+    return verb->add_option(name, value, help)->group(group)->needs(channels);
+  };
+  add_channel("--x402-collector", flags.collector,
+              "the contract's collector of deposits by EIP-3009 (default: the published one)");
+  add_channel(
+      "--x402-withdraw-delay", flags.withdraw_delay_s,
+      "seconds a payer waits for its money back, in which vouchers are claimed: longer than "
+      "this service is ever away (default 86400)")
+      ->check(CLI::Range(900, 2'592'000));
+  add_channel("--x402-min-deposit", flags.min_deposit,
+              "least deposit, each costs this service gas (default: what the voucher needs)");
+  add_channel("--x402-claim-at", flags.claim_at,
+              "claim a channel's vouchers when so much is unclaimed (default 1.00)");
+  add_channel("--x402-claim-every", flags.claim_every_s,
+              "claim everything after so many seconds (default 3600)");
 }
 
 void add_pay_x402_flags(CLI::App* verb, X402Flags& flags) {
@@ -145,6 +197,7 @@ Result<OpenTill> OpenTill::open(const X402Flags& flags, const SettlementFlags& l
   if (flags.wanted()) {
     TRY(settle::x402::TillOptions options, till_options(flags, key));
     options.data_file = folder + "/payments.db";
+    options.channels_file = folder + "/channels.db";
     options.confirmations = sending.confirmations;
     auto till = settle::x402::Till::open(std::move(options), *rpc, *sender, clock);
     if (!till) return fail_in("--x402", till.error());

@@ -10,12 +10,16 @@ struct X402Flags {
   std::string token, pay_to, fee, url;
   std::vector<std::string> rpc;
   std::uint32_t timeout_s = 600, patience_s = 30;
+  std::string channels, collector, min_deposit, claim_at = "1.00";  // channels empty: by exact only
+  std::uint64_t withdraw_delay_s = 86'400;
+  std::uint32_t claim_every_s = 3'600;
   bool wanted() const { return !token.empty(); }
 
   std::vector<std::string> sellers;  // NAME=URL
   std::string pay_token, pay_most = "0.01", pay_budget = "1.00";
 };
-void add_x402_flags(CLI::App* verb, X402Flags& flags);      // selling
+// Selling; `note` ends the help of --x402.
+void add_x402_flags(CLI::App* verb, X402Flags& flags, const std::string& note);
 void add_pay_x402_flags(CLI::App* verb, X402Flags& flags);  // buying
 Result<std::map<std::string, std::string>> x402_sellers(const X402Flags& flags);
 

@@ -3,18 +3,31 @@
 #include <algorithm>
 
 #include "base/base64.hpp"
-#include "base/hex.hpp"
 #include "crypto/eip712.hpp"
+#include "protocol/x402_json.hpp"
 
 namespace assay::protocol::x402 {
 namespace {
 
-constexpr std::string_view kScheme = "exact", kNamespace = "eip155:";
+constexpr std::string_view kNamespace = "eip155:";
 constexpr std::size_t kIdentifierMin = 16, kIdentifierMax = 128, kTextMax = 256;
+
+Result<Authorization> authorization_from_json(const json::object& o) {
+  Authorization out;
+  TRY(out.from, get_address(o, "from"));
+  TRY(out.to, get_address(o, "to"));
+  TRY(out.value, get_decimal(o, "value"));
+  TRY(out.valid_after, get_decimal_u64(o, "validAfter"));
+  TRY(out.valid_before, get_decimal_u64(o, "validBefore"));
+  TRY(out.nonce, json::get_hash(o, "nonce"));
+  return out;
+}
+
+}  // namespace
 
 std::string header_of(const json::object& o) { return to_base64(view(json::dump(o))); }
 
-Result<json::object> object_of(std::string_view header, std::string_view what) {
+Result<json::object> any_object_of(std::string_view header, std::string_view what) {
   if (header.size() > kHeaderBytesMax)
     return fail(Errc::invalid, "{} is longer than {} bytes", what, kHeaderBytesMax);
   const auto bytes = from_base64(header);
@@ -23,47 +36,52 @@ Result<json::object> object_of(std::string_view header, std::string_view what) {
       json::parse(std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()));
   if (!parsed) return fail_in(what, parsed.error());
   TRY(const json::object* o, json::as_object(*parsed, what));
-  TRY(const std::uint64_t version, json::get_u64(*o, "x402Version"));
-  if (version != 2) return fail(Errc::unsupported, "{}: x402 version {}, not 2", what, version);
   return *o;
 }
 
-// An amount or time: a decimal string, as it is written in what is signed.
-template <class T>
-Result<T> number(const json::object& o, std::string_view key) {
-  TRY(const std::string text, json::get_string(o, key));
-  const auto n = [&] {
-    if constexpr (std::is_signed_v<T>)
-      return json::parse_i64(text);
-    else
-      return json::parse_u64(text);
-  }();
-  if (!n) return fail_in(key, n.error());
-  if (*n < 0) return fail(Errc::invalid, "{} is negative", key);
-  return static_cast<T>(*n);
+Result<json::object> object_of(std::string_view header, std::string_view what) {
+  TRY(json::object o, any_object_of(header, what));
+  TRY(const std::uint64_t version, json::get_u64(o, "x402Version"));
+  if (version != 2) return fail(Errc::unsupported, "{}: x402 version {}, not 2", what, version);
+  return o;
 }
 
-Result<Address> address(const json::object& o, std::string_view key) {
+Result<std::int64_t> get_decimal(const json::object& o, std::string_view key) {
+  TRY(const std::string text, json::get_string(o, key));
+  const auto n = json::parse_i64(text);
+  if (!n) return fail_in(key, n.error());
+  if (*n < 0) return fail(Errc::invalid, "{} is negative", key);
+  return *n;
+}
+
+Result<std::uint64_t> get_decimal_u64(const json::object& o, std::string_view key) {
+  TRY(const std::string text, json::get_string(o, key));
+  const auto n = json::parse_u64(text);
+  if (!n) return fail_in(key, n.error());
+  return *n;
+}
+
+Result<Address> get_address(const json::object& o, std::string_view key) {
   TRY(const std::string text, json::get_string(o, key));
   auto parsed = Address::parse(text);
   if (!parsed) return fail_in(key, parsed.error());
   return parsed;
 }
 
+Result<crypto::Signature> get_signature(const json::object& o, std::string_view key) {
+  crypto::Signature out;
+  TRY(const Bytes signature, json::get_hex(o, key));
+  if (signature.size() != out.bytes.size())
+    return fail(Errc::unsupported, "a signature has 65 bytes: those of contracts are not accepted");
+  std::ranges::copy(signature, out.bytes.begin());
+  // Some wallets count from 0.
+  if (std::uint8_t& v = out.bytes.back(); v < 2) v = static_cast<std::uint8_t>(v + 27);
+  return out;
+}
+
 json::object member(const json::object& o, std::string_view key) {
   const json::value* v = o.if_contains(key);
   return v != nullptr && v->is_object() ? v->get_object() : json::object{};
-}
-
-Result<Authorization> authorization_from_json(const json::object& o) {
-  Authorization out;
-  TRY(out.from, address(o, "from"));
-  TRY(out.to, address(o, "to"));
-  TRY(out.value, number<Micros>(o, "value"));
-  TRY(out.valid_after, number<std::uint64_t>(o, "validAfter"));
-  TRY(out.valid_before, number<std::uint64_t>(o, "validBefore"));
-  TRY(out.nonce, json::get_hash(o, "nonce"));
-  return out;
 }
 
 Result<std::optional<std::string>> identifier_in(const json::object& extensions) {
@@ -77,8 +95,6 @@ Result<std::optional<std::string>> identifier_in(const json::object& extensions)
   return id;
 }
 
-}  // namespace
-
 std::string network_of(std::uint64_t chain_id) { return fmt::format("{}{}", kNamespace, chain_id); }
 
 Result<std::uint64_t> chain_of(std::string_view network) {
@@ -88,7 +104,7 @@ Result<std::uint64_t> chain_of(std::string_view network) {
 }
 
 json::object to_json(const Requirements& terms) {
-  return {{"scheme", kScheme},
+  return {{"scheme", kExact},
           {"network", network_of(terms.chain_id)},
           {"amount", std::to_string(terms.amount)},
           {"asset", terms.asset.to_string()},
@@ -102,14 +118,14 @@ json::object to_json(const Requirements& terms) {
 Result<Requirements> requirements_from_json(const json::object& o) {
   Requirements out;
   TRY(const std::string scheme, json::get_string(o, "scheme"));
-  if (scheme != kScheme)
-    return fail(Errc::unsupported, "scheme '{}': only '{}' is spoken", scheme, kScheme);
+  if (scheme != kExact)
+    return fail(Errc::unsupported, "scheme '{}': only '{}' is spoken", scheme, kExact);
   TRY(const std::string network, json::get_string(o, "network"));
   TRY(out.chain_id, chain_of(network));
-  TRY(out.amount, number<Micros>(o, "amount"));
+  TRY(out.amount, get_decimal(o, "amount"));
   if (out.amount == 0) return fail(Errc::unsupported, "an amount of nothing is not paid");
-  TRY(out.asset, address(o, "asset"));
-  TRY(out.pay_to, address(o, "payTo"));
+  TRY(out.asset, get_address(o, "asset"));
+  TRY(out.pay_to, get_address(o, "payTo"));
   TRY(const std::uint64_t timeout, json::get_u64(o, "maxTimeoutSeconds"));
   out.timeout_s = static_cast<std::uint32_t>(std::min<std::uint64_t>(timeout, 0x7fffffff));
   const json::object extra = member(o, "extra");
@@ -185,12 +201,7 @@ Result<Payment> payment_from_header(std::string_view header) {
   TRY(const json::object* payload, json::get_object(o, "payload"));
   TRY(const json::object* authorization, json::get_object(*payload, "authorization"));
   TRY(out.authorization, authorization_from_json(*authorization));
-  TRY(const Bytes signature, json::get_hex(*payload, "signature"));
-  if (signature.size() != out.signature.bytes.size())
-    return fail(Errc::unsupported, "a signature has 65 bytes: those of contracts are not accepted");
-  std::ranges::copy(signature, out.signature.bytes.begin());
-  // Some wallets count from 0.
-  if (std::uint8_t& v = out.signature.bytes.back(); v < 2) v = static_cast<std::uint8_t>(v + 27);
+  TRY(out.signature, get_signature(*payload, "signature"));
   out.resource = member(o, "resource");
   out.extensions = member(o, "extensions");
   TRY(out.id, identifier_in(out.extensions));
@@ -203,35 +214,34 @@ std::string to_header(const Settled& settled) {
   if (!settled.payer.is_zero()) o["payer"] = settled.payer.to_string();
   o["transaction"] = settled.transaction ? to_hex(*settled.transaction) : "";
   o["network"] = network_of(settled.chain_id);
-  if (settled.success) o["amount"] = std::to_string(settled.amount);
+  if (settled.success) o["amount"] = settled.amount ? std::to_string(*settled.amount) : "";
+  if (!settled.extra.empty()) o["extra"] = settled.extra;
   return header_of(o);
 }
 
 Result<Settled> settled_from_header(std::string_view header) {
-  // No version is in it: it answers a payment that has one.
-  if (header.size() > kHeaderBytesMax)
-    return fail(Errc::invalid, "PAYMENT-RESPONSE is longer than {} bytes", kHeaderBytesMax);
-  TRY(const Bytes bytes, from_base64(header));
-  TRY(const json::value parsed,
-      json::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
-  TRY(const json::object* o, json::as_object(parsed, "PAYMENT-RESPONSE"));
+  TRY(const json::object o, any_object_of(header, "PAYMENT-RESPONSE"));
   Settled out;
-  TRY(out.success, json::get_bool(*o, "success"));
-  TRY(const std::string transaction, json::get_string(*o, "transaction"));
+  TRY(out.success, json::get_bool(o, "success"));
+  TRY(const std::string transaction, json::get_string(o, "transaction"));
   if (!transaction.empty()) {
-    TRY(out.transaction, json::get_hash(*o, "transaction"));
+    TRY(out.transaction, json::get_hash(o, "transaction"));
   }
-  TRY(const std::string network, json::get_string(*o, "network"));
+  TRY(const std::string network, json::get_string(o, "network"));
   TRY(out.chain_id, chain_of(network));
-  if (const json::value* error = o->if_contains("errorReason");
+  if (const json::value* error = o.if_contains("errorReason");
       error != nullptr && error->is_string())
     out.error = error->get_string();
-  if (o->contains("payer")) {
-    TRY(out.payer, address(*o, "payer"));
+  if (o.contains("payer")) {
+    TRY(out.payer, get_address(o, "payer"));
   }
-  if (o->contains("amount")) {
-    TRY(out.amount, number<Micros>(*o, "amount"));
+  if (const json::value* amount = o.if_contains("amount"); amount != nullptr) {
+    out.amount.reset();
+    if (*amount != "") {
+      TRY(out.amount, get_decimal(o, "amount"));
+    }
   }
+  out.extra = member(o, "extra");
   return out;
 }
 

@@ -1,7 +1,7 @@
 // x402 version 2 (github.com/coinbase/x402, specs/x402-specification-v2.md and
 // transports-v2/http.md), as far as we speak it: the scheme `exact` on an EVM chain, by EIP-3009
-// authorizations, and the extension `payment-identifier`. What of it is ours to choose is in
-// spec/x402.md.
+// authorizations, and the extension `payment-identifier`; channels are in x402_channel.hpp. What of
+// it is ours to choose is in spec/x402.md.
 //
 // The three headers carry base64 of JSON. Whatever is not known is ignored; what is known is read
 // strictly. Errors: invalid, unless another is named.
@@ -17,6 +17,7 @@ inline constexpr std::string_view kRequiredHeader = "payment-required";
 inline constexpr std::string_view kSignatureHeader = "payment-signature";
 inline constexpr std::string_view kResponseHeader = "payment-response";
 inline constexpr std::size_t kHeaderBytesMax = 16u << 10;
+inline constexpr std::string_view kExact = "exact";
 
 // What may be paid: one member of `accepts`. The token's EIP-712 domain is {name, version, chain,
 // asset}; `amount` is in its atomic units, which are micro-units where it has 6 decimals.
@@ -69,7 +70,8 @@ struct Settled {
   Address payer{};
   std::optional<Hash> transaction{};
   std::uint64_t chain_id = 0;
-  Micros amount = 0;
+  std::optional<Micros> amount = 0;  // none: nothing moved on the chain, which channels have
+  json::object extra{};              // of a channel
 };
 std::string to_header(const Settled& settled);
 Result<Settled> settled_from_header(std::string_view header);

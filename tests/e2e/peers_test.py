@@ -80,6 +80,12 @@ def ajv_validates_what_our_automata_accept(t):
     print("  " + run.stdout.strip())
 
 
+def the_x402_packages_read_what_payers_sign(t):
+    run = node("x402.mjs")
+    expect_equal(run.returncode, 0, f"x402.mjs: {run.stderr[-1500:]}")
+    print("  " + run.stdout.strip())
+
+
 TOOL_TEMPLATE = """{% if tools %}<|system|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}\
 {% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}\
 {% if message.tool_calls %}{% for call in message.tool_calls %}{{ '<tool_call>{"name": "' + call.function.name + '", "arguments": ' }}\
@@ -119,5 +125,6 @@ def the_official_openai_clients_work(t):
 
 if __name__ == "__main__":
     Runner().run(viem_agrees_on_every_message, viem_agrees_on_every_transaction, ajv_validates_what_our_automata_accept,
-                 cose_and_dsse_libraries_read_our_exports,
-                 ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same, the_official_openai_clients_work)
+                 the_x402_packages_read_what_payers_sign, cose_and_dsse_libraries_read_our_exports,
+                 ethers_reads_and_writes_our_keys, llama_cpp_tokenizes_the_same, llama_cpp_answers_the_same,
+                 the_official_openai_clients_work)

@@ -139,21 +139,27 @@ class Shop(Market):
         self.t.cli("ledger", "verify", self.folder / "m" / "ledger.db")
 
 
-def in_a_shop(test):
-    def run(t):
-        with Folder() as folder:
-            chain, shop = Chain(folder), None
-            try:
-                shop = Shop(t, folder, chain)
-                test(t, shop)
-            except BaseException:
-                if shop is not None:
-                    shop.stop()
-                chain.stop()
-                raise
-            shop.finish()
-    run.__name__ = test.__name__
-    return run
+def in_a(kind):
+    """A test (t, shop) in a shop of this kind of its own; it is closed and looked over in the end."""
+    def decorated(test):
+        def run(t):
+            with Folder() as folder:
+                chain, shop = Chain(folder), None
+                try:
+                    shop = kind(t, folder, chain)
+                    test(t, shop)
+                except BaseException:
+                    if shop is not None:
+                        shop.stop()
+                    chain.stop()
+                    raise
+                shop.finish()
+        run.__name__ = test.__name__
+        return run
+    return decorated
+
+
+in_a_shop = in_a(Shop)
 
 
 @in_a_shop

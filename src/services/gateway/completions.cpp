@@ -221,6 +221,10 @@ bool Completions::once(ApiRequest::Kind kind, std::string_view body, const Calle
       [&](const JobRecord& job, ReplySink& kept) { answer(kind, body, caller, &job, kept); });
 }
 
+Result<Micros> Completions::spent(const Caller& caller, std::string_view key) {
+  return buyer_.store->spent_on_job(job_id(caller.spender.api_key, key));
+}
+
 void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
                          const JobRecord* job, ReplySink& sink) {
   const auto request =

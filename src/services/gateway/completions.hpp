@@ -27,13 +27,18 @@ class Completions {
   // quote.cpp
   void quote(const io::HttpRequest& request, io::HttpResponse& response);
 
-  // The most that the answer to this body costs, audits included; an answer of no stated length is
-  // one of a typical length.
-  ApiResult<Micros> price(ApiRequest::Kind kind, std::string_view body);
+  // The most that the answer to this body costs, audits included, and what its audits cost on
+  // average; an answer of no stated length is one of a typical length.
+  struct Price {
+    Micros most = 0, audits = 0;
+  };
+  ApiResult<Price> price(ApiRequest::Kind kind, std::string_view body);
 
   // One body's answer; done once for the caller and the key (jobs.hpp). true: it is kept.
   bool once(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
             std::string_view key, ReplySink& sink);
+  // What providers were paid for it.
+  Result<Micros> spent(const Caller& caller, std::string_view key);
 
  private:
   // One of the n answers asked for.

@@ -140,9 +140,17 @@ io::HttpHandler GatewayService::Parts::routes() {
   router.post("/assay/jobs", [this](io::HttpRequest& request, io::HttpResponse& response) {
     completions.job(request, response);
   });
-  if (door)
+  if (door) {
     router.get("/assay/payments",
                [this](io::HttpRequest&, io::HttpResponse& response) { door->list(response); });
+    router.get("/assay/channels", [this](io::HttpRequest&, io::HttpResponse& response) {
+      door->list_channels(response);
+    });
+    for (const std::string_view sold : {"/v1/chat/completions", "/v1/completions"})
+      router.get(sold, [this](io::HttpRequest& request, io::HttpResponse& response) {
+        door->refund(request, response);
+      });
+  }
   add_model_routes(router, buyer);
   add_batch_routes(router, buyer, gatekeeper, files, batches);
   add_assay_routes(router, buyer, market, gatekeeper, log_watch.get());

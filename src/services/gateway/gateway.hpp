@@ -11,7 +11,7 @@
 //   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
 //   POST /assay/quote                            what a request (the same body) would cost
 //   models "x402/NAME"                           asked of a seller that is paid by x402
-//   GET  /assay/payments                         what came in by x402
+//   GET  /assay/payments, /assay/channels        what came in by x402
 //
 // Trust: whoever reaches its port spends the buyer's money and reads the answers, until a first API
 // key is made (`assay gateway keys`): then whoever has one spends within its limits and reads what

@@ -15,7 +15,13 @@ constexpr std::int64_t kKeptS = 86'400;  // a key may be used anew after a day
 constexpr std::int64_t kForgetEveryS = 600;
 constexpr auto kPause = std::chrono::milliseconds(50);
 
-// One name for a key of one caller; the key itself, which may say something, is not kept.
+void send_error(ReplySink& sink, const ApiError& error) {
+  sink.header("x-should-retry", error.retry ? "true" : "false");
+  sink.whole(error.status, to_json(error));
+}
+
+}  // namespace
+
 std::string job_id(const std::string& api_key, std::string_view key) {
   Bytes bytes;
   append(bytes, view("assay/job/v0"));
@@ -24,13 +30,6 @@ std::string job_id(const std::string& api_key, std::string_view key) {
   append(bytes, view(key));
   return to_hex_bare(crypto::sha256(bytes));
 }
-
-void send_error(ReplySink& sink, const ApiError& error) {
-  sink.header("x-should-retry", error.retry ? "true" : "false");
-  sink.whole(error.status, to_json(error));
-}
-
-}  // namespace
 
 ApiResult<void> check_idempotency_key(std::string_view key) {
   const bool plain = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });

@@ -45,6 +45,9 @@ class Jobs {
   std::int64_t forgot_s_ = 0;
 };
 
+// One name for a key of one caller; the key itself, which may say something, is not kept.
+std::string job_id(const std::string& api_key, std::string_view key);
+
 // The key as it came: 1 to 255 printable ASCII characters.
 ApiResult<void> check_idempotency_key(std::string_view key);
 

@@ -43,16 +43,19 @@ ApiResult<Completions::Quoted> Completions::quoted(const ApiRequest& request) {
                 hedged ? routing.hedge_ms : std::nullopt};
 }
 
-ApiResult<Micros> Completions::price(ApiRequest::Kind kind, std::string_view body) {
+ApiResult<Completions::Price> Completions::price(ApiRequest::Kind kind, std::string_view body) {
   const auto request =
       kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
   if (!request) return std::unexpected(request.error());
   CHECK_OK(check_repeatable(*request));
   TRY(const Quoted one, quoted(*request));
-  Micros sum = 0;
-  if (__builtin_mul_overflow(one.cost.most, static_cast<Micros>(request->n), &sum))
+  const auto n = static_cast<Micros>(request->n);
+  Price out;
+  // The most covers what is expected: if it is a number, so is that.
+  if (__builtin_mul_overflow(one.cost.most, n, &out.most))
     return api_fail(400, "invalid_value", "n", "the price of so many answers is no number");
-  return sum;
+  out.audits = std::min(one.cost.audits, one.cost.audits_most) * n;
+  return out;
 }
 
 void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response) {

@@ -66,6 +66,7 @@ class Store {
   Result<std::vector<RequestRecord>> recent_requests(std::uint32_t limit);  // newest first
 
   Result<std::vector<RequestRecord>> requests_of_job(const std::string& job);  // oldest first
+  Result<Micros> spent_on_job(const std::string& id);  // receipts of all its choices
 
   // store_keys.cpp. conflict: a name that is in use.
   Status add_api_key(const ApiKey& key, const Hash& hash);

@@ -40,6 +40,15 @@ Status Store::forget_unused_job(const std::string& id) {
   return remove.bind_all(id).run();
 }
 
+Result<Micros> Store::spent_on_job(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare("SELECT COALESCE(SUM(amount), 0) FROM requests WHERE job >= ?1 || '/' AND job < "
+                   "?1 || '0' AND stage NOT IN ('signed', 'expired')"));
+  TRY(const bool row, select.bind_all(id).step());
+  return row ? select.column_int64(0) : 0;
+}
+
 Result<std::vector<std::string>> Store::forget_jobs_before(std::int64_t created_s) {
   const std::lock_guard lock(mutex_);
   TRY(auto remove, db_->prepare("DELETE FROM jobs WHERE created_s < ?1 RETURNING id"));

@@ -55,8 +55,32 @@ class HeldSink : public ReplySink {
 bool X402Door::is_open(const io::HttpRequest& request) {
   if (request.path == "/v1/models" || request.path.starts_with("/v1/models/"))
     return request.method == "GET" || request.method == "HEAD";
-  return request.method == "POST" &&
+  return (request.method == "POST" || request.method == "GET") &&
          (request.path == "/v1/chat/completions" || request.path == "/v1/completions");
+}
+
+void X402Door::refund(const io::HttpRequest& request, io::HttpResponse& response) {
+  settle::x402::refund(till_, request, response);
+}
+
+void X402Door::list_channels(io::HttpResponse& response) {
+  if (till_.channels() == nullptr) {
+    response.send_error(404, "channels are not taken here");
+    return;
+  }
+  const auto rows = till_.channels()->book().newest(kListed);
+  if (!rows) return send_api_error(response, to_api_error(rows.error()));
+  json::array all;
+  for (const settle::x402::ChannelRow& row : *rows)
+    all.push_back(
+        {{"channel", to_hex(row.id)},
+         {"payer", row.channel.payer.to_string()},
+         {"balance", market::format_money(row.funds.balance)},
+         {"charged", market::format_money(row.charged)},
+         {"claimed", market::format_money(row.funds.claimed)},
+         {"withdraw_requested", static_cast<std::int64_t>(row.funds.withdraw_requested_at)},
+         {"seen", row.seen_s}});
+  response.send_json(200, json::object{{"object", "list"}, {"data", std::move(all)}});
 }
 
 void X402Door::list(io::HttpResponse& response) {
@@ -79,30 +103,33 @@ void X402Door::list(io::HttpResponse& response) {
 
 void X402Door::handle(ApiRequest::Kind kind, const io::HttpRequest& request,
                       io::HttpResponse& response) {
+  Micros audits = 0;
   const auto price = [&]() -> std::optional<Micros> {
-    const auto most = completions_.price(kind, request.body);
-    if (most) return *most;
-    send_api_error(response, most.error());
-    return std::nullopt;
+    const auto found = completions_.price(kind, request.body);
+    if (!found) {
+      send_api_error(response, found.error());
+      return std::nullopt;
+    }
+    audits = found->audits;
+    return found->most;
   };
-  const auto payment = settle::x402::accept(till_, request, response, price);
-  if (!payment) return;
-  using settle::x402::PaymentState;
+  auto sale = settle::x402::accept(till_, request, response, price);
+  if (!sale) return;
   // It failed before: unless it is paid after all, there is nothing to look up.
-  if (payment->state == PaymentState::failed &&
-      !settle::x402::collect(till_, *payment, request, response))
-    return;
+  const bool failed = sale->failed();
+  if (failed && !settle::x402::collect(till_, *sale, 0, request, response)) return;
   HeldSink held(response);
   const Caller caller{.spender = {.api_key = "x402"}, .key = {}, .prepaid = true};
-  if (!completions_.once(kind, request.body, caller, "x402 " + to_hex_bare(payment->id), held)) {
-    till_.release(payment->id);
+  const std::string job = "x402 " + to_hex_bare(sale->id());
+  if (!completions_.once(kind, request.body, caller, job, held)) {
+    settle::x402::release(till_, *sale);
     return held.send_error();
   }
   // Kept, and nobody there to get it: charged when it is asked for again.
-  if (response.client_gone() && payment->state == PaymentState::taken) return;
-  if (payment->state != PaymentState::failed &&
-      !settle::x402::collect(till_, *payment, request, response))
-    return;
+  if (response.client_gone() && sale->open()) return;
+  const auto spent = completions_.spent(caller, job);
+  if (!spent) return send_api_error(response, to_api_error(spent.error()));
+  if (!failed && !settle::x402::collect(till_, *sale, *spent + audits, request, response)) return;
   held.send();
 }
 

@@ -8,6 +8,10 @@
 #include "io/server_tls.hpp"
 #include "protocol/typed.hpp"
 
+namespace assay::settle::x402 {
+class Till;
+}
+
 namespace assay::services {
 
 class Computer;
@@ -64,6 +68,9 @@ struct ProviderOptions {
   std::string log_url;
   std::int64_t log_delay_ms = 10'000;
   std::size_t log_pad = 4;
+
+  // Sells answers to whoever pays by x402 (x402_desk.hpp); outlives the service. Null: to leases.
+  settle::x402::Till* till = nullptr;
 };
 
 }  // namespace assay::services

@@ -3,7 +3,6 @@
 #include "base/hex.hpp"
 #include "crypto/sha256.hpp"
 #include "engine/kernels/self_check.hpp"
-#include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/service_frame.hpp"
 #include "io/system_clock.hpp"
@@ -136,6 +135,14 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   service->offers_ = std::make_unique<OfferKeeper>(service->core_, std::move(endpoint), tls_key);
   service->bids_ = std::make_unique<BidDesk>(service->core_, *service->offers_);
   service->bids_open_ = true;
+  if (options.till != nullptr) {
+    ProviderService* self = service.get();
+    TRY(service->x402_, X402Desk::open(*options.till, service->core_, *service->offers_,
+                                       [self](const protocol::InferenceCall& call, const Hash& id) {
+                                         return self->compute_paid(call, id);
+                                       }));
+    service->x402_open_ = true;
+  }
   const auto [first, each] = measure(*service->engines_.front());
   service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
@@ -176,6 +183,7 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/bid", [this](auto& request, auto& response) { bid(request, response); });
   router.post("/v1/rebate", [this](auto& request, auto& response) { rebate(request, response); });
   router.post("/v1/award", [this](auto& request, auto& response) { award(request, response); });
+  if (core_.options.till != nullptr) add_x402_routes(router);
   metrics_.on_scrape([this](io::Metrics& metrics) {
     show_engines();
     disputes_->show(metrics);

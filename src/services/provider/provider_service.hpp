@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "io/files.hpp"
+#include "io/http_router.hpp"
 #include "io/http_server.hpp"
 #include "io/metrics.hpp"
 #include "services/provider/bid_desk.hpp"
@@ -19,6 +20,7 @@
 #include "services/provider/rebate_desk.hpp"
 #include "services/provider/receipt_publisher.hpp"
 #include "services/provider/states.hpp"
+#include "services/provider/x402_desk.hpp"
 
 namespace assay::services {
 
@@ -59,9 +61,13 @@ class ProviderService {
   void award(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
                engine::Batcher::Place place, Admission::Ticket ticket, protocol::AnswerClock times);
-  // Null: not served here.
+  // For whoever has paid: kept, or not owed.
+  Result<StoredOutcome> compute_paid(const protocol::InferenceCall& call, const Hash& id);
+  void list_models(io::HttpResponse& response) const;
+  void add_x402_routes(io::Router& router);
   // unavailable: no place, or none for a batch.
   Result<engine::Batcher::Place> enter(const protocol::InferenceCall& call);
+  // Null: not served here.
   engine::Batcher* engine_of(const Hash& execution);
   Computer& computer_of(const Hash& execution);
   Result<StoredRequest> recalled(const protocol::Recall& recall);
@@ -86,6 +92,8 @@ class ProviderService {
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<DisputeDesk> disputes_;
   std::unique_ptr<ReceiptPublisher> publisher_;
+  std::unique_ptr<X402Desk> x402_;       // null without a till
+  std::atomic<bool> x402_open_ = false;  // x402_ is there
   std::unique_ptr<io::HttpServer> server_;
 };
 

@@ -1,5 +1,6 @@
 #include "settle/x402/counter.hpp"
 
+#include "base/hex.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::settle::x402 {
@@ -38,10 +39,75 @@ Hash request_hash(const io::HttpRequest& request) {
   return hash.finish();
 }
 
-std::optional<PaymentRow> accept(Till& till, const io::HttpRequest& request,
-                                 io::HttpResponse& response, const Price& price) {
+Hash Sale::id() const {
+  if (const auto* channel = std::get_if<ChannelSale>(&how)) return channel->id;
+  return std::get<PaymentRow>(how).id;
+}
+
+bool Sale::failed() const {
+  const auto* row = std::get_if<PaymentRow>(&how);
+  return row != nullptr && row->state == PaymentState::failed;
+}
+
+bool Sale::open() const {
+  if (const auto* channel = std::get_if<ChannelSale>(&how)) return !channel->done;
+  return std::get<PaymentRow>(how).state == PaymentState::taken;
+}
+
+namespace {
+
+using Refused = std::unexpected<Refusal>;
+
+// nullopt: there is no price, which has been answered.
+using MaybeTaken = std::optional<Taken<Sale>>;
+
+MaybeTaken take(Till& till, const Payment& payment, const Hash& bound, const Price& price) {
+  const auto known = till.find(payment, bound);
+  if (!known) return Refused(known.error());
+  if (*known) return Sale{**known};
+  const auto asked = price();
+  if (!asked) return std::nullopt;
+  auto taken = till.take(payment, bound, *asked);
+  if (!taken) return Refused(taken.error());
+  return Sale{std::move(*taken)};
+}
+
+MaybeTaken take(Till& till, const ChannelPayment& payment, const Hash& bound, const Price& price) {
+  ChannelTill* channels = till.channels();
+  if (channels == nullptr) return refuse(402, "unsupported_scheme", "channels are not taken here");
+  if (payment.refund)
+    return refuse(402, "invalid_batch_settlement_evm_payload_type",
+                  "a refund is asked for by GET: nothing is sold for it");
+  auto sale = channels->enter(payment, bound);
+  if (!sale) return Refused(sale.error());
+  if (sale->done) return Sale{std::move(*sale)};
+  const auto asked = price();
+  if (!asked) return std::nullopt;
+  if (const auto good = channels->admit(*sale, *asked + till.options().fee); !good)
+    return Refused(good.error());
+  return Sale{std::move(*sale)};
+}
+
+bool collect_channel(Till& till, ChannelSale& sale, Micros cost, io::HttpResponse& response) {
+  const Status charged = till.channels()->charge(sale, cost + till.options().fee);
+  if (!charged) {
+    answer(response, 503, "unexpected_settle_error",
+           charged.error().message + ": send the same request again, it is not charged twice");
+    return false;
+  }
+  response.set_header(protocol::x402::kResponseHeader, to_header(till.channels()->settled(sale)));
+  return true;
+}
+
+bool collect_exact(Till& till, const PaymentRow& row, const io::HttpRequest& request,
+                   io::HttpResponse& response);
+
+}  // namespace
+
+std::optional<Sale> accept(Till& till, const io::HttpRequest& request, io::HttpResponse& response,
+                           const Price& price) {
   const std::string_view header = request.header(protocol::x402::kSignatureHeader);
-  const auto refused = [&](const Refusal& why) -> std::optional<PaymentRow> {
+  const auto refused = [&](const Refusal& why) -> std::optional<Sale> {
     if (why.status != 402) {
       answer(response, why.status, why.code, why.message);
     } else if (const auto asked = price()) {
@@ -50,28 +116,54 @@ std::optional<PaymentRow> accept(Till& till, const io::HttpRequest& request,
     return std::nullopt;
   };
   if (header.empty()) return refused({.message = "PAYMENT-SIGNATURE header is required"});
-  const auto payment = protocol::x402::payment_from_header(header);
+  const auto payment = protocol::x402::any_payment_from_header(header);
   if (!payment && payment.error().code == Errc::unsupported)
     return refused({.code = "unsupported_scheme", .message = payment.error().message});
   if (!payment)
     return refused({.status = 400, .code = "invalid_payload", .message = payment.error().message});
-  const Hash bound = request_hash(request);
-  const auto known = till.find(*payment, bound);
-  if (!known) return refused(known.error());
-  if (*known) return **known;
-  const auto asked = price();
-  if (!asked) return std::nullopt;
-  auto taken = till.take(*payment, bound, *asked);
-  if (taken) return std::move(*taken);
-  if (taken.error().status == 402)
-    ask_for_payment(till, request, response, taken.error(), *asked);
-  else
-    answer(response, taken.error().status, taken.error().code, taken.error().message);
-  return std::nullopt;
+  auto taken = std::visit(
+      [&](const auto& one) { return take(till, one, request_hash(request), price); }, *payment);
+  if (!taken) return std::nullopt;
+  if (!*taken) return refused(taken->error());
+  return std::move(**taken);
 }
 
-bool collect(Till& till, const PaymentRow& row, const io::HttpRequest& request,
+void release(Till& till, const Sale& sale) {
+  if (const auto* row = std::get_if<PaymentRow>(&sale.how)) till.release(row->id);
+}
+
+bool collect(Till& till, Sale& sale, Micros cost, const io::HttpRequest& request,
              io::HttpResponse& response) {
+  if (auto* channel = std::get_if<ChannelSale>(&sale.how))
+    return collect_channel(till, *channel, cost, response);
+  return collect_exact(till, std::get<PaymentRow>(sale.how), request, response);
+}
+
+void refund(Till& till, const io::HttpRequest& request, io::HttpResponse& response) {
+  const std::string_view header = request.header(protocol::x402::kSignatureHeader);
+  // What is asked for here is never paid: a refund's voucher is of what was charged.
+  const auto refused = [&](const Refusal& why) {
+    if (why.status == 402) return ask_for_payment(till, request, response, why, 1);
+    answer(response, why.status, why.code, why.message);
+  };
+  if (header.empty()) return refused({.message = "PAYMENT-SIGNATURE header is required"});
+  const auto payment = protocol::x402::channel_payment_from_header(header);
+  if (!payment && payment.error().code != Errc::unsupported)
+    return refused({.status = 400, .code = "invalid_payload", .message = payment.error().message});
+  if (!payment || !payment->refund || till.channels() == nullptr)
+    return refused(
+        {.code = "unsupported_scheme", .message = "only a channel's refund is asked for by GET"});
+  const auto given = till.channels()->refund(*payment);
+  if (!given) return refused(given.error());
+  response.set_header(protocol::x402::kResponseHeader, to_header(*given));
+  response.send_json(200, json::object{{"channel", to_hex(payment->voucher.channel)},
+                                       {"transaction", to_hex(*given->transaction)}});
+}
+
+namespace {
+
+bool collect_exact(Till& till, const PaymentRow& row, const io::HttpRequest& request,
+                   io::HttpResponse& response) {
   if (const Status noted = till.answered(row.id); !noted) {
     answer(response, 500, "unexpected_settle_error", noted.error().message);
     return false;
@@ -101,5 +193,7 @@ bool collect(Till& till, const PaymentRow& row, const io::HttpRequest& request,
   }
   return false;
 }
+
+}  // namespace
 
 }  // namespace assay::settle::x402

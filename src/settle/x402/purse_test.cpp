@@ -34,8 +34,9 @@ class X402Purse : public X402Test {
       response.send_error(broken, "broken");
       return;
     }
-    const auto row = accept(*till, request, response, [&] { return std::optional<Micros>(price.load()); });
-    if (!row || !collect(*till, *row, request, response)) return;
+    auto sale =
+        accept(*till, request, response, [&] { return std::optional<Micros>(price.load()); });
+    if (!sale || !collect(*till, *sale, 0, request, response)) return;
     if (silent) {
       response.begin_stream(200, "application/json");
       return response.abort();

@@ -5,32 +5,25 @@
 #include "io/log.hpp"
 
 namespace assay::settle::x402 {
-namespace {
-
-// Left of a window when work begins: less than that, and the block would come too late.
-constexpr std::int64_t kLeadS = 6;
-// A settled payment's answer can be fetched again for so long: with an identifier, which only the
-// payer knows, for half of the day that answers are kept; without one, briefly: what else is in the
-// header is on the chain for all to see.
-constexpr std::int64_t kFetchedAgainS = 300, kFetchedByIdentifierS = 43'200;
-
-std::unexpected<Refusal> refuse(int status, std::string code, std::string message) {
-  return std::unexpected(Refusal{status, std::move(code), std::move(message)});
-}
-
-std::unexpected<Refusal> unwell(const Error& error) {
-  return refuse(error.code == Errc::unavailable ? 503 : 500, "unexpected_verify_error",
-                error.message);
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Till>> Till::open(TillOptions options, io::ChainRpc& rpc,
                                          io::ChainSender& sender, const Clock& clock) {
   TRY(Token token, Token::open(rpc, options.asset));
   TRY(auto payments, Payments::open(options.data_file));
+  std::unique_ptr<ChannelTill> channels;
+  if (options.channels) {
+    TRY(channels, ChannelTill::open(*options.channels,
+                                    {.pay_to = options.pay_to,
+                                     .timeout_s = options.timeout_s,
+                                     .confirmations = options.confirmations,
+                                     .patience_ms = options.patience_ms,
+                                     .round_ms = options.round_ms,
+                                     .data_file = options.channels_file},
+                                    token, rpc, sender, clock));
+  }
   std::unique_ptr<Till> out(
       new Till(std::move(options), std::move(token), sender, clock, std::move(payments)));
+  out->channels_ = std::move(channels);
   out->rounds_.start([till = out.get()] { return till->round(); }, out->options_.round_ms);
   return out;
 }
@@ -44,10 +37,17 @@ protocol::x402::Requirements Till::terms(Micros price) const {
 }
 
 std::string Till::required(const Refusal& why, Micros price, std::string_view url) const {
+  json::array accepts{to_json(terms(price))};
+  if (channels_) {
+    protocol::x402::ChannelTerms by_channel = channels_->terms(price + options_.fee);
+    by_channel.channel_state = why.channel_state;
+    by_channel.voucher_state = why.voucher_state;
+    accepts.emplace_back(to_json(by_channel));
+  }
   return to_header(
       protocol::x402::Required{.error = why.code.empty() ? why.message : why.code,
                                .resource = {{"url", url}, {"mimeType", "application/json"}},
-                               .accepts = {to_json(terms(price))},
+                               .accepts = std::move(accepts),
                                .extensions = {{protocol::x402::kPaymentIdentifier,
                                                protocol::x402::identifier_extension()}}});
 }

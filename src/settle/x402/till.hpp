@@ -1,5 +1,6 @@
-// A seller's side of x402's `exact`: takes authorizations, remembers what each one pays for, and
-// settles them by its own transactions. It is its own facilitator.
+// A seller's side of x402. Of `exact` (channels are channel_till's): takes authorizations,
+// remembers what each one pays for, and settles them by its own transactions. It is its own
+// facilitator.
 //
 // The order (docs/decisions/0028): the payment is checked and written down, the work is done and
 // its answer kept, only then is the payment settled, and the answer is handed out once it is. So
@@ -13,7 +14,9 @@
 #include "base/clock.hpp"
 #include "base/repeating.hpp"
 #include "io/chain_sender.hpp"
+#include "settle/x402/channel_till.hpp"
 #include "settle/x402/payments.hpp"
+#include "settle/x402/refusal.hpp"
 #include "settle/x402/token.hpp"
 
 namespace assay::settle::x402 {
@@ -27,15 +30,10 @@ struct TillOptions {
   std::int64_t patience_ms = 30'000;  // until a settlement counts as unknown
   std::int64_t round_ms = 1'000;      // between looks at those
   std::string public_url{};           // of what is sold, for `resource`; empty: by the Host header
+  // Also sells by channels, kept in `channels_file`.
+  std::optional<ChannelOptions> channels{};
+  std::string channels_file{};
 };
-
-// Why a payment is not taken, by x402's error code.
-struct Refusal {
-  int status = 402;  // 402: what is asked for is said again; 400, 409, 410, 503: it is not
-  std::string code{}, message{};
-};
-template <class T>
-using Taken = std::expected<T, Refusal>;
 
 class Till {
  public:
@@ -50,6 +48,7 @@ class Till {
   // The header of a 402.
   std::string required(const Refusal& why, Micros price, std::string_view url) const;
   const TillOptions& options() const { return options_; }
+  ChannelTill* channels() { return channels_.get(); }  // null: by `exact` only
 
   // A payment that was taken before, for exactly this request (any hash that binds it): by its
   // authorization, or by its payer's payment-identifier, and then another authorization than the
@@ -94,6 +93,7 @@ class Till {
   io::ChainSender& sender_;
   const Clock& clock_;
   std::unique_ptr<Payments> payments_;
+  std::unique_ptr<ChannelTill> channels_;
   Repeating rounds_;  // last: it ends first
 };
 

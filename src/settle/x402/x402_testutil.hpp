@@ -18,14 +18,17 @@ class X402Test : public evm::EvmTest {
     auto code = artifacts.bytecode("TestDollar");
     ASSERT_TRUE(code) << code.error().message;
     append(*code, crypto::AbiWriter().uint(std::uint64_t{6}).encode());
-    const io::Intent create{
-        .id = io::random_hash(), .to = {}, .value = {}, .data = std::move(*code)};
-    const Hash made = run(*by_deployer, create);
-    asset = *(*chain->rpc().receipt(made))->created;
+    asset = create(std::move(*code));
     mint(payer, kMinted);
+    if (deploy_first) deploy_first();
     open();
   }
 
+  Address create(Bytes code) {
+    const Hash made = run(
+        *by_deployer, {.id = io::random_hash(), .to = {}, .value = {}, .data = std::move(code)});
+    return *(*chain->rpc().receipt(made))->created;
+  }
   // A transaction that must succeed.
   Hash run(io::ChainSender& by, const io::Intent& intent) {
     const auto sent = by.submit(intent);
@@ -64,8 +67,11 @@ class X402Test : public evm::EvmTest {
     auto opened = Till::open({.asset = asset,
                               .pay_to = shop,
                               .data_file = folder->file("payments.db"),
+                              .fee = fee,
                               .patience_ms = 300,
-                              .round_ms = round_ms},
+                              .round_ms = round_ms,
+                              .channels = channels,
+                              .channels_file = folder->file("channels.db")},
                              chain->rpc(), *by_seller, clock);
     ASSERT_TRUE(opened) << opened.error().message;
     till = std::move(*opened);
@@ -89,6 +95,9 @@ class X402Test : public evm::EvmTest {
 
   static inline const Hash kRequest{1}, kOtherRequest{2};
   std::int64_t round_ms = 1'000'000;  // only when a test asks
+  Micros fee = 0;
+  std::optional<ChannelOptions> channels{};
+  std::function<void()> deploy_first{};  // by by_deployer
   crypto::SecretKey seller_key = key(1), payer_key = key(2), other_key = key(3);
   Address payer = crypto::address_of(payer_key), shop{{0x5e}};
   Address asset{};
