@@ -58,7 +58,7 @@ Result<StoredOutcome> ProviderService::compute_paid(const protocol::InferenceCal
   if (result.receipt.finish == static_cast<std::uint32_t>(protocol::Finish::cancelled))
     return shutting_down();
   TRY(auto outcome,
-      core_.store->finish(id, call.request.message.lease, result.answer, result.logprobs,
+      core_.store->finish(id, call.request.message.lease, result.answer, result.logprobs, {},
                           core_.now(), [&](std::uint64_t key_sequence) {
                             protocol::Receipt receipt = result.receipt;
                             receipt.key_sequence = key_sequence;
