@@ -106,5 +106,4 @@ export const whyNames = [
   'Answer',
   'Secret',
   'AnswerIsRight',
-  'ConstrainedAnswer',
 ] as const

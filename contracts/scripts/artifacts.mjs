@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { artifact, contracts } from './chain.mjs';
 
 const FILES = {
-  'artifacts.json': ['Programs', 'LayerSteps', 'ProductSteps', 'AttentionSteps', 'SamplingSteps', 'LogprobSteps', 'Finish', 'Referee',
+  'artifacts.json': ['Programs', 'LayerSteps', 'ProductSteps', 'AttentionSteps', 'SamplingSteps', 'LogprobSteps', 'ConstraintSteps', 'Finish', 'Referee',
     'Games', 'Disputes', 'Deliveries', 'Market', 'Anchor', 'Registry', 'TestDollar'],
   'test/toy_artifacts.json': ['ToyGames'],
 };

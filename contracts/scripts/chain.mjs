@@ -72,7 +72,7 @@ export async function deploy(on, name, args = []) {
 export async function deployReferee(on) {
   const all = [], parts = {};
   for (const [part, name] of Object.entries({ programs: 'Programs', layer: 'LayerSteps', product: 'ProductSteps',
-    attention: 'AttentionSteps', sampling: 'SamplingSteps', logprob: 'LogprobSteps', finish: 'Finish' })) {
+    attention: 'AttentionSteps', sampling: 'SamplingSteps', logprob: 'LogprobSteps', constraint: 'ConstraintSteps', finish: 'Finish' })) {
     all.push(await deploy(on, name));
     parts[part] = all.at(-1).address;
   }

@@ -69,11 +69,12 @@ export async function wholeDispute(fork) {
     // The head of the last position; every piece of sampling is on.
     const prompt = 32000, count = 769, positions = prompt + count - 1, position = positions - 1;
     const request = { prompt_count: prompt, max_tokens: 1000, repetition_penalty_bits: 0x3f8ccccd, presence_penalty_bits: 0x3e99999a,
-      frequency_penalty_bits: 0x3e99999a, temperature_bits: 0x3f4ccccd, top_k: 40, top_p_bits: 0x3f733333, min_p_bits: 0x3d4ccccd, logprobs: 21 };
+      frequency_penalty_bits: 0x3e99999a, temperature_bits: 0x3f4ccccd, top_k: 40, top_p_bits: 0x3f733333, min_p_bits: 0x3d4ccccd, logprobs: 21,
+      constraint: text('automaton') };
     const counts = [[prompt, 0n], [0, 32n], [count, 64n], [1000, 96n], [21, 128n], [1, 160n], [1, 224n]];
     const bits = ['repetition_penalty_bits', 'presence_penalty_bits', 'frequency_penalty_bits', 'temperature_bits', 'top_k', 'top_p_bits', 'min_p_bits'];
     const subject = { program: execution.program_hash, weightsRoot: execution.weights_root, promptRoot: text('prompt'), tapeRoot: text('tape'),
-      logprobsRoot: text('numbers'), biasHash: '0x' + '00'.repeat(32), counts: counts.reduce((n, [v, at]) => n | BigInt(v) << at, 0n),
+      logprobsRoot: text('numbers'), biasHash: '0x' + '00'.repeat(32), constraint: text('automaton'), counts: counts.reduce((n, [v, at]) => n | BigInt(v) << at, 0n),
       sampling: bits.reduce((n, name, i) => n | BigInt(request[name]) << BigInt(32 * i), 0n) };
     const ask = async (contract, functionName, args) => decodeFunctionResult({ abi: contract.abi, functionName,
       data: await on.ask('eth_call', [{ to: contract.address, data: encodeFunctionData({ abi: contract.abi, functionName, args }) }, 'latest']) });

@@ -29,7 +29,7 @@ function cases() {
   const programs = Array.from({ length: number(4) }, () => bytes(number(2)));
   const list = Array.from({ length: number(4) }, (_, i) => {
     const kind = number(1), says = number(1), bits = number(4);
-    const words = Array.from({ length: 28 }, () => {
+    const words = Array.from({ length: 29 }, () => {
       const word = Buffer.alloc(32), size = number(1);
       bytes(size).copy(word, 32 - size);
       return word;
@@ -46,7 +46,7 @@ function callOf(selector, c) {
   const word = (n) => { const w = Buffer.alloc(32); w.writeBigUInt64BE(BigInt(n), 24); return w; };
   const pad = (b) => Buffer.concat([b, Buffer.alloc((32 - b.length % 32) % 32)]);
   const claimed = c.says === 1 ? Buffer.alloc(32, 0xff) : word(c.bits);
-  const head = 31 * 32;
+  const head = 32 * 32;
   return hex(Buffer.concat([Buffer.from(selector.slice(2), 'hex'), ...c.words, claimed, word(head),
     word(head + 32 + pad(c.biases).length), word(c.biases.length), pad(c.biases), word(c.proof.length), c.proof]));
 }
@@ -55,7 +55,8 @@ const KINDS = ['norm_sum', 'norm_inverse', 'norm_value', 'q8_scale', 'q8_quant',
   'add_bias', 'rope', 'to_half', 'score', 'segment_max', 'segment_exp', 'segment_sum', 'weighted_value', 'running_max',
   'segment_weight', 'attention_sum', 'attention_out', 'add_residual', 'swiglu', 'embedding', 'tape_count', 'adjust',
   'temperature', 'threshold', 'count_at', 'count_above', 'running_total', 'threshold_ok', 'shifted_exp', 'noisy',
-  'best_id', 'best_token', 'next_token', 'log_sum', 'logprob', 'rank_count', 'logprob_leaf'];
+  'best_id', 'best_token', 'next_token', 'log_sum', 'logprob', 'rank_count', 'logprob_leaf',
+  'answer_state', 'piece_state', 'constrain'];
 
 async function measure() {
   const { programs, list } = cases();

@@ -9,6 +9,7 @@
 #include "market/settlement.hpp"
 #include "protocol/tokens.hpp"
 #include "settle/dispute_game.hpp"
+#include "verify/constraint.hpp"
 #include "verify/dispute/party.hpp"
 #include "verify/identity.hpp"
 
@@ -104,8 +105,19 @@ class Deal {
     market::FileDispute dispute;  // by the buyer; transcript empty
     protocol::Opening opening;
   };
+  // What an answer is to be held to, and what the provider holds it to.
+  struct Held {
+    canon::Automaton asked, used;
+  };
+  // The same with a request for another automaton: as a provider has it that holds to that one.
+  Trade under(Trade t, const canon::Automaton& automaton) const {
+    t.opening.automaton = canon::encode(automaton);
+    t.dispute.evidence.request.message.constraint = constraint_of(automaton);
+    return t;
+  }
   // A receipt for six tokens of what `computes` does, which is sold as the honest model.
-  Trade trade(const Hash& lease, std::uint64_t sequence, DealModel& computes) {
+  Trade trade(const Hash& lease, std::uint64_t sequence, DealModel& computes,
+              const std::optional<Held>& held = {}) {
     Trade t;
     auto& o = t.opening;
     o.salt_secret.fill(5);
@@ -121,11 +133,20 @@ class Deal {
     r.salt_commitment = protocol::salt_commitment(o.salt_secret);
     r.cap = *protocol::cap_for(terms, 4, 6);
     r.expires = now_ + 60;
+    protocol::Request computed = r;
+    Bytes automaton;
+    if (held) {
+      r.constraint = constraint_of(held->asked);
+      computed.constraint = constraint_of(held->used);
+      o.automaton = canon::encode(held->asked);
+      automaton = canon::encode(held->used);
+    }
+    const auto sampling = verify::sampling_of(computed, automaton, *computes.model);
+    EXPECT_TRUE(sampling) << sampling.error().message;
     o.request = protocol::digest(domain, r);
     verify::TraceBuilder trace(o.salt_secret, computes.model->hyper().layers);
     engine::Session session(computes.model, computes.pool, engine::best_isa(), 64);
-    o.answer =
-        engine::generate(session, o.prompt, {6, {}}, verify::sampling_of(r), &trace, {}).answer;
+    o.answer = engine::generate(session, o.prompt, {6, {}}, *sampling, &trace, {}).answer;
     protocol::Receipt receipt;
     receipt.request = o.request;
     receipt.count = 6;
@@ -159,6 +180,9 @@ class Deal {
     TRY(Bytes payload,
         turn ? provider.respond(transcript.game()) : challenger.challenge(transcript.game()));
     return sign_next(domain, transcript, std::move(payload), deal_key(turn ? kProvider : kBuyer));
+  }
+  Hash constraint_of(const canon::Automaton& automaton) const {
+    return protocol::constraint_root(verify::parts_of(automaton, **honest.model->pieces()));
   }
   Hash id_of(const market::FileDispute& dispute) const {
     return protocol::digest(domain, dispute.dispute.message);

@@ -179,8 +179,6 @@ contract Disputes is IDisputes, Court {
         _checkDisputable(l, m.subject);
         if (m.subject != Statements.id(MARKET, f.evidence.statement)) revert Mismatch(Why.OtherStatement);
         if (Messages.hash(f.execution) != terms.execution) revert Mismatch(Why.OtherExecution);
-        // The referee has no steps for it: whoever answered under one is not to be judged without them.
-        if (f.evidence.request.constraint != 0 && !f.withoutGame) revert Refused(Why.ConstrainedAnswer);
         _checkEvidence(m.lease, terms, f.evidence, m.subject);
     }
 
@@ -261,6 +259,7 @@ contract Disputes is IDisputes, Court {
         about.subject.tapeRoot = s.tape_root;
         about.subject.logprobsRoot = s.logprobs_root;
         if (r.logit_bias.length != 0) about.subject.biasHash = keccak256(_packed(r.logit_bias));
+        about.subject.constraint = r.constraint;
         about.subject.counts = Terms.counts(
             r.prompt_count,
             r.continuation,

@@ -87,8 +87,7 @@ enum Why {
     AnswerLength,
     Answer,
     Secret,
-    AnswerIsRight,
-    ConstrainedAnswer
+    AnswerIsRight
 }
 
 /// The ledger's errors (src/base/result.hpp): malformed; a check of a signature or hash failed; a rule says no;

@@ -10,6 +10,7 @@ struct Subject {
     bytes32 tapeRoot;
     bytes32 logprobsRoot;
     bytes32 biasHash; // keccak256 of the packed biases (`judge`); zero where the request has none
+    bytes32 constraint; // what the answer is held to, as the request commits to it; zero where it is not
     uint256 counts; // `Terms.counts`
     uint256 sampling; // `Terms.sampling`
 }

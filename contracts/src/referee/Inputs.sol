@@ -213,6 +213,12 @@ library Inputs {
         }
     }
 
+    function u8(uint256 ptr) internal pure returns (uint256 v) {
+        assembly ("memory-safe") {
+            v := byte(0, calldataload(ptr))
+        }
+    }
+
     function le16(uint256 ptr) internal pure returns (uint256 v) {
         assembly ("memory-safe") {
             v := calldataload(ptr)

@@ -43,6 +43,9 @@ library Kind {
     uint256 internal constant LOGPROB = 37;
     uint256 internal constant RANK_COUNT = 38;
     uint256 internal constant LOGPROB_LEAF = 39;
+    uint256 internal constant ANSWER_STATE = 40;
+    uint256 internal constant PIECE_STATE = 41;
+    uint256 internal constant CONSTRAIN = 42;
 }
 
 /// One op of a leaf in a word (src/verify/referee/ops.hpp, `Op`). From bit 0: kind (8), type (2), by segment (1),

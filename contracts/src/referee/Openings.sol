@@ -22,6 +22,10 @@ struct Proof {
 library Openings {
     /// Longest preimage of a tensor's leaf that a proof may hold.
     uint256 private constant TENSOR_LEAF_MAX = 256;
+    /// Longest leaf of a piece that a proof may hold.
+    uint256 private constant PIECE_LEAF_MAX = 1024;
+    /// le16 next state of each byte, then u8 accepting.
+    uint256 private constant ROW_BYTES = 513;
 
     function take(Proof memory p, uint256 size) internal pure returns (uint256 ptr) {
         unchecked {
@@ -150,6 +154,39 @@ library Openings {
             uint256 asked = Terms.logprobs(s.counts);
             if (asked == 0) revert IReferee.ProofInvalid();
             return _salted(p, 4 * (2 * asked - 1), token, Terms.answer(s.counts), s.logprobsRoot);
+        }
+    }
+
+    /// What the request's constraint commits to: table root ‖ le32 states ‖ pieces root.
+    function constraint(Step calldata s, Proof memory p) internal view returns (uint256 parts) {
+        parts = take(p, 68);
+        if (Sha256Tree.constraint(parts) != s.constraint) revert IReferee.ProofMismatch();
+    }
+
+    /// How many states the automaton has.
+    function states(uint256 parts) internal pure returns (uint256) {
+        return le32(parts + 32);
+    }
+
+    /// What a token of the vocabulary is to an automaton: u8 kind ‖ bytes, and how many that are.
+    function piece(Step calldata s, Proof memory p, uint256 parts, uint256 token)
+        internal
+        view
+        returns (uint256 ptr, uint256 size)
+    {
+        size = le32(take(p, 4));
+        if (size == 0 || size > PIECE_LEAF_MAX) revert IReferee.ProofInvalid();
+        ptr = opChunk(p, size, token, s.vocabulary, _word(parts + 36));
+    }
+
+    /// The row of a state.
+    function automatonRow(Proof memory p, uint256 parts, uint256 state) internal view returns (uint256) {
+        return opChunk(p, ROW_BYTES, state, states(parts), _word(parts));
+    }
+
+    function _word(uint256 ptr) private pure returns (bytes32 v) {
+        assembly ("memory-safe") {
+            v := calldataload(ptr)
         }
     }
 

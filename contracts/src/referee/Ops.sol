@@ -13,6 +13,7 @@ struct OpList {
     uint256 counts; // `Terms`
     uint256 sampling;
     bool biased; // the request has logit biases
+    bool constrained; // and holds the answer to an automaton
     uint256 position;
     uint256 leaf;
     bool fault;
@@ -35,6 +36,7 @@ library Ops {
     using Terms for uint256;
 
     uint256 private constant MOST = 128; // no leaf has as many ops
+    uint256 private constant PIECE_MAX = 64; // bytes of a token that a constrained answer may have
     uint256 private constant U32 = OpWord.U32 << 8;
     uint256 private constant F16 = OpWord.F16 << 8;
     uint256 private constant I8 = OpWord.I8 << 8;
@@ -51,6 +53,7 @@ library Ops {
         uint256 counts,
         uint256 sampling,
         bool biased,
+        bool constrained,
         uint256 position,
         uint256 leaf,
         bool fault
@@ -59,6 +62,7 @@ library Ops {
         l.counts = counts;
         l.sampling = sampling;
         l.biased = biased;
+        l.constrained = constrained;
         l.position = position;
         l.leaf = leaf;
         l.fault = fault;
@@ -231,6 +235,7 @@ library Ops {
             bool drawn = l.sampling.temperature() & 0x7fffffff != 0;
             if (drawn) scores = _add(l, Kind.TEMPERATURE | scores << 128, p.vocabulary, 1);
             if (l.fault) return; // nothing after it can be NaN or infinite
+            if (l.constrained) scores = _constrained(l, scores);
             if (drawn) scores = _drawn(l, scores);
             _choice(l, scores);
             if (l.counts.logprobs() != 0 && l.position + 1 >= l.counts.prompt()) _logprobs(l, logits);
@@ -252,6 +257,19 @@ library Ops {
             if (repetition) sources |= _add(l, Kind.TAPE_COUNT | U32, vocabulary, steps) << 152;
             if (counted) sources |= _add(l, Kind.TAPE_COUNT | U32 | FROM_ANSWER, vocabulary, steps) << 176;
             return _add(l, Kind.ADJUST | sources, vocabulary, 1);
+        }
+    }
+
+    /// Where the answer so far leads in the automaton, where each token leads from there, and the scores of those that
+    /// lead somewhere.
+    function _constrained(OpList memory l, uint256 scores) private pure returns (uint256) {
+        unchecked {
+            uint256 vocabulary = l.p.vocabulary;
+            uint256 answered = l.position - l.counts.firstSampled();
+            uint256 state;
+            if (answered > 0) state = _add(l, Kind.ANSWER_STATE | U32, answered, PIECE_MAX);
+            uint256 states = _add(l, Kind.PIECE_STATE | U32 | state << 128, vocabulary, PIECE_MAX);
+            return _add(l, Kind.CONSTRAIN | scores << 128 | states << 152, vocabulary, 1);
         }
     }
 

@@ -19,6 +19,7 @@ struct Parts {
     ISteps attention;
     ISteps sampling;
     ISteps logprob;
+    ISteps constraint;
     IFinish finish;
 }
 
@@ -37,6 +38,7 @@ contract Referee is IReferee {
     uint256 private constant ATTENTION_KINDS = 0x1ff << Kind.SCORE;
     uint256 private constant SAMPLING_KINDS = 0x1fff << Kind.TAPE_COUNT;
     uint256 private constant LOGPROB_KINDS = 0xf << Kind.LOG_SUM;
+    uint256 private constant CONSTRAINT_KINDS = 0x7 << Kind.ANSWER_STATE;
 
     IPrograms public immutable programs;
     ISteps public immutable layerSteps;
@@ -44,6 +46,7 @@ contract Referee is IReferee {
     ISteps public immutable attentionSteps;
     ISteps public immutable samplingSteps;
     ISteps public immutable logprobSteps;
+    ISteps public immutable constraintSteps;
     IFinish public immutable finish;
 
     constructor(Parts memory parts) {
@@ -53,6 +56,7 @@ contract Referee is IReferee {
         attentionSteps = parts.attention;
         samplingSteps = parts.sampling;
         logprobSteps = parts.logprob;
+        constraintSteps = parts.constraint;
         finish = parts.finish;
     }
 
@@ -139,7 +143,9 @@ contract Referee is IReferee {
             revert NoSuchStep();
         }
         if (leaf == p.layers && position < counts.firstSampled()) revert NoSuchStep();
-        return Ops.build(p, counts, subject.sampling, subject.biasHash != 0, position, leaf, fault);
+        return Ops.build(
+            p, counts, subject.sampling, subject.biasHash != 0, subject.constraint != 0, position, leaf, fault
+        );
     }
 
     function _execute(
@@ -175,6 +181,7 @@ contract Referee is IReferee {
         if (1 << kind & ATTENTION_KINDS != 0) return attentionSteps;
         if (1 << kind & SAMPLING_KINDS != 0) return samplingSteps;
         if (1 << kind & LOGPROB_KINDS != 0) return logprobSteps;
+        if (1 << kind & CONSTRAINT_KINDS != 0) return constraintSteps;
         return layerSteps;
     }
 
@@ -237,6 +244,7 @@ contract Referee is IReferee {
         s.tapeRoot = subject.tapeRoot;
         s.logprobsRoot = subject.logprobsRoot;
         s.biasHash = subject.biasHash;
+        s.constraint = subject.constraint;
         s.counts = subject.counts;
         s.sampling = subject.sampling;
     }

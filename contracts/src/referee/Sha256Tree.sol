@@ -52,6 +52,17 @@ library Sha256Tree {
         return _hash(m, size + 17);
     }
 
+    /// What a request's `constraint` is; at `ptr` are table root, le32 states and pieces root.
+    function constraint(uint256 ptr) internal view returns (bytes32) {
+        uint256 m;
+        assembly ("memory-safe") {
+            m := mload(0x40)
+            mstore(m, "assay/constraint/v0")
+            calldatacopy(add(m, 19), ptr, 68)
+        }
+        return _hash(m, 87);
+    }
+
     /// The leaf of a tensor: its description, then its root.
     function tensor(uint256 ptr, uint256 size, bytes32 root_) internal view returns (bytes32) {
         uint256 m;

@@ -47,6 +47,7 @@ struct Step {
     bytes32 tapeRoot;
     bytes32 logprobsRoot;
     bytes32 biasHash;
+    bytes32 constraint;
     uint256 counts; // `Terms`
     uint256 sampling;
 }

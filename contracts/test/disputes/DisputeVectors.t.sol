@@ -39,6 +39,7 @@ contract DisputeVectorsTest is DisputeWorld {
                     vm.deployCode("AttentionSteps.sol:AttentionSteps", ""),
                     vm.deployCode("SamplingSteps.sol:SamplingSteps", ""),
                     vm.deployCode("LogprobSteps.sol:LogprobSteps", ""),
+                    vm.deployCode("ConstraintSteps.sol:ConstraintSteps", ""),
                     vm.deployCode("Finish.sol:Finish", "")
                 )
             )
@@ -53,7 +54,7 @@ contract DisputeVectorsTest is DisputeWorld {
 
     function test_everyGameOfTheVectors() public {
         Vm.DirEntry[] memory files = vm.readDir(string.concat(vm.projectRoot(), "/../spec/vectors/dispute"));
-        vm.assertEq(files.length, 21, "games");
+        vm.assertEq(files.length, 25, "games");
         for (uint256 i = 0; i < files.length; ++i) {
             uint256 snapshot = vm.snapshotState();
             json = vm.readFile(files[i].path);

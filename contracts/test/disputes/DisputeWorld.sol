@@ -21,6 +21,7 @@ abstract contract DisputeWorld is World {
         c.subject.logprobsRoot = s.logprobs_root;
         bytes memory packed = biasesOf(r);
         if (packed.length != 0) c.subject.biasHash = keccak256(packed);
+        c.subject.constraint = r.constraint;
         c.subject.counts = Terms.counts(
             r.prompt_count,
             r.continuation,

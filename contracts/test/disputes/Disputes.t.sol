@@ -111,9 +111,6 @@ contract DisputesTest is DisputeWorld {
         f.execution.canon = 1;
         refused(address(disputes), filing(other, m, terms, f), Mismatch.selector, Why.OtherExecution);
         f = filingOf(receipt(1));
-        f.evidence.request.constraint = keccak256("an automaton");
-        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.ConstrainedAnswer);
-        f = filingOf(receipt(1));
         m.bond = 99_999;
         commit(other, commitmentOf(m, f));
         refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.BondTooSmall);

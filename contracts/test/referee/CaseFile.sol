@@ -6,13 +6,13 @@ struct Case {
     uint256 kind;
     uint256 says; // value, fault, invalid model; the proof is invalid, does not open
     uint256 bits; // of a value
-    uint256[28] words; // subject, revealed, place, running
+    uint256[29] words; // subject, revealed, place, running
     bytes biases;
     bytes proof;
 }
 
 /// A file of cases in memory: u32 programs, each u16 length ‖ bytes; u32 cases, each u8 kind ‖ u8 says ‖ u32 bits ‖
-/// 28 words, each u8 length ‖ bytes ‖ u16 length ‖ biases ‖ u16 length ‖ proof. Big-endian.
+/// 29 words, each u8 length ‖ bytes ‖ u16 length ‖ biases ‖ u16 length ‖ proof. Big-endian.
 library CaseFile {
     struct File {
         uint256 ptr;

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {AttentionSteps} from "../../src/referee/AttentionSteps.sol";
+import {ConstraintSteps} from "../../src/referee/ConstraintSteps.sol";
 import {Finish} from "../../src/referee/Finish.sol";
 import {LayerSteps} from "../../src/referee/LayerSteps.sol";
 import {LogprobSteps} from "../../src/referee/LogprobSteps.sol";
@@ -21,6 +22,7 @@ library Deployed {
                 new AttentionSteps(),
                 new SamplingSteps(),
                 new LogprobSteps(),
+                new ConstraintSteps(),
                 new Finish()
             )
         );

@@ -6,4 +6,8 @@ interface FileVm {
     function readFileBinary(string calldata path) external view returns (bytes memory);
     function toString(bytes calldata value) external pure returns (string memory);
     function envOr(string calldata name, string calldata otherwise) external view returns (string memory);
+    function envOr(string calldata name, string calldata delimiter, string[] calldata otherwise)
+        external
+        view
+        returns (string[] memory);
 }

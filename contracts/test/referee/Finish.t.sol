@@ -21,7 +21,8 @@ contract FinishTest is Test {
 
     function test_random() public view {
         string memory folder = files.envOr("ASSAY_CASES", "");
-        if (bytes(folder).length != 0) _judgeAll(string.concat(folder, "/finish.bin"));
+        if (bytes(folder).length == 0 || bytes(files.envOr("ASSAY_CASES_KINDS", "")).length != 0) return;
+        _judgeAll(string.concat(folder, "/finish.bin"));
     }
 
     function _judgeAll(string memory path) private view {
@@ -52,7 +53,7 @@ contract FinishTest is Test {
     function _judge(CaseFile.File memory f, uint256 i) private view returns (uint256 says) {
         says = f.number(1);
         // vocabulary, context, the subject, the root of the stop ids
-        uint256[11] memory words;
+        uint256[12] memory words;
         for (uint256 w; w < words.length; ++w) {
             words[w] = f.number(f.number(1));
         }

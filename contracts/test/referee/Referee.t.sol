@@ -4,48 +4,12 @@ pragma solidity 0.8.37;
 import {IPrograms} from "../../src/referee/IPrograms.sol";
 import {FAULT, IReferee, Outcome, Place, Revealed, Running, Subject, Verdict} from "../../src/referee/IReferee.sol";
 import {Kind, OpWord} from "../../src/referee/OpWord.sol";
-import {Referee} from "../../src/referee/Referee.sol";
 import {Terms} from "../../src/referee/Terms.sol";
-import {Test} from "../Vm.sol";
-import {Deployed} from "./Deployed.sol";
+import {RefereeWorld} from "./RefereeWorld.sol";
 
 /// What the referee refuses, programs that are none, and one step made by hand.
-contract RefereeTest is Test {
+contract RefereeTest is RefereeWorld {
     using OpWord for uint256;
-
-    Referee private referee;
-    IPrograms private programs;
-    bytes32 private constant ROPE_ROOT = keccak256("rope");
-
-    function setUp() public {
-        referee = Deployed.referee();
-        programs = referee.programs();
-    }
-
-    function _le32(uint256 v) private pure returns (bytes memory) {
-        return abi.encodePacked(uint8(v), uint8(v >> 8), uint8(v >> 16), uint8(v >> 24));
-    }
-
-    function _front(bytes5 name) private pure returns (bytes memory) {
-        return abi.encodePacked(_le32(15), "assay/program/0", _le32(5), name);
-    }
-
-    /// One layer, plain formats: of vocabulary, dim, heads and width 8, ffn 16.
-    function _program(bytes5 name, uint32[10] memory numbers, bytes memory formats)
-        private
-        pure
-        returns (bytes memory)
-    {
-        bytes memory out = _front(name);
-        for (uint256 i; i < numbers.length; ++i) {
-            out = abi.encodePacked(out, _le32(numbers[i]));
-        }
-        return abi.encodePacked(out, uint8(0), ROPE_ROOT, bytes32(uint256(7)), _le32(formats.length), formats, uint8(0));
-    }
-
-    function _numbers() private pure returns (uint32[10] memory) {
-        return [uint32(600), 8, 1, 2, 1, 4, 16, 1000, 0x3727c5ac, 0x461c4000];
-    }
 
     function _llama() private pure returns (bytes memory) {
         return _program("llama", _numbers(), new bytes(12));
@@ -160,6 +124,21 @@ contract RefereeTest is Test {
         (list, faultFrom) = referee.ops(s, 14, 1, true);
         require(list[list.length - 1].kind() == Kind.PRODUCT && list[list.length - 1].tie() == 0);
         require(faultFrom < list.length && list[faultFrom].kind() == Kind.NORM_SUM);
+        // Held to an automaton: where the answer begins, and after its first token.
+        uint256 before = _kinds(s, 7);
+        s.constraint = keccak256("an automaton");
+        require(_kinds(s, 7) == (before | 1 << Kind.PIECE_STATE | 1 << Kind.CONSTRAIN));
+        require(_kinds(s, 8) == (before | 7 << Kind.ANSWER_STATE));
+        (list,) = referee.ops(s, 14, 1, true);
+        require(list[list.length - 1].kind() == Kind.PRODUCT);
+    }
+
+    /// Those of the head of a position, a bit each.
+    function _kinds(Subject memory s, uint32 position) private view returns (uint256 kinds) {
+        (uint256[] memory list,) = referee.ops(s, position, 1, false);
+        for (uint256 i; i < list.length; ++i) {
+            kinds |= 1 << list[i].kind();
+        }
     }
 
     function test_leavesThatDoNotExist() public {

@@ -13,8 +13,9 @@ using crypto::Address;
 namespace {
 
 // Of the referee, in the order of its constructor's struct (Referee.sol).
-constexpr const char* kParts[] = {"Programs",      "LayerSteps",   "ProductSteps", "AttentionSteps",
-                                  "SamplingSteps", "LogprobSteps", "Finish"};
+constexpr const char* kParts[] = {"Programs",        "LayerSteps",    "ProductSteps",
+                                  "AttentionSteps",  "SamplingSteps", "LogprobSteps",
+                                  "ConstraintSteps", "Finish"};
 constexpr market::Micros kMinted = 1'000'000'000'000;  // a million
 
 AbiWriter parameters_words(const market::Parameters& p) {
@@ -206,10 +207,13 @@ Result<std::vector<CodeCheck>> check_code(io::ChainRpc& rpc, const Artifacts& ar
                                     {"Programs", contracts.programs},
                                     {"Referee", contracts.referee},
                                     {"Token", contracts.token}};
-  constexpr std::pair<const char*, const char*> kOwn[] = {
-      {"LayerSteps", "layerSteps()"},         {"ProductSteps", "productSteps()"},
-      {"AttentionSteps", "attentionSteps()"}, {"SamplingSteps", "samplingSteps()"},
-      {"LogprobSteps", "logprobSteps()"},     {"Finish", "finish()"}};
+  constexpr std::pair<const char*, const char*> kOwn[] = {{"LayerSteps", "layerSteps()"},
+                                                          {"ProductSteps", "productSteps()"},
+                                                          {"AttentionSteps", "attentionSteps()"},
+                                                          {"SamplingSteps", "samplingSteps()"},
+                                                          {"LogprobSteps", "logprobSteps()"},
+                                                          {"ConstraintSteps", "constraintSteps()"},
+                                                          {"Finish", "finish()"}};
   for (const auto& [name, getter] : kOwn) {
     TRY(const Bytes data, call_view(rpc, contracts.referee, AbiWriter().call(getter), "latest"));
     TRY(at[name], AbiReader(data).address());

@@ -145,11 +145,11 @@ Result<market::ClaimLeaf> take_leaf(AbiReader& in);
 
 // IGames.sol: Case, with the Subject of IReferee.sol. Kept as its words: the contracts hold their
 // hash, and a client hands on what the filing's event says.
-inline constexpr std::size_t kCaseWords = 12;
+inline constexpr std::size_t kCaseWords = 13;
 using Case = std::array<Hash, kCaseWords>;
 inline constexpr std::string_view kCaseType =
-    "((bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint256,uint256),bytes32,bytes32,uint32,"
-    "uint64)";
+    "((bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint256,uint256),bytes32,bytes32,"
+    "uint32,uint64)";
 // IDeliveries.sol: Wanted, likewise.
 inline constexpr std::size_t kWantedWords = 6;
 using Wanted = std::array<Hash, kWantedWords>;

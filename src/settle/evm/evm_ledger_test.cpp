@@ -50,7 +50,7 @@ TEST_F(Evm, ADeploymentIsWhatItsManifestSays) {
   EXPECT_EQ(ledger->info()->parameters, short_moves());
   const auto checked = check_code(chain->rpc(), artifacts, *manifest.address("Market"));
   ASSERT_TRUE(checked) << checked.error().message;
-  EXPECT_EQ(checked->size(), 12u);
+  EXPECT_EQ(checked->size(), 13u);
   for (const auto& check : *checked) {
     EXPECT_TRUE(check.present && check.same) << check.name;
     const auto at = std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
@@ -112,6 +112,78 @@ TEST_F(Evm, TheContractConvictsMoveByMoveAndAfterARestart) {
   EXPECT_EQ(ledger->lease(lease)->state, market::LeaseState::convicted);
   EXPECT_TRUE(ledger->totals()->conserved());
   EXPECT_EQ(ledger->game(id).error().code, Errc::not_found);
+}
+
+// Sold as held to one automaton, held to another: the step that tells them apart opens a row of
+// the table that the buyer asked for.
+TEST_F(Evm, TheContractConvictsWhoeverHeldAnAnswerToSomethingElse) {
+  Deal deal(*ledger, now());
+  const Hash lease = deal.open_lease(deal.fund());
+  // Any text; any but what begins the answer that nothing is asked of.
+  const auto free = deal.trade(lease, 1, deal.honest);
+  canon::Automaton all, less;
+  const auto pieces = *deal.honest.model->pieces();
+  const std::string& first = pieces->list[free.opening.answer[0]].bytes;
+  ASSERT_FALSE(first.empty());
+  for (canon::Automaton* a : {&all, &less}) {
+    a->add(true);
+    for (unsigned byte = 0; byte < 256; ++byte) a->set(0, static_cast<std::uint8_t>(byte), 0);
+  }
+  less.set(0, static_cast<std::uint8_t>(first[0]), canon::kDead);
+
+  const auto honest = deal.trade(lease, 2, deal.honest, Deal::Held{less, less});
+  EXPECT_NE(honest.opening.answer[0], free.opening.answer[0]);
+  const auto t = deal.trade(lease, 3, deal.honest, Deal::Held{less, all});
+  EXPECT_EQ(t.opening.answer[0], free.opening.answer[0]);
+  const auto provider = deal.party(deal.under(t, all), deal.honest);
+  const auto challenger = deal.party(t, deal.honest);
+  deal.commit(t.dispute);
+  deal.must(t.dispute);
+  ASSERT_FALSE(HasFailure());
+  const Hash id = deal.id_of(t.dispute);
+  while (ledger->dispute(id)->state == market::DisputeState::open) {
+    const auto game = ledger->game(id);
+    ASSERT_TRUE(game) << game.error().message;
+    const auto next = deal.next(*game, *provider, *challenger);
+    ASSERT_TRUE(next) << next.error().message;
+    const auto done = ledger->submit(as_operation(*next));
+    ASSERT_TRUE(done) << done.error().message;
+  }
+  const auto d = *ledger->dispute(id);
+  EXPECT_EQ(d.outcome, Outcome::provider_wrong) << d.reason;
+  EXPECT_TRUE(d.reason.starts_with("position 3, head, op gw, element ")) << d.reason;
+  EXPECT_TRUE(d.reason.ends_with("committed 0x00000000, the step gives 0x0000ffff")) << d.reason;
+  EXPECT_EQ(ledger->account(Deal::address(Deal::kProvider))->stake, 0);
+  EXPECT_TRUE(ledger->totals()->conserved());
+}
+
+// An honest constrained answer, disputed by who would have had it held to something else.
+TEST_F(Evm, TheContractDefendsAConstrainedAnswer) {
+  Deal deal(*ledger, now());
+  const Hash lease = deal.open_lease(deal.fund());
+  canon::Automaton all, none;
+  for (canon::Automaton* a : {&all, &none}) a->add(true);
+  for (unsigned byte = 0; byte < 256; ++byte) all.set(0, static_cast<std::uint8_t>(byte), 0);
+  const auto t = deal.trade(lease, 1, deal.honest, Deal::Held{all, all});
+  const auto provider = deal.party(t, deal.honest);
+  const auto challenger = deal.party(deal.under(t, none), deal.honest);
+  deal.commit(t.dispute);
+  deal.must(t.dispute);
+  ASSERT_FALSE(HasFailure());
+  const Hash id = deal.id_of(t.dispute);
+  Result<market::Applied> done = market::Applied{};
+  while (done && ledger->dispute(id)->state == market::DisputeState::open) {
+    const auto game = ledger->game(id);
+    ASSERT_TRUE(game) << game.error().message;
+    const auto next = deal.next(*game, *provider, *challenger);
+    ASSERT_TRUE(next) << next.error().message;
+    done = ledger->submit(as_operation(*next));
+  }
+  // Its proof is of another table: refused, and its clock runs on.
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Errc::mismatch) << done.error().message;
+  EXPECT_EQ(ledger->dispute(id)->state, market::DisputeState::open);
+  EXPECT_GT(ledger->account(Deal::address(Deal::kProvider))->stake, 0);
 }
 
 TEST_F(Evm, WhatWasPlayedElsewhereConvictsInOneTransaction) {

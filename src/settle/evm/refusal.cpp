@@ -90,8 +90,7 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "AnswerLength",
                                          "Answer",
                                          "Secret",
-                                         "AnswerIsRight",
-                                         "ConstrainedAnswer"};
+                                         "AnswerIsRight"};
 
 constexpr std::size_t kSelector = 4;
 

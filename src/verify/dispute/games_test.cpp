@@ -39,21 +39,31 @@ struct Games : ::testing::Test {
                                                     }},
                                                pool));
   }
-  World lying(const LeafPlace& leaf, std::string_view op, std::uint64_t element,
-              bool downstream = true) const {
-    return honest->lying({leaf, *honest->execute(leaf).find(op), element, 1, downstream, {}});
+  static World lying(const World& truth, const LeafPlace& leaf, std::string_view op,
+                     std::uint64_t element) {
+    return truth.lying({leaf, *truth.execute(leaf).find(op), element, 1, true, {}});
   }
   std::uint32_t op(const LeafPlace& leaf, std::string_view name) const {
     return *honest->execute(leaf).find(name);
+  }
+  // An answer held to an automaton.
+  World held() {
+    return toy_world(
+        toy,
+        {.prompt = {1, 8, 9},
+         .answer = 3,
+         .constraint = 5,
+         .ask = [](protocol::Request& r) { r.temperature_bits = bits(1.5f), r.top_k = 9; }},
+        pool);
   }
 
   // Plays a game to its end, or `moves` of it, and compares it with its vector.
   void game(std::string_view name, std::string_view about, World& provider,
             const std::optional<Goal>& goal, DisputeOutcome outcome,
-            std::optional<std::size_t> moves = std::nullopt) const {
+            std::optional<std::size_t> moves = std::nullopt, const World* truth = nullptr) const {
     const Signers signers(provider);
     const auto subject = provider.subject();
-    World challenger = honest->judging(provider);
+    World challenger = (truth != nullptr ? *truth : *honest).judging(provider);
     Transcript t =
         *Transcript::start(signers.domain, signers.dispute, signers.provider_address(), subject);
     json::array states{to_hex(t.game().state())}, phases;
@@ -135,7 +145,7 @@ struct Games : ::testing::Test {
   std::unique_ptr<World> honest;
 };
 
-constexpr LeafPlace kCell{2, 1, false}, kHead{3, 2, false};
+constexpr LeafPlace kCell{2, 1, false}, kHead{3, 2, false}, kLateHead{4, 2, false};
 
 TEST_F(Games, AgainstAnHonestProvider) {
   World provider = *honest;
@@ -169,12 +179,28 @@ TEST_F(Games, LiesAreConvicted) {
       {"token", kHead, "tok", 0},
       {"logprobs", kHead, "lp", 0}};
   for (const auto& [name, leaf, op, element] : lies) {
-    World liar = lying(leaf, op, element);
+    World liar = lying(*honest, leaf, op, element);
     game(fmt::format("lie-{}", name), fmt::format("'{}' is not what follows", op), liar,
          Goal{leaf, {}}, DisputeOutcome::provider_wrong);
   }
   World liar = honest->salted(kCell);
   game("lie-salt", "a leaf has another salt", liar, std::nullopt, DisputeOutcome::provider_wrong);
+}
+
+TEST_F(Games, AboutAConstrainedAnswer) {
+  const World truth = held();
+  World provider = truth;
+  const std::uint32_t gw = *truth.execute(kLateHead).find("gw");
+  game("honest-constrained", "a challenger disputes where a token leads", provider,
+       Goal{kLateHead, StepPlace{kLateHead, gw, 9, 0}}, DisputeOutcome::challenger_wrong,
+       std::nullopt, &truth);
+  const std::vector<std::tuple<const char*, const char*, std::uint64_t>> lies = {
+      {"answer-state", "gt", 1}, {"piece-state", "gw", 9}, {"constrained", "gl", 12}};
+  for (const auto& [name, op, element] : lies) {
+    World liar = lying(truth, kLateHead, op, element);
+    game(fmt::format("lie-{}", name), fmt::format("'{}' is not what follows", op), liar,
+         Goal{kLateHead, {}}, DisputeOutcome::provider_wrong, std::nullopt, &truth);
+  }
 }
 
 }  // namespace

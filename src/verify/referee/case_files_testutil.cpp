@@ -58,6 +58,7 @@ void put_subject(Bytes& out, const Subject& s, const Bytes& biases) {
   for (const Hash& h : {s.weights_root, r.prompt_root, s.tape_root, s.logprobs_root})
     put_word(out, h);
   put_word(out, biases.empty() ? Hash{} : crypto::keccak256(biases));
+  put_word(out, r.constraint);
   put_numbers(out, {s.prompt(), r.continuation, s.count, r.max_tokens, r.logprobs,
                     static_cast<std::uint32_t>(r.seed), static_cast<std::uint32_t>(r.seed >> 32),
                     finish_of(s)});

@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/hex.hpp"
+#include "protocol/constraint.hpp"
 #include "protocol/typed.hpp"
 
 namespace assay::verify::test {
@@ -17,7 +18,8 @@ constexpr const char* kNames[] = {
     "add_residual",   "swiglu",       "embedding",      "tape_count",    "adjust",
     "temperature",    "threshold",    "count_at",       "count_above",   "running_total",
     "threshold_ok",   "shifted_exp",  "noisy",          "best_id",       "best_token",
-    "next_token",     "log_sum",      "logprob",        "rank_count",    "logprob_leaf"};
+    "next_token",     "log_sum",      "logprob",        "rank_count",    "logprob_leaf",
+    "answer_state",   "piece_state",  "constrain"};
 static_assert(std::size(kNames) == kKinds);
 
 json::value decimal(std::uint64_t n) { return json::value(std::to_string(n)); }
@@ -47,6 +49,50 @@ float hostile_float(Random& random, std::uint32_t mode) {
       return random.hostile(3e38f);
     default:
       return random.hostile(100.0f);
+  }
+}
+
+// Automata of a few states mostly; of none and of more than there can be, too.
+Bytes hostile_parts(Random& random) {
+  const std::uint32_t states = random.below(8) == 0   ? random.bits()
+                               : random.below(8) == 0 ? random.below(2)
+                                                      : 1 + random.below(canon::kStatesMax);
+  return protocol::to_bytes({.table_root = {}, .states = states, .pieces_root = {}});
+}
+
+std::uint16_t hostile_state(Random& random) {
+  switch (random.below(4)) {
+    case 0:
+      return static_cast<std::uint16_t>(canon::kDead);
+    case 1:
+      return static_cast<std::uint16_t>(random.bits());
+    default:
+      return static_cast<std::uint16_t>(random.below(64));
+  }
+}
+
+// Text of a length that exists, mostly; pieces that no vocabulary has, and leaves that are none.
+Bytes hostile_piece(Random& random) {
+  using Kind = canon::Piece::Kind;
+  const auto of = [&](Kind kind, std::size_t bytes) {
+    Bytes out{static_cast<std::uint8_t>(kind)};
+    while (out.size() <= bytes) out.push_back(static_cast<std::uint8_t>(random.bits()));
+    return out;
+  };
+  switch (random.below(16)) {
+    case 0:
+      return of(static_cast<Kind>(random.below(5)), random.below(4));
+    case 1:
+      return of(Kind::text, 63 + random.below(3));
+    case 2:
+      return of(Kind::text, kPieceLeafMax - 2 + random.below(3));
+    case 3:
+      return random.below(4) == 0 ? Bytes{} : of(Kind::never, 0);
+    case 4:
+    case 5:
+      return of(Kind::end, 0);
+    default:
+      return of(Kind::text, 1 + random.below(random.below(2) == 0 ? 64 : 6));
   }
 }
 
@@ -165,6 +211,12 @@ Recorder::Answer honest(LeafRun& run, const World& world) {
       out = run.rope(q.where[0]);
     } else if (q.what == "logprobs") {
       out = run.logprobs(at(0));
+    } else if (q.what == "constraint") {
+      out = run.constraint_parts();
+    } else if (q.what == "piece") {
+      out = run.piece(at(0));
+    } else if (q.what == "row") {
+      out = run.automaton_row(at(0));
     } else if (q.what == "prompt" || q.what == "tape") {
       out = run.tokens(q.what == "tape", at(0));
     } else {
@@ -245,6 +297,13 @@ Recorder::Answer hostile(const Subject& subject, const OpList& list, std::uint32
       ids(part(q.what == "tape" ? subject.count : subject.prompt(), q.where[0]));
     } else if (q.what == "logprobs") {
       ids(2 * subject.request.logprobs - 1);
+    } else if (q.what == "constraint") {
+      out = hostile_parts(r);
+    } else if (q.what == "piece") {
+      out = hostile_piece(r);
+    } else if (q.what == "row") {
+      for (unsigned byte = 0; byte < 256; ++byte) append_le(out, hostile_state(r));
+      out.push_back(static_cast<std::uint8_t>(r.below(3) == 0 ? r.bits() : r.below(2)));
     } else if (q.what == "x") {
       floats(part(p.dim, q.where[2]));
     } else {

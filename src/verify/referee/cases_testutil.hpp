@@ -7,12 +7,12 @@
 namespace assay::verify::test {
 
 const char* kind_name(OpKind kind);  // "norm_sum"
-// Those before the constraint's, which are in the vectors of these cases and on a chain.
-inline constexpr std::size_t kKinds = static_cast<std::size_t>(OpKind::logprob_leaf) + 1;
+inline constexpr std::size_t kKinds = static_cast<std::size_t>(OpKind::constrain) + 1;
 
 // A question and its answer.
 struct Asked {
-  std::string what;  // "op", "x", "k", "v", "weight", "rope", "prompt", "tape" or "logprobs"
+  std::string what;  // "op", "x", "k", "v", "weight", "rope", "prompt", "tape", "logprobs",
+                     // "constraint", "piece" or "row"
   std::vector<std::uint64_t> where;
   Bytes bytes{};
   bool same_question(const Asked& other) const {

@@ -88,6 +88,13 @@ TEST(Ops, OfTheHeadFollowTheRequest) {
   EXPECT_EQ(head(9), "lg bv bi tok nx xc xm e es et ln lp lo ");
   s.request.logprobs = 3;
   EXPECT_EQ(head(13), "lg bv bi tok nx xc xm e es et ln lp lc lct lo ");
+  s.request.logprobs = 0;
+  s.request.constraint.fill(1);
+  EXPECT_EQ(head(6), "lg gw gl bv bi tok nx ");  // where the answer begins
+  EXPECT_EQ(head(7), "lg gt gw gl bv bi tok nx ");
+  EXPECT_EQ(head(14, true), "lg ");
+  s.request.temperature_bits = f(1.0f);
+  EXPECT_EQ(head(7), "lg z gt gw gl zc zm p ps pt tp pg pl pgt plt pok y bv bi tok nx ");
 }
 
 TEST(Ops, ShapesOfAttention) {

@@ -105,6 +105,12 @@ class Commitments {
     if (prompt_) s.request.prompt_root = prompt_->root();
     if (tape_) s.tape_root = tape_->root();
     if (logprobs_) s.logprobs_root = logprobs_->root();
+    if (constraint_.empty()) return;
+    parts_.table_root = table_ ? table_->root() : random_hash(random_);
+    parts_.pieces_root = pieces_ ? pieces_->root() : random_hash(random_);
+    s.request.constraint = protocol::constraint_root(parts_);
+    if (constraint_.size() == protocol::kConstraintPartsBytes)
+      constraint_ = protocol::to_bytes(parts_);
   }
 
   void write(const std::vector<Asked>& inputs) {
@@ -172,6 +178,16 @@ class Commitments {
       single(tape_, chunks_of(s.count), leaf_of_salted());
     } else if (a.what == "logprobs") {
       single(logprobs_, s.count, leaf_of_salted());
+    } else if (a.what == "constraint") {
+      // Of the answer only how many states there are: the roots are those of the trees.
+      constraint_ = a.bytes;
+      if (constraint_.size() == protocol::kConstraintPartsBytes)
+        parts_ = protocol::constraint_parts(
+            ByteView(constraint_).first<protocol::kConstraintPartsBytes>());
+    } else if (a.what == "piece") {
+      single(pieces_, s.program.vocab, crypto::leaf_hash(a.bytes));
+    } else if (a.what == "row") {
+      single(table_, parts_.states, crypto::leaf_hash(a.bytes));
     } else {
       Rows& rows = leaves_[at_of(a)];
       rows.trees.try_emplace(a.what, tree(row_chunks_of(a.what)))
@@ -248,6 +264,15 @@ class Commitments {
                    : a.what == "tape" ? tape_
                                       : logprobs_)
                       ->path(a.where[0]));
+    } else if (a.what == "constraint") {
+      append(out, constraint_);
+    } else if (a.what == "piece") {
+      append_le(out, static_cast<std::uint32_t>(a.bytes.size()));
+      append(out, a.bytes);
+      append(out, pieces_->path(a.where[0]));
+    } else if (a.what == "row") {
+      append(out, a.bytes);
+      append(out, table_->path(a.where[0]));
     } else {
       const At at = at_of(a);
       Rows& rows = leaves_.at(at);
@@ -275,8 +300,10 @@ class Commitments {
   std::map<At, Rows> leaves_;
   TensorShape tensor_{};
   Bytes description_;
+  Bytes constraint_;
+  protocol::ConstraintParts parts_{};
   std::optional<SparseTree> tensors_{}, tensor_tree_{}, rope_{}, prompt_{}, tape_{}, logprobs_{},
-      position_{}, positions_{};
+      pieces_{}, table_{}, position_{}, positions_{};
 };
 
 }  // namespace

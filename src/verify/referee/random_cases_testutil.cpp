@@ -2,10 +2,20 @@
 #include <cmath>
 
 #include "base/assert.hpp"
+#include "protocol/constraint.hpp"
 #include "verify/referee/proof_cases_testutil.hpp"
 #include "verify/referee/vector_sources_testutil.hpp"
 
 namespace assay::verify::test {
+namespace {
+
+// One byte of a token a step.
+bool walks(const Op& op) {
+  return op.kind == OpKind::answer_state || op.kind == OpKind::piece_state;
+}
+
+}  // namespace
+
 RandomCases::RandomCases(std::uint32_t seed) : random_(seed) {
   for (const VectorSource& s : vector_sources()) subjects_.push_back(s.world->subject);
   const char* const architectures[] = {"llama", "qwen2", "qwen3"};
@@ -53,6 +63,7 @@ Subject RandomCases::subject() {
   r.seed = std::uint64_t{random_.bits()} << 32 | random_.bits();
   r.logprobs = chance(3) ? 0 : 1 + random_.below(21);
   r.max_tokens = s.count + random_.below(3);
+  r.constraint = chance(2) ? Hash{} : random_hash(random_);
   return s;
 }
 
@@ -77,6 +88,8 @@ std::optional<ProofCase> RandomCases::attempt(OpKind kind) {
   const std::uint64_t chunk = some(op.chunks);
   place.element = chunk * kChunkValues + some(chunk_values(op, chunk, leaf.position));
   place.step = static_cast<std::uint32_t>(some(steps_of(op, place.element, leaf.position)));
+  // Most tokens have fewer bytes than there are steps.
+  if (walks(op) && random_.below(2) == 0) place.step = random_.below(4);
   const std::uint32_t mode = random_.below(kModes);
   std::vector<std::uint32_t> running;
   for (std::uint32_t i = 0; i < place.step; ++i)
@@ -106,6 +119,10 @@ std::optional<ProofCase> RandomCases::attempt(OpKind kind) {
 }
 
 void RandomCases::tamper(ProofCase& c, const Op& op) {
+  if (walks(op) && random_.below(8) == 0) {
+    c.subject.request.constraint = random_hash(random_);
+    return;
+  }
   const auto flip = [&](Bytes::value_type& byte) {
     byte = static_cast<std::uint8_t>(byte ^ 1u << random_.below(8));
   };
@@ -157,15 +174,23 @@ Subject real_subject(const Shape& shape) {
   r.min_p_bits = 0x3d4ccccd;
   r.seed = 0x0123456789abcdef;
   r.max_tokens = 768;
+  r.constraint.fill(7);
   r.logprobs = 6;
   s.count = 768;
   s.finish = static_cast<std::uint32_t>(protocol::Finish::length);
   return s;
 }
 
-// Mostly what a model's numbers are: quants near zero, scales that fp16 holds.
-Bytes lifelike(const Op* op, Bytes bytes, Random& random) {
+// Mostly what a model's numbers are: quants near zero, scales that fp16 holds; the largest
+// automaton and the longest token there are.
+Bytes lifelike(const Op* op, std::string_view what, Bytes bytes, Random& random) {
+  if (what == "constraint")
+    return protocol::to_bytes({.table_root = {}, .states = canon::kStatesMax, .pieces_root = {}});
+  if (what == "piece")
+    return protocol::piece_leaf({canon::Piece::Kind::text, std::string(canon::kPieceMax, 'a')});
   if (op == nullptr) return bytes;
+  for (std::size_t i = 0; op->kind == OpKind::answer_state && i < bytes.size(); i += 4)
+    bytes[i + 1] &= 0x7f, bytes[i + 2] = bytes[i + 3] = 0;
   const bool scale = op->kind == OpKind::q8_scale || op->kind == OpKind::q8k_scale;
   for (std::size_t i = 0; i + 4 <= bytes.size() && op->type == ValueType::f32; i += 4) {
     const float x = random.unit();
@@ -185,12 +210,14 @@ void add_real_cases(std::vector<NamedCase>& out, const std::string& name, const 
     StepPlace place{leaf, i, 0, 0};
     place.element = (op.chunks - 1) * kChunkValues + chunk_values(op, op.chunks - 1, leaf.position);
     --place.element;
-    place.step = steps_of(op, place.element, leaf.position) - 1;
+    // The first of a token's bytes reads a state, too.
+    place.step = walks(op) ? 0 : steps_of(op, place.element, leaf.position) - 1;
     std::vector<std::uint32_t> running(place.step, op.type == ValueType::u32 ? 5 : 0x3f9a1234);
     const auto answer = hostile(s, list, leaf.position, random.bits(), 0);
     Recorder recorder([&](const Asked& q) -> Result<Bytes> {
       TRY(Bytes bytes, answer(q));
-      return lifelike(q.what == "op" ? &list.ops[q.where[0]] : nullptr, std::move(bytes), random);
+      const Op* from = q.what == "op" ? &list.ops[q.where[0]] : nullptr;
+      return lifelike(from, q.what, std::move(bytes), random);
     });
     static_cast<void>(execute_step(s, list, place, running, recorder));
     ProofCase c = proof_case(s, list, place, running, recorder.asked(), random);

@@ -279,6 +279,59 @@ StepResult rank_count(const Variant& v) {
   return word(n);
 }
 
+// Byte `step` of the token's piece from `before`.
+StepResult led(const Variant& v, const protocol::ConstraintParts& parts, std::uint32_t before,
+               std::uint32_t token) {
+  constexpr std::uint32_t kNowhere = 0xffff, kDone = 0xfffe;
+  if (token >= v.in.program().vocab)
+    return word(v.is(Wrong::stray_token_stays) ? before : kNowhere);
+  TRY(const ByteView leaf, v.in.piece(token));
+  const std::size_t n = leaf.size() - 1;
+  const bool end = leaf[0] == 2 && (n == 0 || v.is(Wrong::end_with_bytes));
+  const bool text = leaf[0] == 1 && n > 0 && (n <= 64 || v.is(Wrong::long_text_passes));
+  if (v.in.step() >= (text ? n : 1))
+    return word(v.is(Wrong::beyond_piece_dead) ? kNowhere : before);
+  if (!text && !end) return word(kNowhere);
+  if (before >= parts.states && !v.is(Wrong::state_unchecked)) return word(kNowhere);
+  if (end && v.is(Wrong::end_anywhere)) return word(kDone);
+  const std::size_t byte = text ? leaf[v.in.step() + (v.is(Wrong::byte_before) ? 0 : 1)] : 0;
+  TRY(const ByteView row, v.in.automaton_row(before));
+  if (end) {
+    const bool accepts = v.is(Wrong::accepting_is_one) ? row[512] == 1 : row[512] > 0;
+    return word(accepts ? kDone : kNowhere);
+  }
+  const std::uint32_t low = row[2 * byte], high = row[2 * byte + 1];
+  return word(v.is(Wrong::next_state_swapped) ? low << 8 | high : high << 8 | low);
+}
+
+StepResult walked(const Variant& v) {
+  TRY(const protocol::ConstraintParts parts, v.in.constraint());
+  const bool answer = v.op().kind == OpKind::answer_state;
+  std::uint32_t before = v.in.bits_before();
+  if (v.in.step() == 0 && !v.is(Wrong::state_restarts)) {
+    if (answer && v.e() > 0) {
+      TRY(before, v.in.bits(v.in.self(), v.e() - 1));
+    } else if (!answer && StepReader::given(v.op().a)) {
+      TRY(before, v.in.bits(v.op().a, v.in.values_of(v.op().a) - 1));
+    }
+  }
+  auto token = static_cast<std::uint32_t>(v.e());
+  if (answer) {
+    const protocol::Request& r = v.in.request();
+    const std::uint32_t first = v.is(Wrong::answer_of_prompt) ? 0 : r.prompt_count - r.continuation;
+    TRY(token, v.in.token(first + token));
+  }
+  return led(v, parts, before, token);
+}
+
+StepResult held(const Variant& v) {
+  TRY(const float score, v.in.value(v.op().a, v.e()));
+  TRY(const std::uint32_t state, v.in.bits(v.op().b, v.e()));
+  const bool out = state == 0xffff || (v.is(Wrong::ended_forbidden) && state == 0xfffe);
+  const float least = v.is(Wrong::forbidden_infinite) ? -INFINITY : -0x1.fffffep127f;
+  return v.num(out ? least : score);
+}
+
 }  // namespace
 
 StepResult variant_of_attention(const Variant& v) {
@@ -345,6 +398,11 @@ StepResult variant_of_head(const Variant& v) {
       return logprob(v);
     case OpKind::rank_count:
       return rank_count(v);
+    case OpKind::answer_state:
+    case OpKind::piece_state:
+      return walked(v);
+    case OpKind::constrain:
+      return held(v);
     default: {
       TRY(const std::uint32_t bits,
           v.in.logprob_number(v.in.position() + 1 - v.in.subject().prompt(), v.e()));

@@ -82,6 +82,20 @@ enum class Wrong : std::uint8_t {
   rank_strict,
   rank_ties_free,
   rank_unchecked,
+  // Constraints.
+  state_restarts,     // every token from state 0
+  state_unchecked,    // a row of what is no state
+  stray_token_stays,  // a token outside the vocabulary leads nowhere else
+  byte_before,        // the byte before the step's
+  next_state_swapped,
+  beyond_piece_dead,  // steps after the last byte
+  long_text_passes,
+  end_with_bytes,
+  end_anywhere,  // also where the state does not accept
+  accepting_is_one,
+  answer_of_prompt,  // tokens from the prompt's first on
+  forbidden_infinite,
+  ended_forbidden,
   // Faults.
   infinities_pass,
   minus_infinity_faults,

@@ -1,6 +1,7 @@
 #include "verify/referee/vector_sources_testutil.hpp"
 
 #include "base/assert.hpp"
+#include "protocol/constraint.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::verify::test {
@@ -78,6 +79,15 @@ std::vector<VectorSource> vector_sources() {
   // Attention over more than 256 segments.
   add({.dim = 32, .heads = 1, .head_dim = 2, .ffn = 32, .context = 80000, .formats = {f32}}, 4, 4,
       66000, {{.position = 65800, .index = 1}});
+
+  // An answer held to an automaton; the second of its tokens is the prompt's last.
+  protocol::Request& held =
+      add({.vocab = 300, .dim = 32, .heads = 1, .head_dim = 2, .ffn = 32, .formats = {f32}}, 5, 4,
+          600, {{.position = 1, .index = 1}, {.position = 530, .index = 1}});
+  held.continuation = 2;
+  held.temperature_bits = f(0.9f);
+  out.back().world->constrain(30);
+  out.back().first = OpKind::answer_state;
   for (const VectorSource& s : out)
     s.world->logprobs.assign(
         s.world->answer.size(),
@@ -97,6 +107,7 @@ Recorder::Answer crafted_answer(const Crafted& c, const Subject& subject, const 
   const auto other = hostile(subject, list, position, seed, c.mode);
   return [&c, &list, other](const Asked& q) -> Result<Bytes> {
     TRY(Bytes out, other(q));
+    if (const auto it = c.bytes.find(q.what); it != c.bytes.end()) return it->second;
     const std::string name = q.what == "op" ? list.ops[q.where[0]].name : q.what;
     std::vector<std::uint32_t> values;
     if (const auto it = c.floats.find(name); it != c.floats.end())
@@ -110,8 +121,64 @@ Recorder::Answer crafted_answer(const Crafted& c, const Subject& subject, const 
   };
 }
 
+namespace {
+
+// Tokens in an automaton of five states: each kind of piece there is and some that there are not,
+// from states and from what is none.
+void add_constrained(std::vector<Crafted>& out) {
+  const Bytes parts = protocol::to_bytes({.table_root = {}, .states = 5, .pieces_root = {}});
+  const auto row = [](std::uint8_t accepting) {
+    Bytes bytes;
+    for (std::uint32_t b = 0; b < 256; ++b) append_le(bytes, static_cast<std::uint16_t>(0x100 + b));
+    bytes.push_back(accepting);
+    return bytes;
+  };
+  const auto add = [&](const char* op, std::uint64_t element, std::vector<std::uint32_t> running,
+                       std::uint32_t state, std::uint32_t token, Bytes piece,
+                       std::uint8_t accepting = 1) {
+    const auto step = static_cast<std::uint32_t>(running.size());
+    out.push_back(
+        {.source = 4,
+         .place = 1,
+         .op = op,
+         .element = element,
+         .step = step,
+         .running = std::move(running),
+         .words = {{"gt", {state}}, {"tape", {token}}},
+         .bytes = {{"constraint", parts}, {"piece", std::move(piece)}, {"row", row(accepting)}}});
+  };
+  const auto text = [](std::size_t bytes) {
+    Bytes piece(1 + bytes);
+    for (std::size_t i = 0; i < piece.size(); ++i)
+      piece[i] = i == 0 ? 1 : static_cast<std::uint8_t>(0x40 + i);
+    return piece;
+  };
+  for (const std::size_t bytes : {1u, 2u, 64u, 65u})
+    for (const std::uint32_t step : {0u, 1u, 2u, 63u})
+      add("gt", 5, std::vector<std::uint32_t>(step, 3), 4, 7, text(bytes));
+  add("gt", 5, {}, 4, 299, text(3));
+  add("gt", 5, {}, 4, 300, text(3));
+  add("gt", 5, {4}, 4, 0xffffffff, text(3));
+  for (const std::uint32_t state : {0u, 4u, 5u, 0xfffeu, 0xffffu, 0x10000u})
+    for (const Bytes& piece : {text(2), Bytes{2}}) add("gw", 9, {}, state, 0, piece);
+  for (const std::uint8_t accepting : Bytes{0, 1, 2, 255})
+    add("gw", 9, {}, 2, 0, Bytes{2}, accepting);
+  for (const Bytes& piece : {Bytes{0}, Bytes{1}, Bytes{3}, Bytes{2, 0x41}, Bytes{0, 0x41}, Bytes{}})
+    for (const std::uint32_t step : {0u, 1u})
+      add("gw", 9, std::vector<std::uint32_t>(step, 2), 2, 0, piece);
+  for (const std::uint32_t state : {0xffffu, 0xfffeu, 0u, 0x1ffffu})
+    for (const float z : {1.5f, -0.0f, -3e38f, canon::test::kInfinity, canon::test::kNan})
+      out.push_back({.source = 4,
+                     .place = 1,
+                     .op = "gl",
+                     .floats = {{"z", {z}}},
+                     .words = {{"gw", {state}}}});
+}
+
+}  // namespace
+
 // Places: source 0 (all settings): embedding, layer 0 and row 1, head, fault leaf; 1 (greedy, plain
-// formats); 2 (nucleus); 3 (many segments).
+// formats); 2 (nucleus); 3 (many segments); 4 (constrained): its first head, a late one.
 std::vector<Crafted> crafted() {
   std::vector<Crafted> out;
   const auto add = [&](Crafted c) { out.push_back(std::move(c)); };
@@ -218,6 +285,7 @@ std::vector<Crafted> crafted() {
          .element = 3,
          .floats = {{"lg", {1.0f, 0.0f, -0.0f}}},
          .words = {{"lp", ids}}});
+  add_constrained(out);
   return out;
 }
 

@@ -11,11 +11,12 @@ namespace assay::verify::test {
 struct VectorSource {
   std::unique_ptr<World> world;
   std::vector<LeafPlace> places;
+  OpKind first = OpKind::norm_sum;  // kinds before it have their cases from other worlds
 };
 std::vector<VectorSource> vector_sources();
 
 // A step with chosen inputs: the values of ops by name, of `prompt` and `tape`, repeated to fill a
-// chunk; all other questions have hostile answers.
+// chunk; the bytes of `constraint`, `piece` and `row`; all other questions have hostile answers.
 struct Crafted {
   std::uint32_t source = 0;
   std::size_t place = 0;
@@ -25,6 +26,7 @@ struct Crafted {
   std::vector<std::uint32_t> running{};
   std::map<std::string, std::vector<float>> floats{};
   std::map<std::string, std::vector<std::uint32_t>> words{};
+  std::map<std::string, Bytes> bytes{};
   std::uint32_t mode = 0;
 };
 std::vector<Crafted> crafted();

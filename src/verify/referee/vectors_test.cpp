@@ -98,12 +98,13 @@ Collected collect_all() {
       EXPECT_EQ(run.fault(), "");
       for (std::uint32_t i = 0; i < run.list().ops.size(); ++i) {
         const Op& op = run.list().ops[i];
-        if (op.kind == OpKind::threshold) continue;
+        if (op.kind == OpKind::threshold || op.kind < all[s].first) continue;
         // One op of a kind, format, type and place is enough.
         std::string sort =
             fmt::format("{} {} {}", kind_name(op.kind), static_cast<int>(op.type), op.steps > 1);
         if (op.tensor) sort += canon::info(op.tensor->format).name;
         if (op.kind == OpKind::segment_max) sort += run.list().ops[op.a.op].name;
+        if (op.kind == OpKind::piece_state && op.a.from == Source::From::none) sort += " first";
         if (place.fault && op.kind != OpKind::score && op.kind != OpKind::weighted_value) continue;
         if (place.fault) sort += " fault";
         if (taken[sort]++ == 0) collect(out, s, w, run, place, i, random);

@@ -150,6 +150,40 @@ World::World(const Shape& shape, std::uint32_t seed, std::uint32_t prompt_count,
     answer.push_back(random.below(std::min(p.vocab, 40u)));
 }
 
+void World::constrain(std::uint32_t seed) {
+  using Kind = canon::Piece::Kind;
+  constexpr std::string_view kAlphabet = "ab\xc3\xff";
+  Random random(seed);
+  pieces.resize(program().vocab);
+  for (canon::Piece& piece : pieces) {
+    const std::uint32_t kind = random.below(20);
+    if (kind == 0) continue;
+    piece.kind = kind == 1 ? Kind::end : Kind::text;
+    const std::uint32_t length = kind == 1 ? 0 : kind == 2 ? 64 : 1 + random.below(5);
+    for (std::uint32_t i = 0; i < length; ++i) piece.bytes += kAlphabet[random.below(4)];
+  }
+  automaton = {};
+  constexpr std::uint32_t kStates = 40;
+  for (std::uint32_t s = 0; s < kStates; ++s) automaton.add(s % 2 == 0);
+  for (std::uint32_t s = 0; s < kStates; ++s)
+    for (const char c : kAlphabet)
+      if (random.below(6) > 0)
+        automaton.set(s, static_cast<std::uint8_t>(c), random.below(kStates));
+  parts = {.table_root = protocol::table_root(automaton),
+           .states = kStates,
+           .pieces_root = protocol::pieces_root(pieces)};
+  subject.request.constraint = protocol::constraint_root(parts);
+  std::uint32_t state = 0;
+  const auto leads = [&](std::uint32_t token) {
+    return canon::walk(automaton, state, pieces[token]);
+  };
+  for (std::uint32_t& token : answer) {
+    for (int tries = 0; tries < 40 && leads(token) >= kStates; ++tries)
+      token = random.below(std::min(program().vocab, 40u));
+    state = leads(token);
+  }
+}
+
 ByteView World::row(const TensorShape& t, std::uint64_t row) const {
   const std::size_t bytes = weights[t.index].size() / t.rows;
   return ByteView(weights[t.index]).subspan(row * bytes, bytes);
@@ -235,15 +269,16 @@ bool LeafRun::compute(std::uint32_t op) {
   const Op& o = list_.ops[op];
   const std::size_t size = value_bytes(o.type);
   for (std::uint64_t c = 0; c < o.chunks; ++c) {
-    Bytes chunk;
-    for (std::uint32_t i = 0; i < chunk_values(o, c, place_.position); ++i) {
+    const std::uint32_t values = chunk_values(o, c, place_.position);
+    // Filled in place: an element may read the one before it.
+    chunks_[op].emplace_back(values * size);
+    for (std::uint32_t i = 0; i < values; ++i) {
       const std::uint64_t e = c * kChunkValues + i;
       const auto running = element(op, e);
       if (running.size() < steps_of(o, e, place_.position)) return false;
       for (std::size_t b = 0; b < size; ++b)
-        chunk.push_back(static_cast<std::uint8_t>(running.back() >> (8 * b)));
+        chunks_[op][c][i * size + b] = static_cast<std::uint8_t>(running.back() >> (8 * b));
     }
-    chunks_[op].push_back(std::move(chunk));
   }
   return true;
 }
@@ -323,6 +358,21 @@ Result<ByteView> LeafRun::rope(std::uint64_t chunk) {
 Result<ByteView> LeafRun::tokens(bool answer, std::uint32_t chunk) {
   held_ = bytes_of(answer ? world_.answer : world_.prompt);
   return chunk_of(held_, chunk, kChunkValues * 4);
+}
+
+Result<ByteView> LeafRun::constraint_parts() {
+  held_ = protocol::to_bytes(world_.parts);
+  return ByteView(held_);
+}
+
+Result<ByteView> LeafRun::piece(std::uint32_t token) {
+  held_ = protocol::piece_leaf(world_.pieces[token]);
+  return ByteView(held_);
+}
+
+Result<ByteView> LeafRun::automaton_row(std::uint32_t state) {
+  held_ = protocol::automaton_row(world_.automaton, state);
+  return ByteView(held_);
 }
 
 Result<ByteView> LeafRun::logprobs(std::uint32_t answer_token) {

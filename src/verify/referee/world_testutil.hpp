@@ -4,7 +4,9 @@
 #include <functional>
 #include <map>
 
+#include "canon/automaton.hpp"
 #include "canon/canon_testutil.hpp"
+#include "protocol/constraint.hpp"
 #include "verify/referee/step.hpp"
 
 namespace assay::verify::test {
@@ -33,10 +35,16 @@ struct World {
   std::vector<Bytes> weights;        // rows one after the other
   std::vector<float> rope;
   std::vector<std::vector<std::uint32_t>> logprobs;  // of each answer token
+  // What the answer is held to, where `constrain` has been called.
+  canon::Automaton automaton;
+  std::vector<canon::Piece> pieces;
+  protocol::ConstraintParts parts;
 
   World(const Shape& shape, std::uint32_t seed, std::uint32_t prompt_count = 4,
         std::uint32_t answer_count = 3);
   const Program& program() const { return subject.program; }
+  // Draws an automaton and pieces, and an answer that it mostly accepts the beginning of.
+  void constrain(std::uint32_t seed);
   ByteView row(const TensorShape& tensor, std::uint64_t row) const;
   std::vector<float> vector(TensorRole role, std::uint32_t layer) const;
 
@@ -103,15 +111,11 @@ class LeafRun : public StepInputs {
   Result<ByteView> rope(std::uint64_t chunk) override;
   Result<ByteView> tokens(bool answer, std::uint32_t chunk) override;
   Result<ByteView> logprobs(std::uint32_t answer_token) override;
-  // A world has no constraint: execution_test.cpp has those of whole models.
-  Result<ByteView> constraint_parts() override { return no_constraint(); }
-  Result<ByteView> piece(std::uint32_t) override { return no_constraint(); }
-  Result<ByteView> automaton_row(std::uint32_t) override { return no_constraint(); }
+  Result<ByteView> constraint_parts() override;
+  Result<ByteView> piece(std::uint32_t token) override;
+  Result<ByteView> automaton_row(std::uint32_t state) override;
 
  private:
-  static std::unexpected<Error> no_constraint() {
-    return fail(Errc::internal, "this world has no constraint");
-  }
   bool compute(std::uint32_t op);
   void choose(std::uint32_t op);  // what has no step
 
