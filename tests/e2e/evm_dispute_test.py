@@ -1,5 +1,6 @@
-"""A market on a chain with a cheat in it, which plays its dispute to the end: kill -9 of all sides while the deadlines run, and
-what a client that we did not write (viem, tests/peers/market.ts) reads of it afterwards."""
+"""A market on a chain where every answer is held to a schema, with a cheat in it, which plays its dispute to the end: kill -9
+of all sides while the deadlines run, and what a client that we did not write (viem, tests/peers/market.ts) reads of it
+afterwards."""
 import json
 import os
 import random
@@ -13,6 +14,9 @@ from peers_test import node
 
 sys.path.append(str(ROOT / "tests/attacks"))
 from proxy import Proxy, no  # noqa: E402
+
+SUM = {"type": "json_schema", "json_schema": {"name": "sum", "strict": True, "schema": {
+    "type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"], "additionalProperties": False}}}
 
 
 class Disputed(ChainMarket):
@@ -52,12 +56,17 @@ class Disputed(ChainMarket):
             self.endpoint.target = self.url("cuckoo")
 
     def ask(self, gateway="gateway"):
-        """The `assay` object of an answer. Another question each time."""
+        """The `assay` object of an answer held to a schema. Another question each time."""
         self.bought += 1
         question = f"What is {20 + self.bought} + 48?"
         status, reply = http("POST", self.url(gateway) + "/v1/chat/completions", {
-            "model": MODEL.stem, "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 24})
+            "model": MODEL.stem, "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 24,
+            "response_format": SUM})
         expect_equal(status, 200, f"an answer: {reply}")
+        choice = reply["choices"][0]
+        expect(choice["message"]["content"].startswith('{"sum":'), f"not held to its schema: {choice}")
+        if choice["finish_reason"] == "stop":
+            expect_equal(list(json.loads(choice["message"]["content"])), ["sum"], "members of the answer")
         return reply["assay"]
 
     def ask_for(self, name):

@@ -110,7 +110,7 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             market.stop()
             at = ["--rpc", chain.url, "--market", market.manifest]
             status = t.json("chain", "status", *at)
-            expect(status["ok"] and len(status["contracts"]) == 12, f"status: {status}")
+            expect(status["ok"] and len(status["contracts"]) == 13, f"status: {status}")
             # By the address alone, as a stranger would.
             stranger = t.json("chain", "status", "--rpc", chain.url, "--market", market.deployed["market"])
             expect(stranger["ok"], f"status by address: {stranger}")

@@ -48,11 +48,6 @@ ApiResult<void> Completions::constrain(Plan& plan,
                                        const std::string& param) const {
   if (!compiled)
     return api_fail(400, "unsupported_schema", param, "'{}': {}", param, compiled.error().message);
-  if (buyer_.ledger.domain.chain_id != 0)
-    return api_fail(400, "unsupported_parameter", param,
-                    "'{}' is not available where leases settle on a chain: its referee cannot "
-                    "judge constrained answers yet; leave it out",
-                    param);
   const auto pieces = plan.model->model->pieces();
   if (!pieces) return std::unexpected(to_api_error(pieces.error()));
   const engine::Constraint constraint((*compiled)->automaton, *pieces);

@@ -29,18 +29,9 @@ Status Admission::check_lease(const protocol::InferenceCall& call, const Hash& l
   return {};
 }
 
-// An answer nobody can be held to, or defended by, is not sold.
-Status Admission::check_judgeable(const protocol::Request& request) const {
-  if (request.constraint == Hash{} || core_.ledger.domain.chain_id == 0) return {};
-  return fail(Errc::unsupported,
-              "the referee of this lease's chain cannot judge constrained answers yet: ask without "
-              "response_format and tools");
-}
-
 Status Admission::check(const protocol::InferenceCall& call) {
   const auto& request = call.request.message;
   CHECK_OK(protocol::check_runnable(request));
-  CHECK_OK(check_judgeable(request));
   const ServedModel* served = core_.serving(request.execution);
   if (served == nullptr)
     return fail(Errc::not_found, "this provider does not serve the lease's execution id");
@@ -82,7 +73,6 @@ Result<Admission::Ticket> Admission::admit(const protocol::InferenceCall& call,
   const auto& request = call.request.message;
   CHECK_OK(protocol::check_call(core_.ledger.domain, call, core_.now()));
   CHECK_OK(protocol::check_runnable(request));
-  CHECK_OK(check_judgeable(request));
   const ServedModel* served = core_.serving(request.execution);
   if (served == nullptr)
     return fail(Errc::not_found, "this provider does not serve the lease's execution id");

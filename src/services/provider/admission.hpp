@@ -60,7 +60,6 @@ class Admission {
   };
   Status check_lease(const protocol::InferenceCall& call, const Hash& lease_id,
                      market::LeaseView& view);
-  Status check_judgeable(const protocol::Request& request) const;
   Status check_unpaid(const protocol::Request& request, const ServedModel& served) const;
   void leave(const Hash& request, const Hash& lease);
 
