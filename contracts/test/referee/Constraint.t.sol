@@ -254,6 +254,7 @@ contract ConstraintTest is RefereeWorld {
 
     // Tests.
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_aTokenOfTheAnswer(uint256 seed) public {
         World memory w = _draw(seed);
         uint256 position = FIRST + _random(seed, 3) % (ANSWER + 1);
@@ -262,6 +263,7 @@ contract ConstraintTest is RefereeWorld {
         _agrees(w, t, _proof(w, t));
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_anyToken(uint256 seed) public {
         World memory w = _draw(seed);
         uint256 position = FIRST - 1 + _random(seed, 3) % (ANSWER + 2);
@@ -269,6 +271,7 @@ contract ConstraintTest is RefereeWorld {
         _agrees(w, t, _proof(w, t));
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_scores(uint256 seed) public {
         World memory w = _draw(seed);
         uint256 vocabulary = w.pieces.length;
