@@ -1,6 +1,7 @@
 // Writes spec/vectors/x402/payments.json: what payers of both schemes sign, and the headers it
 // travels in; read again here, and by the public packages (tests/peers/x402.mjs).
 #include <gtest/gtest.h>
+#include <random>
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
@@ -249,6 +250,45 @@ TEST(X402Vectors, HostileChannelPaymentsAreErrors) {
   }
   const json::value long_delay = std::uint64_t{1} << 40;
   EXPECT_FALSE(damaged({"payload", "channelConfig", "withdrawDelay"}, &long_delay));
+}
+
+// What is still read after random damage says itself again, and nothing crashes.
+TEST(X402Vectors, DamagedPaymentsAreErrorsOrPayments) {
+  const auto payer = key_named("buyer");
+  std::vector<std::string> texts;
+  for (const json::object& one :
+       {exact(tokens()[0], payer, "pay_0123456789abcdef"), channel(tokens()[0], payer, payer, 0),
+        channel(tokens()[0], payer, payer, 1), channel(tokens()[0], payer, payer, 2)}) {
+    const auto bytes = from_base64(std::string_view(one.at("header").get_string()));
+    texts.emplace_back(bytes->begin(), bytes->end());
+  }
+  std::mt19937_64 random(402);
+  constexpr std::string_view kLikely = "0123456789abcdefxX\"{}[]:,-.eE truefalsn\\";
+  std::size_t read_again = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = texts[random() % texts.size()];
+    for (std::uint64_t n = random() % 3 + 1; n > 0; --n) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = kLikely[random() % kLikely.size()];
+          break;
+        case 1:
+          text.erase(at, random() % 4 + 1);
+          break;
+        default:
+          text.insert(at, 1, kLikely[random() % kLikely.size()]);
+      }
+    }
+    const auto read = any_payment_from_header(to_base64(view(text)));
+    if (!read) continue;
+    ++read_again;
+    const std::string header = std::visit([](const auto& p) { return to_header(p); }, *read);
+    const auto again = any_payment_from_header(header);
+    ASSERT_TRUE(again) << text;
+    EXPECT_EQ(std::visit([](const auto& p) { return to_header(p); }, *again), header) << text;
+  }
+  EXPECT_GT(read_again, 1'000u);
 }
 
 }  // namespace
