@@ -262,7 +262,10 @@ Recorder::Answer hostile(const Subject& subject, const OpList& list, std::uint32
             floats(1);
             break;
           case ValueType::u32:
-            ids(1);
+            if (op.kind == OpKind::answer_state || op.kind == OpKind::piece_state)
+              append_le(out, std::uint32_t{hostile_state(r)});
+            else
+              ids(1);
             break;
           case ValueType::f16:
             append_le(out, mode == 2 ? static_cast<std::uint16_t>(r.bits()) : random_half(r));
