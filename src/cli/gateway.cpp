@@ -187,6 +187,10 @@ void add_gateway(CLI::App& app, Context& context) {
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");
   verb->add_flag("--allow-plain-http", g.limits.plain_http,
                  "use providers without TLS: whoever sits between reads prompts and answers");
+  verb->add_option(
+      "--latency-reports", g.latency_report_s,
+      "say on the ledger so often how fast each provider answered, and when a lease ends, s; "
+      "no prompt, no request, one figure a lease (default 3600; 0: never)");
   verb->add_flag("--reputation", o->follow_reputation,
                  "replay the ledger's log, and rank by what drawn auditors and disputes found, too "
                  "(see `assay reputation`)");

@@ -279,9 +279,12 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
   const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
-  if (!attempt.tokens.empty())
-    market_.measured(attempt.provider, milliseconds(first_ms - asked_ms),
-                     per_token_ms(last_ms - first_ms, attempt.tokens.size()));
+  if (!attempt.tokens.empty()) {
+    const auto first = milliseconds(first_ms - asked_ms);
+    const auto each = per_token_ms(last_ms - first_ms, attempt.tokens.size());
+    market_.measured(attempt.provider, first, each);
+    buyer_.latencies.add(lease.id, first, each);
+  }
   if (attempt.end == Attempt::End::receipt) return;
   if (!done) {
     attempt.error = to_api_error(done.error());

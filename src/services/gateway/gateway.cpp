@@ -8,6 +8,7 @@
 #include "io/service_frame.hpp"
 #include "services/gateway/assay_api.hpp"
 #include "services/gateway/batch_api.hpp"
+#include "services/gateway/latency_reports.hpp"
 #include "services/gateway/log_watch.hpp"
 #include "services/gateway/reputation_feed.hpp"
 #include "services/gateway/x402_door.hpp"
@@ -109,6 +110,7 @@ struct GatewayService::Parts {
   Batches batches;
   std::unique_ptr<ReputationFeed> reputation;  // null: not followed
   std::unique_ptr<LogWatch> log_watch;         // null without a log
+  LatencyReports latency_reports{buyer};
   std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
 };
 
@@ -198,6 +200,7 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
     TRY(parts->reputation, ReputationFeed::start(parts->buyer, parts->market));
   }
   parts->worker.start();
+  parts->latency_reports.start();
   CHECK_OK(watch_log(parts->buyer, parts->log_watch));
   io::HttpServerOptions server;
   server.address = options.address;
@@ -235,6 +238,7 @@ void GatewayService::stop() {
   parts_->batches.stop();
   parts_->server->stop();
   parts_->reputation.reset();
+  parts_->latency_reports.stop();
   parts_->worker.stop();
   if (parts_->log_watch) parts_->log_watch->stop();
 }

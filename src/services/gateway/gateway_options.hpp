@@ -33,6 +33,8 @@ struct GatewayOptions {
   Routing routing;                      // what a request's own `provider` object overrides
   // Rows of the ledger's log from one on, as text; null: ranking knows this buyer's record only.
   std::function<Result<std::string>(std::uint64_t)> ledger_log;
+  // How fast each lease's answers were is said on the ledger so often, and at its end; 0: never.
+  std::uint64_t latency_report_s = 3600;
   Delivery delivery = Delivery::stream_then_verify;
   std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
   // A receipt that was not drawn is settled so many seconds after it came: longer than an audit and
