@@ -7,6 +7,7 @@
 #include "io/log.hpp"
 #include "io/service_frame.hpp"
 #include "services/gateway/assay_api.hpp"
+#include "services/gateway/auction_log.hpp"
 #include "services/gateway/batch_api.hpp"
 #include "services/gateway/latency_reports.hpp"
 #include "services/gateway/log_watch.hpp"
@@ -111,6 +112,7 @@ struct GatewayService::Parts {
   std::unique_ptr<ReputationFeed> reputation;  // null: not followed
   std::unique_ptr<LogWatch> log_watch;         // null without a log
   LatencyReports latency_reports{buyer};
+  AuctionLog auction_log{buyer};
   std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
 };
 
@@ -201,6 +203,7 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   }
   parts->worker.start();
   parts->latency_reports.start();
+  parts->auction_log.start();
   CHECK_OK(watch_log(parts->buyer, parts->log_watch));
   io::HttpServerOptions server;
   server.address = options.address;
@@ -239,6 +242,7 @@ void GatewayService::stop() {
   parts_->server->stop();
   parts_->reputation.reset();
   parts_->latency_reports.stop();
+  parts_->auction_log.stop();
   parts_->worker.stop();
   if (parts_->log_watch) parts_->log_watch->stop();
 }

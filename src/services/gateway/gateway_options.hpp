@@ -64,6 +64,9 @@ struct GatewayOptions {
   // The transparency log that receipts must be in, and its verifier key; empty: not looked at.
   std::string log_url, log_key;
   std::uint64_t log_within_s = 60;  // a receipt that is not there by then is an alarm
+  // Append side of the market's log, through the market: auctions' records are published there once
+  // they are over; empty: nowhere.
+  std::string log_append_url;
   // Sells answers to whoever pays by x402 (x402_door.hpp), and then asks all others for an API key;
   // outlives the gateway. Null: nobody pays so.
   settle::x402::Till* till = nullptr;
