@@ -29,7 +29,7 @@ struct Options {
   std::vector<std::string> only, ignore, order;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
-  bool verify_before_stream = false, follow_reputation = false;
+  bool verify_before_stream = false, follow_reputation = false, private_auctions = false;
 };
 
 Result<services::GatewayOptions> gateway_options(const Options& options) {
@@ -88,6 +88,9 @@ Result<int> run(const Context& context, const Options& options) {
   settle::RemoteLedger log(options.ledger.market);
   if (options.follow_reputation)
     gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
+  // The market passes them on where it has a log.
+  if (!options.ledger.on_chain() && !options.private_auctions)
+    gateway.log_append_url = options.ledger.market + "/log";
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
   TRY(auto till,
@@ -200,6 +203,12 @@ void add_gateway(CLI::App& app, Context& context) {
   add_kv_memory(verb, o->kv_memory_mib, " of an audit");
   verb->add_flag("--allow-plain-http", g.limits.plain_http,
                  "use providers without TLS: whoever sits between reads prompts and answers");
+  verb->add_option(
+      "--latency-reports", g.latency_report_s,
+      "say on the ledger so often how fast each provider answered, and when a lease ends, s; "
+      "no prompt, no request, one figure a lease (default 3600; 0: never)");
+  verb->add_flag("--private-auctions", o->private_auctions,
+                 "keep records of auctions here instead of in the market's log");
   verb->add_flag("--reputation", o->follow_reputation,
                  "replay the ledger's log, and rank by what drawn auditors and disputes found, too "
                  "(see `assay reputation`)");

@@ -1,14 +1,18 @@
 // assay job submit | verify: an answer bought in a sealed-bid auction, and anybody's check of one.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
+#include "cli/log_verbs.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "market/auction.hpp"
 #include "market/money.hpp"
+#include "settle/log_client.hpp"
 #include "settle/remote.hpp"
+#include "tlog/prove.hpp"
 
 namespace assay::cli {
 namespace {
@@ -97,28 +101,103 @@ Result<int> run_submit(const Context& context, const Submit& o) {
 }
 
 struct Verify {
-  std::string file, market;
+  std::string what, market, log, bidder;
+  PolicyOptions policy;
 };
 
-Result<int> run_verify(const Context& context, const Verify& o) {
-  TRY(const std::string text, io::read_file(o.file, kFileBytesMax));
+// An auction's record, and for which ledger; by a log also where it lies there.
+struct Record {
+  protocol::Domain domain;
+  market::Auction auction;
+  std::optional<std::uint64_t> index;
+};
+
+Result<market::Auction> read_auction(std::string_view text) {
   TRY(const json::value parsed, json::parse(text, kFileBytesMax));
   TRY(const json::object* object, json::as_object(parsed, "an auction"));
-  TRY(const market::Auction auction, market::auction_from_json(*object));
-  settle::RemoteLedger ledger(o.market);
-  TRY(const auto info, ledger.info());
-  const auto verdict = market::verify(info.domain, auction);
-  const auto opened = market::open_bids(info.domain, auction);
+  return market::auction_from_json(*object);
+}
+
+// The log's word for nothing: the entry is in the tree of its signed checkpoint, the buyer signed
+// it, and it commits to the record that the log shows.
+Result<Record> from_log(const Hash& call, const Verify& o) {
+  TRY(const auto policy, policy_of(o.policy));
+  settle::LogReader log(o.log);
+  TRY(auto kept, log.auction(call));
+  TRY(std::string checkpoint, log.checkpoint());
+  const auto proof = tlog::prove_entry(kept.index, std::move(checkpoint), policy, log);
+  if (!proof) return fail_in("the log's entry of this auction", proof.error());
+  settle::AuctionEntry entry;
+  TRY(entry.entry, tlog::LogEntry::parse(*proof->extra));
+  entry.domain = kept.domain;
+  entry.record = std::move(kept.record);
+  auto checked = settle::check(entry);
+  if (!checked) return fail_in("the log's record", checked.error());
+  if (checked->call != call) return fail(Errc::mismatch, "the log shows another auction's record");
+  return Record{kept.domain, std::move(checked->auction), kept.index};
+}
+
+Result<Record> read_record(const Verify& o) {
+  Record out;
+  std::optional<Hash> call;
+  if (!io::path_exists(o.what)) {
+    const auto digest = array_from_hex<32>(o.what);
+    if (!digest || o.log.empty())
+      return fail(Errc::not_found,
+                  "no file {}: give a record, or the digest of an auction's call and --log",
+                  o.what);
+    call = *digest;
+  } else {
+    TRY(const std::string text, io::read_file(o.what, kFileBytesMax));
+    TRY(out.auction, read_auction(text));
+    if (o.log.empty() && o.market.empty())
+      return fail(Errc::invalid, "give --market (the ledger the signatures are for) or --log");
+  }
+  if (!o.market.empty()) {
+    settle::RemoteLedger ledger(o.market);
+    TRY(const auto info, ledger.info());
+    out.domain = info.domain;
+  }
+  if (o.log.empty()) return out;
+  if (!call) {
+    // Its digest is the ledger's, which the log names where nobody else does.
+    if (o.market.empty())
+      return fail(Errc::invalid, "a file is looked up in a log with --market, too");
+    call = protocol::digest(out.domain, out.auction.call.message);
+  }
+  TRY(Record logged, from_log(*call, o));
+  if (!o.market.empty() && logged.domain != out.domain)
+    return fail(Errc::mismatch, "the log's record is of another ledger than {}", o.market);
+  if (io::path_exists(o.what) &&
+      json::dump(to_json(logged.auction)) != json::dump(to_json(out.auction)))
+    return fail(Errc::mismatch, "the log has another record of this auction than {}", o.what);
+  return logged;
+}
+
+Result<int> run_verify(const Context& context, const Verify& o) {
+  TRY(const Record record, read_record(o));
+  auto verdict = market::verify(record.domain, record.auction);
+  const auto opened = market::open_bids(record.domain, record.auction);
+  bool is_in = true;
+  if (!o.bidder.empty()) {
+    TRY(const auto bidder, market::Address::parse(o.bidder));
+    is_in = std::ranges::find(opened, bidder, &market::OpenedBid::provider) != opened.end();
+    if (!is_in)
+      verdict = fail(Errc::mismatch, "there is no bid of {} in it: whoever made one was left out",
+                     bidder.to_string());
+  }
   if (context.json()) {
     json::array bids;
     for (const auto& bid : opened)
       bids.push_back(json::object{{"provider", bid.provider.to_string()},
                                   {"price", format_money(bid.price)},
                                   {"fault", bid.fault}});
-    context.print(json::object{{"ok", verdict.has_value()},
-                               {"problem", verdict ? "" : verdict.error().message},
-                               {"winner", verdict ? verdict->winner.to_string() : ""},
-                               {"bids", std::move(bids)}});
+    context.print(json::object{
+        {"ok", verdict.has_value()},
+        {"problem", verdict ? "" : verdict.error().message},
+        {"winner", verdict ? verdict->winner.to_string() : ""},
+        {"log_index", record.index ? json::value(std::to_string(*record.index)) : json::value()},
+        {"bids", std::move(bids)}});
     return verdict ? kOk : kFailed;
   }
   for (const auto& bid : opened)
@@ -131,6 +210,8 @@ Result<int> run_verify(const Context& context, const Verify& o) {
   fmt::print("{}  {} won and is paid {} in, {} out per million: what the bids say\n", green("ok"),
              verdict->winner.to_string(), format_money(verdict->price_in),
              format_money(verdict->price_out));
+  if (record.index)
+    fmt::print("{}  entry {} of the log commits to this\n", green("ok"), *record.index);
   return kOk;
 }
 
@@ -169,13 +250,20 @@ void add_job(CLI::App& app, Context& context) {
     auto* verb = context.verb(*job, "verify",
                               "open every bid of an auction that is over and decide it again",
                               "assay job verify buyer/auctions/0x12….json --market "
-                              "http://127.0.0.1:8790");
+                              "http://127.0.0.1:8790\nassay job verify 0x12… --log "
+                              "http://127.0.0.1:8791 --vkey log.example+… --bidder 0xAb…");
     const auto o = std::make_shared<Verify>();
-    verb->add_option("FILE", o->file,
-                     "the record: GET /assay/auctions/{id} of a gateway, or its "
-                     "auctions folder")
+    verb->add_option("RECORD", o->what,
+                     "a file (GET /assay/auctions/{id} of a gateway, or its auctions folder), or "
+                     "with --log the digest of the call, as gateway and bidders log it")
         ->required();
-    verb->add_option("--market", o->market, "URL of the ledger the signatures are for")->required();
+    verb->add_option("--market", o->market, "URL of the ledger the signatures are for");
+    auto* log = verb->add_option("--log", o->log,
+                                 "URL of the transparency log: the record is taken from it, or "
+                                 "compared with its, and proven to be in it");
+    verb->add_option("--bidder", o->bidder, "this provider's bid must be in it");
+    add_policy_options(verb, o->policy, false);
+    log->needs("--vkey");
     context.json_flag(verb);
     context.on_run(verb, [&context, o] { return run_verify(context, *o); });
   }

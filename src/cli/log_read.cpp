@@ -113,8 +113,8 @@ Result<int> check(const Context& context, const Options& options) {
 
 }  // namespace
 
-void add_policy_options(CLI::App* verb, PolicyOptions& options) {
-  verb->add_option("--vkey", options.vkey, "public key of the log")->required();
+void add_policy_options(CLI::App* verb, PolicyOptions& options, bool required) {
+  verb->add_option("--vkey", options.vkey, "public key of the log")->required(required);
   verb->add_option("--origin", options.origin, "origin line (default: the key's name)");
   verb->add_option("--witness-key", options.witnesses, "public key of a witness; repeat for more");
   verb->add_option("--quorum", options.quorum, "how many of them must have cosigned (default 0)");

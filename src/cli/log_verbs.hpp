@@ -29,7 +29,7 @@ struct PolicyOptions {
   std::size_t quorum = 0;
 };
 // --vkey, --origin, --witness-key, --quorum.
-void add_policy_options(CLI::App* verb, PolicyOptions& options);
+void add_policy_options(CLI::App* verb, PolicyOptions& options, bool required = true);
 Result<tlog::LogPolicy> policy_of(const PolicyOptions& options);
 
 // A log by URL or by folder.

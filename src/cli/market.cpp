@@ -135,6 +135,11 @@ void add_market(CLI::App& app, Context& context) {
       ->group(fresh);
   verb->add_option("--burned-bps", p.burned_bps, "burned share of a slash, >= 5000 (default 5000)")
       ->group(fresh);
+  verb->add_option(
+          "--audit-burned-bps", m.audit_burned_bps,
+          "burned share of the fee a hired auditor's pass earns, <= 5000; reputation counts "
+          "what was burned (default 2000)")
+      ->group(fresh);
   verb->add_option("--window-min", p.window_min_s, "shortest challenge window, s (default 3600)")
       ->group(fresh);
   verb->add_option("--window-max", p.window_max_s, "longest, s (default 604800)")->group(fresh);

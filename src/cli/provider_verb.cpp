@@ -14,6 +14,7 @@
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
+#include "market/screen.hpp"
 #include "services/provider/provider_service.hpp"
 
 namespace assay::cli {

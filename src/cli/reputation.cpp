@@ -1,15 +1,13 @@
 // assay reputation: what the ledger's log proves about providers. The whole log is replayed first,
 // so nobody has to be believed.
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 
 #include "cli/cli.hpp"
+#include "cli/ledger_replay.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "market/standing.hpp"
-#include "settle/embedded/ledger_log.hpp"
-#include "settle/remote.hpp"
 
 namespace assay::cli {
 namespace {
@@ -20,47 +18,33 @@ struct Options {
   std::string source, provider;
 };
 
-Result<settle::LogReplay> replay_url(const std::string& url) {
-  settle::RemoteLedger remote(url);
-  TRY(const auto info, remote.info());
-  TRY(const std::string log, remote.log(1));
-  TRY(auto replay, settle::LogReplay::start(info));
-  CHECK_OK(replay.add_lines(log));
-  return replay;
-}
-
-Result<settle::LogReplay> replay_file(const std::string& path) {
-  TRY(auto database, io::Database::open(path, io::OpenMode::read_only));
-  TRY(const auto info, settle::read_info(*database));
-  TRY(auto replay, settle::LogReplay::start(info));
-  CHECK_OK(
-      settle::each_row(*database, 1, [&](const settle::LogRow& row) { return replay.add(row); }));
-  return replay;
-}
-
-Result<settle::LogReplay> replay(const std::string& source) {
-  if (source.starts_with("http://") || source.starts_with("https://")) return replay_url(source);
-  std::error_code none;
-  return replay_file(std::filesystem::is_directory(source, none) ? source + "/ledger.db" : source);
+// Its buyers' word, and called so.
+std::string claimed(const market::ClaimedLatency& l) {
+  if (l.buyers == 0) return "no buyer says";
+  return fmt::format("{} ms + {} ms a token, claimed by {} buyers", l.first_token_ms,
+                     l.per_token_ms, l.buyers);
 }
 
 void print(const market::Standing& s) {
-  fmt::print("{}  proven {:5.1f} %  audited {:>5} by {:>3} buyers  convicted {:>2}  stake {:>8}\n",
-             s.provider.to_string(), static_cast<double>(s.proven_ppm) / 1e4, s.audited, s.buyers,
-             s.convictions, format_money(s.stake));
+  fmt::print(
+      "{}  proven {:5.1f} %  audited {:>5} by {:>3} buyers  convicted {:>2}  stake {:>8}  {}\n",
+      s.provider.to_string(), static_cast<double>(s.proven_ppm) / 1e4, s.audited, s.buyers,
+      s.convictions, format_money(s.stake), claimed(s.latency));
 }
 
 void print_whole(const market::Standing& s) {
   fmt::print(
       "provider     {}\nproven       {:.1f} % (from {:.3f} good and {:.3f} bad observations)\n"
-      "audited      {} receipts of {} buyers, {} paid to drawn auditors\n"
+      "audited      {} receipts of {} buyers, {} for drawn auditors, {} of it burned\n"
       "convicted    {} times, {} slashed\n"
       "disputes     {} won, {} open (not counted)\n"
-      "earned       {} (not counted)\nstake        {}\n",
+      "earned       {} (not counted)\nstake        {}\n"
+      "latency      {} (nine in ten answers; {} measured; not proven)\n",
       s.provider.to_string(), static_cast<double>(s.proven_ppm) / 1e4,
       static_cast<double>(s.good_milli) / 1e3, static_cast<double>(s.bad_milli) / 1e3, s.audited,
-      s.buyers, format_money(s.fees), s.convictions, format_money(s.slashed), s.disputes_won,
-      s.disputes_open, format_money(s.earned), format_money(s.stake));
+      s.buyers, format_money(s.fees), format_money(s.burned), s.convictions,
+      format_money(s.slashed), s.disputes_won, s.disputes_open, format_money(s.earned),
+      format_money(s.stake), claimed(s.latency), s.latency.answers);
 }
 
 Result<int> run(const Context& context, const Options& options) {
@@ -68,9 +52,8 @@ Result<int> run(const Context& context, const Options& options) {
   if (!options.provider.empty()) {
     TRY(wanted, market::Address::parse(options.provider));
   }
-  auto replayed = replay(options.source);
-  if (!replayed) return fail_in("the log", replayed.error());
-  const auto& state = replayed->state();
+  TRY(const auto replayed, replay_ledger(options.source));
+  const auto& state = replayed.state();
   const auto now =
       std::max(static_cast<std::uint64_t>(io::SystemClock().now_s()), state.totals.time);
   auto all = market::standings(state, now);

@@ -5,8 +5,10 @@
 
 #include "cli/cli.hpp"
 #include "cli/job_options.hpp"
+#include "cli/ledger_replay.hpp"
 #include "market/money.hpp"
 #include "market/relaxation.hpp"
+#include "market/standing.hpp"
 
 namespace assay::cli {
 namespace {
@@ -19,17 +21,34 @@ void print_table(const market::Screening& screening) {
   for (const auto& c : screening.fitting) {
     const auto& offer = c.offer.message;
     const auto& model = offer.models[c.model];
-    fmt::print("{}  {}  {:<14} in {:>8} out {:>8} per million  stake {}  {}\n", green("fits   "),
-               offer.provider.to_string(), model.name, market::format_money(model.price_in),
-               market::format_money(model.price_out), market::format_money(c.stake),
-               offer.endpoint);
+    fmt::print(
+        "{}  {}  {:<14} in {:>8} out {:>8} per million  {} ms + {} ms a token {}  stake {}  {}\n",
+        green("fits   "), offer.provider.to_string(), model.name,
+        market::format_money(model.price_in), market::format_money(model.price_out),
+        c.speed.first_token_ms, c.speed.per_token_ms, market::to_string(c.speed.by),
+        market::format_money(c.stake), offer.endpoint);
   }
   print_refused(screening);
 }
 
-Result<int> run(const Context& context, const JobOptions& options) {
+struct Options : JobOptions {
+  bool reputation = false;
+};
+
+// What the ledger's log proves about these providers, and what buyers claim there.
+Status learn(MarketReading& reading, const std::string& market) {
+  TRY(const auto replayed, replay_ledger(market));
+  const auto now = std::max(reading.now, replayed.state().totals.time);
+  for (const auto& standing : market::standings(replayed.state(), now))
+    if (const auto it = reading.facts.find(standing.provider); it != reading.facts.end())
+      market::learn(it->second.record, standing);
+  return {};
+}
+
+Result<int> run(const Context& context, const Options& options) {
   TRY(const market::Job job, job_of(options));
-  TRY(const MarketReading reading, read_market(options.market));
+  TRY(MarketReading reading, read_market(options.market));
+  if (options.reputation) CHECK_OK(learn(reading, options.market));
   const auto screening = market::screen(reading.offers, job, reading.facts, reading.now);
   const bool none = screening.fitting.empty();
   if (context.json()) {
@@ -52,8 +71,12 @@ void add_screen(CLI::App& app, Context& context) {
       context.verb(app, "screen", "which offers fit, and why the others do not (exit 1: none)",
                    "assay screen --market http://127.0.0.1:8790 --model tern-q8_0 "
                    "--max-price-out 1.00");
-  const auto o = std::make_shared<JobOptions>();
+  const auto o = std::make_shared<Options>();
   add_job_options(verb, *o);
+  verb->add_flag(
+      "--reputation", o->reputation,
+      "replay the ledger's log: what it proves counts in the ranking, and buyers' reports "
+      "of a provider that is slower than it says (marked 'claimed by buyers')");
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run(context, *o); });
 }

@@ -6,6 +6,8 @@
 namespace assay::market::test {
 
 inline constexpr Micros kFee = 50'000;
+// Of it, what a pass leaves to its auditor.
+inline constexpr Micros kEarned = 40'000;
 
 class AuditWorld : public World {
  public:

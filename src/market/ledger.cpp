@@ -17,7 +17,7 @@ constexpr std::uint64_t kTimeMax = std::uint64_t{1} << 40;
 }  // namespace
 
 Result<State> genesis(const LedgerInfo& info, const Referee& referee) {
-  CHECK_OK(check(info.parameters));
+  CHECK_OK(check(info));
   State state;
   state.info = info;
   state.referee = &referee;
@@ -65,6 +65,7 @@ void revert(State& state, Undo undo) {
   restore(state.audits, undo.audits);
   restore(state.passes, undo.passes);
   restore(state.checks, undo.checks);
+  restore(state.latencies, undo.latencies);
   const auto restore_set = [](auto& set, const auto& saved) {
     for (const auto& [key, was] : saved)
       if (was)
@@ -78,6 +79,10 @@ void revert(State& state, Undo undo) {
   if (undo.beacon) state.beacon = *undo.beacon;
   state.applied.erase(undo.id);
   state.totals = undo.totals;
+}
+
+Micros burned_of(Micros amount, std::uint32_t bps) {
+  return static_cast<Micros>((static_cast<Wide>(amount) * bps + 9999) / 10000);
 }
 
 Micros exposure_limit(const Parameters& parameters, Micros stake) {
@@ -183,6 +188,7 @@ Hash snapshot_hash(const State& state) {
   for (const auto& [id, d] : state.disputes) hasher.dispute(d);
   for (const auto& [key, a] : state.auditors) hasher.auditor(a);
   for (const auto& [id, a] : state.audits) hasher.audit(a.view);
+  for (const auto& [lease, l] : state.latencies) hasher.latency(lease, l);
   hasher.beacon(state.beacon);
   return hasher.finish();
 }

@@ -51,6 +51,13 @@ struct AuditRecord {
   Evidence evidence;  // not hashed: the operation that brought it is
 };
 
+// What the buyer of a lease last said about its speed: its word.
+struct LatencyRecord {
+  std::uint32_t answers = 0, first_token_ms = 0, per_token_ms = 0;
+  std::uint64_t since = 0, until = 0, made = 0;
+  Micros paid = 0;  // over the lease when it was made
+};
+
 // The last published value of the beacon's chain.
 struct BeaconState {
   std::uint64_t round = 0;
@@ -111,6 +118,7 @@ struct State {
   std::map<Hash, PassPlace> passes;   // RevealAudit that passed → whose
   std::map<Hash, CheckAsked> checks;  // open ones; not hashed: the operations hold the proofs
   std::set<LiveAudit> live_audits;
+  std::map<Hash, LatencyRecord> latencies;                      // by lease
   std::unordered_map<Hash, std::uint64_t, HashOfHash> applied;  // operation id → place in the log
 };
 
@@ -135,6 +143,7 @@ struct Undo {
   std::map<Hash, std::optional<PassPlace>> passes;
   std::map<Hash, std::optional<CheckAsked>> checks;
   std::map<LiveAudit, bool> live_audits;
+  std::map<Hash, std::optional<LatencyRecord>> latencies;
 };
 
 // Applies one operation at `time` (Unix seconds, never before the last operation's). `undo`, where
@@ -153,6 +162,9 @@ std::vector<AuditorView> auditors_view(const State& state, const Hash& execution
 
 // Whether an auditor drawn for this audit can still be convicted for it.
 bool liable(const State& state, const Hash& audit, const Address& auditor, std::uint64_t time);
+
+// Of an amount, `bps` in ten thousand, rounded up: what is burned of it.
+Micros burned_of(Micros amount, std::uint32_t bps);
 
 // Most unpaid escrow this stake carries.
 Micros exposure_limit(const Parameters& parameters, Micros stake);

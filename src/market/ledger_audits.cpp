@@ -12,8 +12,6 @@ using protocol::check_signature;
 
 namespace {
 
-__extension__ using Wide = __int128;
-
 constexpr std::size_t kWaitingMax = 256;   // for one beacon: what its operation has to draw
 constexpr std::size_t kOpenMax = 8;        // of one lease
 constexpr std::size_t kOfLeaseMax = 1024;  // over its life: its record names them all
@@ -53,16 +51,16 @@ void settle_fee(Step& step, const Hash& id, std::size_t index, bool wrong) {
     ++step.auditor({execution, a.account}).missed;
   }
   if (held) {
-    // Neither side may gain by an opening that does not come, or by saying so.
-    if (verdict == AuditVerdict::unauditable) {
-      const auto burned = static_cast<Micros>(
-          (static_cast<Wide>(a.fee) * step.parameters().burned_bps + 9999) / 10000);
-      step.burn_fees(id, burned);
-      step.pay_fees(id, audit.buyer, a.fee - burned);
-    } else {
-      const bool earned = verdict == AuditVerdict::pass || (verdict == AuditVerdict::fail && wrong);
-      step.pay_fees(id, earned ? a.account : audit.buyer, a.fee);
-    }
+    Micros burned = 0;
+    // Neither side may gain by an opening that does not come, or by saying so; nor may who owns
+    // both have a pass for nothing.
+    if (verdict == AuditVerdict::unauditable)
+      burned = burned_of(a.fee, step.parameters().burned_bps);
+    else if (verdict == AuditVerdict::pass)
+      burned = burned_of(a.fee, step.state().info.audit_burned_bps);
+    step.burn_fees(id, burned);
+    const bool earned = verdict == AuditVerdict::pass || (verdict == AuditVerdict::fail && wrong);
+    step.pay_fees(id, earned ? a.account : audit.buyer, a.fee - burned);
   }
   if (verdict == AuditVerdict::pass && !a.convicted) return;
   // Nothing it said can be held against it from here on.

@@ -41,7 +41,10 @@ const std::vector<std::string> kTransitions = {"register",
                                                "canary/convicted",
                                                "receipt/convicted",
                                                "release",
-                                               "unbond"};
+                                               "unbond",
+                                               "speed/first",
+                                               "speed/again",
+                                               "speed/closed"};
 
 // Where the refusals of each operation come from: a part of the message.
 const std::vector<std::pair<std::string, std::string>> kRefusals = {
@@ -85,7 +88,12 @@ const std::vector<std::pair<std::string, std::string>> kRefusals = {
     {"settle_audit", "settled from"},
     {"settle_audit", "settled already"},
     {"settle_audit", "a check is open"},
-    {"settle_audit", "waits for it"}};
+    {"settle_audit", "waits for it"},
+    {"report_latency", "ended by a conviction"},
+    {"report_latency", "could be reported on until"},
+    {"report_latency", "was paid on this lease"},
+    {"report_latency", "nothing was paid since"},
+    {"report_latency", "the last report is until"}};
 
 struct Counts {
   std::map<std::string, int> reached;
@@ -101,7 +109,7 @@ class History {
 
   void step() {
     if (below(4) == 0) w_.time += below(25) == 0 ? 20 + below(120) : below(5);
-    switch (below(18)) {
+    switch (below(19)) {
       case 0:
         return registration();
       case 1:
@@ -132,6 +140,8 @@ class History {
         return pass_dispute();
       case 16:
         return answer();
+      case 17:
+        return below(2) == 0 ? speed() : settle();
       default:
         return settle();
     }
@@ -384,9 +394,32 @@ class History {
         std::vector<std::string_view>{"continue", "right", "wrong", "invalid"}[below(4)];
     run(w_.move(id, word, by), word == "continue" ? "move" : "pass/" + std::string(word));
   }
+  void speed() {
+    const auto& deal = any(leases_);
+    const auto v = w_.lease_of(deal.id);
+    if (below(3) != 0)
+      run(w_.sign(protocol::Settlement{deal.id, v.paid + 1 + below(20)}, w_.buyer), "settlement");
+    if (below(6) == 0) ++w_.time;
+    const bool again = w_.state.latencies.contains(deal.id);
+    run(w_.speed(deal.id, 1 + below(12), 100 + below(50), 10 + below(5), w_.buyer,
+                 w_.time - below(2)),
+        v.state == LeaseState::closed ? "speed/closed"
+        : again                       ? "speed/again"
+                                      : "speed/first");
+  }
   void settle() {
-    const auto id = any_audit();
+    auto id = any_audit();
     if (id == Hash{}) return;
+    if (below(8) == 0)  // where a fail may wait for a dispute
+      for (const auto& one : audits_) {
+        const auto v = w_.audit_of(one);
+        const auto fail = static_cast<std::uint32_t>(AuditVerdict::fail);
+        if (v.state != AuditState::drawn || below(2) != 0 ||
+            std::ranges::find(v.drawn, fail, &DrawnAuditor::verdict) == v.drawn.end())
+          continue;
+        id = one;
+        w_.time = std::max(w_.time, v.check_due);
+      }
     const auto v = w_.audit_of(id);
     if (w_.time < v.check_due && below(6) == 0) w_.time = v.check_due;
     run(w_.settlement(id, w_.other),

@@ -372,9 +372,11 @@ TEST_F(LedgerAudits, VerdictsComeAfterCommitmentsOnceAndInTime) {
   w.time = v.check_due - 1;
   refuse(w.settlement(id, w.other), Errc::refused, "settled from");
   w.time = v.check_due;
+  const auto burned = w.state.totals.burned;
   w.must(w.settlement(id, w.other));
   refuse(w.settlement(id, w.buyer), Errc::conflict, "settled already");
-  EXPECT_EQ(w.account(a).available, 1'000'000 + kFee);
+  EXPECT_EQ(w.account(a).available, 1'000'000 + kEarned);
+  EXPECT_EQ(w.state.totals.burned, burned + kFee - kEarned);
   EXPECT_EQ(w.account(w.buyer).available, before + kFee);
   EXPECT_EQ(w.record_of(b).missed, 1u);
   EXPECT_EQ(w.record_of(a).missed, 0u);

@@ -332,7 +332,7 @@ TEST_F(LedgerChecks, StakeWaitsUntilNothingCanBeHeldAgainstIt) {
   refuse(release, Errc::refused, "an audit drawn at");
   w.time += 1;
   w.must(release);
-  EXPECT_EQ(w.account(a).available, 3'000'000 + kFee);
+  EXPECT_EQ(w.account(a).available, 3'000'000 + kEarned);
   EXPECT_TRUE(w.state.live_audits.empty());
 }
 

@@ -43,7 +43,8 @@ Hash genesis_hash(const LedgerInfo& info) {
       .money(p.dispute_bond)
       .money(p.reward_max)
       .u32(p.burned_bps)
-      .hash(info.beacon);
+      .hash(info.beacon)
+      .u32(info.audit_burned_bps);
   return crypto::sha256(bytes);
 }
 
@@ -180,6 +181,19 @@ void StateHasher::audit(const AuditView& a) {
   for (const auto& c : a.checks)
     e.hash(c.id).address(c.challenger).address(c.auditor).money(c.bond).u64(c.due);
   e.hashes(a.open_disputes);
+}
+
+void StateHasher::latency(const Hash& lease, const LatencyRecord& l) {
+  Encoder{bytes_}
+      .tag("late")
+      .hash(lease)
+      .u32(l.answers)
+      .u32(l.first_token_ms)
+      .u32(l.per_token_ms)
+      .u64(l.since)
+      .u64(l.until)
+      .u64(l.made)
+      .money(l.paid);
 }
 
 void StateHasher::beacon(const BeaconState& b) {

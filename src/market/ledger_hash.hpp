@@ -9,7 +9,7 @@ Hash genesis_hash(const LedgerInfo& info);
 
 // sha256("assay/state/v0" ‖ previous state ‖ operation id ‖ totals ‖ records). `totals` are those
 // after the operation (operations and time too), with the previous state hash still in them.
-// Records come in this order: accounts, leases, disputes, auditors, audits, each
+// Records come in this order: accounts, leases, disputes, auditors, audits, latencies, each
 // ascending, then the beacon.
 class StateHasher {
  public:
@@ -19,6 +19,7 @@ class StateHasher {
   void dispute(const DisputeView& d);
   void auditor(const AuditorView& a);
   void audit(const AuditView& a);
+  void latency(const Hash& lease, const LatencyRecord& l);
   void beacon(const BeaconState& b);
   Hash finish() const;
 

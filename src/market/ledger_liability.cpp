@@ -9,21 +9,13 @@ namespace assay::market {
 
 using protocol::AuditVerdict;
 
-namespace {
-
-__extension__ using Wide = __int128;
-
-}  // namespace
-
 Shares shares_of(const Step& step, const Address& convicted, Micros owed) {
   const auto& p = step.parameters();
   const auto& a = step.read(convicted);
   Shares s;
   s.pool = a.stake;
   for (const auto& u : a.unbonding) s.pool += u.amount;
-  const auto burned_least =
-      static_cast<Micros>((static_cast<Wide>(s.pool) * p.burned_bps + 9999) / 10000);
-  const Micros rest = s.pool - burned_least;
+  const Micros rest = s.pool - burned_of(s.pool, p.burned_bps);
   s.made_whole = std::min(rest, owed);
   s.reward = std::min(rest - s.made_whole, p.reward_max);
   s.burned = s.pool - s.made_whole - s.reward;

@@ -101,6 +101,10 @@ AuditorView& Step::auditor(const AuditorKey& key) {
 
 AuditRecord& Step::audit(const Hash& id) { return touch(state_.audits, undo_.audits, id); }
 
+LatencyRecord& Step::latency(const Hash& lease) {
+  return touch(state_.latencies, undo_.latencies, lease);
+}
+
 BeaconState& Step::beacon() {
   if (!undo_.beacon) undo_.beacon = state_.beacon;
   return state_.beacon;
@@ -243,6 +247,7 @@ Hash Step::finish() const {
   for (const auto& [d, was] : undo_.disputes) hasher.dispute(state_.disputes.at(d));
   for (const auto& [key, was] : undo_.auditors) hasher.auditor(state_.auditors.at(key));
   for (const auto& [a, was] : undo_.audits) hasher.audit(state_.audits.at(a).view);
+  for (const auto& [l, was] : undo_.latencies) hasher.latency(l, state_.latencies.at(l));
   if (undo_.beacon) hasher.beacon(state_.beacon);
   return hasher.finish();
 }

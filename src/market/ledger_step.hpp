@@ -36,6 +36,7 @@ class Step {
   AuditorView& auditor(const AuditorKey& key);
   AuditRecord& audit(const Hash& id);
   BeaconState& beacon();
+  LatencyRecord& latency(const Hash& lease);
   // Indices, not hashed.
   void set_waiting(const Hash& audit, bool waits);
   void set_live(const LiveAudit& live, bool lives);
@@ -154,6 +155,8 @@ Status on(Step& step, const CheckAudit& op);
 Status on(Step& step, const AnswerCheck& op);
 Status on(Step& step, const Signed<protocol::ReportKey>& op);
 Status on(Step& step, const ShowCanary& op);
+// ledger_latency.cpp
+Status on(Step& step, const Signed<protocol::LatencyReport>& op);
 // No answer in time; `check` is open.
 Status expire_check(Step& step, const Hash& check);
 

@@ -390,6 +390,20 @@ std::vector<SignedMove> World::transcript(const FileDispute& filed,
   return out;
 }
 
+Signed<protocol::LatencyReport> World::speed(const Hash& lease, std::uint32_t answers,
+                                             std::uint32_t first_token_ms,
+                                             std::uint32_t per_token_ms, const Party& by,
+                                             std::uint64_t until) const {
+  return sign(protocol::LatencyReport{.buyer = by.address,
+                                      .lease = lease,
+                                      .answers = answers,
+                                      .first_token_ms = first_token_ms,
+                                      .per_token_ms = per_token_ms,
+                                      .since = lease_of(lease).opened,
+                                      .until = until},
+              by);
+}
+
 Signed<protocol::Timeout> World::timeout(const Hash& dispute, const Party& by) const {
   return sign(protocol::Timeout{by.address, dispute}, by);
 }

@@ -80,6 +80,11 @@ class World {
                                      const Party& challenger) const;
   Signed<protocol::Timeout> timeout(const Hash& dispute, const Party& by) const;
 
+  // What a lease's buyer says about it, from its opening to `until`.
+  Signed<protocol::LatencyReport> speed(const Hash& lease, std::uint32_t answers,
+                                        std::uint32_t first_token_ms, std::uint32_t per_token_ms,
+                                        const Party& by, std::uint64_t until) const;
+
   // Operations that must succeed.
   template <class Op>
   Op committed(Op later, const Party& by) {

@@ -7,13 +7,22 @@
 #include <sstream>
 
 #include "base/hex.hpp"
-#include "market/ledger_delivery_testutil.hpp"
 #include "market/audits_testutil.hpp"
+#include "market/ledger_delivery_testutil.hpp"
+#include "market/standing.hpp"
 
 namespace assay::market::test {
 namespace {
 
 using namespace protocol;
+
+// What everybody computes of it ten days later (spec/reputation.md).
+json::object standings_text(const State& state) {
+  const auto now = state.totals.time + 10 * 86400;
+  json::array providers;
+  for (const auto& s : standings(state, now)) providers.push_back(market::to_json(s));
+  return {{"now", std::to_string(now)}, {"providers", std::move(providers)}};
+}
 
 class Recorder {
  public:
@@ -47,6 +56,7 @@ class Recorder {
     out["steps"] = steps;
     out["totals"] = market::to_json(w.state.totals);
     out["snapshot"] = to_hex(snapshot_hash(w.state));
+    out["standings"] = standings_text(w.state);
     return json::dump_pretty(out) + "\n";
   }
 };
@@ -228,6 +238,43 @@ std::string audits() {
       "passed and did not defend");
 }
 
+// Three buyers about one provider, one of them twice; what is refused.
+std::string latency() {
+  Recorder r;
+  auto& w = r.w;
+  r.fund();
+  const auto lease = [&](const Party& buyer, Micros paid) {
+    const auto id = r.run(w.open_lease(5'000'000, buyer, w.provider, w.payout));
+    ++w.time;
+    if (paid > 0) r.run(w.sign(protocol::Settlement{id, paid}, buyer));
+    return id;
+  };
+  const auto third = party(6);
+  for (const auto& buyer : {w.other, third})
+    r.run(w.sign(Deposit{buyer.address, 20'000'000, w.nonce()}, w.host));
+  const auto first = lease(w.buyer, 3'000'000);  // counts for 1.00
+  r.run(w.speed(first, 40, 900, 90, w.buyer, w.time));
+  r.run(w.speed(first, 41, 800, 80, w.buyer, w.time));  // no later than the last
+  ++w.time;
+  r.run(w.speed(first, 41, 800, 80, w.buyer, w.time));  // nothing paid since
+  r.run(w.sign(protocol::Settlement{first, 3'000'001}, w.buyer));
+  r.run(w.speed(first, 41, 800, 80, w.buyer, w.time));
+  const auto second = lease(w.other, 700'000);
+  r.run(w.speed(second, 9, 300, 35, w.buyer, w.time));        // another's lease
+  r.run(w.speed(second, 9, 300, 35, w.other, w.time + 601));  // not yet
+  r.run(w.speed(second, 9, 300, 35, w.other, w.time));
+  const auto cheap = lease(third, 3);
+  r.run(w.speed(cheap, 4, 9'000, 1, third, w.time));  // more answers than were paid
+  r.run(w.speed(cheap, 3, 9'000, 1, third, w.time));
+  const auto unpaid = lease(third, 0);
+  r.run(w.speed(unpaid, 1, 9'000, 1, third, w.time));
+  r.run(w.sign(Close{w.provider.address, second}, w.provider));
+  w.time += 101;
+  r.run(w.sign(protocol::Settlement{second, 700'001}, w.other));  // it is over
+  r.run(w.speed(second, 9, 200, 25, w.other, w.time));
+  return r.text("what buyers say about a provider's speed, by what each paid");
+}
+
 // Whoever has only the file gets the same states.
 void replay(const std::string& text) {
   const auto document = *json::parse(text);
@@ -247,6 +294,7 @@ void replay(const std::string& text) {
     EXPECT_EQ(to_hex(state.totals.state), *json::get_string(step, "state"));
   }
   EXPECT_EQ(to_hex(snapshot_hash(state)), *json::get_string(o, "snapshot"));
+  EXPECT_EQ(json::dump(standings_text(state)), json::dump(**json::get_object(o, "standings")));
 }
 
 void check(const std::string& name, const std::string& text) {
@@ -266,6 +314,7 @@ TEST(LedgerVectors, Payments) { check("payments", payments()); }
 TEST(LedgerVectors, Claims) { check("claims", claims()); }
 TEST(LedgerVectors, Disputes) { check("disputes", disputes()); }
 TEST(LedgerVectors, Deliveries) { check("deliveries", deliveries()); }
+TEST(LedgerVectors, Latency) { check("latency", latency()); }
 TEST(LedgerVectors, Audits) { check("audits", audits()); }
 
 TEST(OperationJson, RefusesWhatIsNotExactlyOneForm) {

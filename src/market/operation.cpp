@@ -40,7 +40,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Operation>> kKinds = 
     "answer_check",
     "report_key",
     "show_canary",
-    "settle_audit"};
+    "settle_audit",
+    "report_latency"};
 
 // A statement says which of the two it is: {"kind": "receipt", "message": …, "signature": …}.
 struct StatementBox {

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "protocol/demands.hpp"
+#include "protocol/reports.hpp"
 #include "protocol/typed.hpp"
 
 namespace assay::market {
@@ -128,17 +129,16 @@ struct ShowCanary {
   Signed<protocol::Canary> canary;  // by the lease's provider
 };
 
-using Operation =
-    std::variant<Signed<protocol::Deposit>, Signed<protocol::Withdraw>, Signed<protocol::Transfer>,
-                 Signed<protocol::Stake>, Signed<protocol::Unbond>, Signed<protocol::Release>,
-                 OpenLease, Signed<protocol::TopUp>, Signed<protocol::Settlement>,
-                 Signed<protocol::Claim>, ContestClaim, OpenClaim, Signed<protocol::Finalize>,
-                 Signed<protocol::Close>, Signed<protocol::CommitDispute>, FileDispute, DisputeMove,
-                 Signed<protocol::Timeout>, ReportEquivocation, DemandDelivery, Deliver,
-                 ReportDelivery, Signed<protocol::RegisterAuditor>, RequestAudit,
-                 Signed<protocol::Beacon>, Signed<protocol::CommitAudit>,
-                 Signed<protocol::RevealAudit>, CheckAudit, AnswerCheck,
-                 Signed<protocol::ReportKey>, ShowCanary, Signed<protocol::SettleAudit>>;
+using Operation = std::variant<
+    Signed<protocol::Deposit>, Signed<protocol::Withdraw>, Signed<protocol::Transfer>,
+    Signed<protocol::Stake>, Signed<protocol::Unbond>, Signed<protocol::Release>, OpenLease,
+    Signed<protocol::TopUp>, Signed<protocol::Settlement>, Signed<protocol::Claim>, ContestClaim,
+    OpenClaim, Signed<protocol::Finalize>, Signed<protocol::Close>, Signed<protocol::CommitDispute>,
+    FileDispute, DisputeMove, Signed<protocol::Timeout>, ReportEquivocation, DemandDelivery,
+    Deliver, ReportDelivery, Signed<protocol::RegisterAuditor>, RequestAudit,
+    Signed<protocol::Beacon>, Signed<protocol::CommitAudit>, Signed<protocol::RevealAudit>,
+    CheckAudit, AnswerCheck, Signed<protocol::ReportKey>, ShowCanary, Signed<protocol::SettleAudit>,
+    Signed<protocol::LatencyReport>>;
 
 // "deposit", "withdraw", …, "open_lease", "file_dispute", "report_equivocation", "deliver", ….
 std::string_view kind_of(const Operation& operation);

@@ -32,9 +32,27 @@ Result<Sort> parse_sort(std::string_view name) {
               name);
 }
 
+std::string_view to_string(SpeedBy by) {
+  switch (by) {
+    case SpeedBy::offer:
+      return "claimed";
+    case SpeedBy::buyers:
+      return "claimed by buyers";
+    case SpeedBy::measured:
+      return "measured";
+  }
+  return "unknown";
+}
+
 Speed speed_of(const protocol::Offer& offer, const Record& record) {
-  if (record.measured >= kMeasuredMin) return {record.first_token_ms, record.per_token_ms, true};
-  return {offer.first_token_ms, offer.per_token_ms, false};
+  if (record.measured >= kMeasuredMin)
+    return {record.first_token_ms, record.per_token_ms, SpeedBy::measured};
+  Speed out{offer.first_token_ms, offer.per_token_ms, SpeedBy::offer};
+  if (record.claimed_buyers == 0 || (record.claimed_first_token_ms <= out.first_token_ms &&
+                                     record.claimed_per_token_ms <= out.per_token_ms))
+    return out;
+  return {std::max(out.first_token_ms, record.claimed_first_token_ms),
+          std::max(out.per_token_ms, record.claimed_per_token_ms), SpeedBy::buyers};
 }
 
 std::uint32_t rebate_of(const protocol::Offer& offer, const Record& record) {

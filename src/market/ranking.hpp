@@ -20,10 +20,14 @@ enum class Sort : std::uint32_t {
 std::string_view to_string(Sort sort);
 Result<Sort> parse_sort(std::string_view name);
 
-// What a provider takes, measured by this buyer where it was, else as the offer claims.
+// What a provider takes: measured by this buyer where it was; else as the offer claims, or as other
+// buyers do where they say it is slower. Friends of a provider cannot make it faster than it dares
+// to offer.
+enum class SpeedBy : std::uint32_t { offer, buyers, measured };
+std::string_view to_string(SpeedBy by);  // "claimed" / "claimed by buyers" / "measured"
 struct Speed {
   std::uint32_t first_token_ms = 0, per_token_ms = 0;
-  bool is_measured = false;
+  SpeedBy by = SpeedBy::offer;
 };
 Speed speed_of(const protocol::Offer& offer, const Record& record);
 

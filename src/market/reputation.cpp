@@ -29,6 +29,7 @@ std::uint64_t root_up(std::uint64_t v) {
 
 // Nine in ten are at most this.
 std::uint32_t ninth_decile(std::vector<std::uint32_t> samples) {
+  ASSAY_ASSERT(!samples.empty());
   const auto place = samples.begin() + static_cast<std::ptrdiff_t>((samples.size() - 1) * 9 / 10);
   std::ranges::nth_element(samples, place);
   return *place;
@@ -51,21 +52,28 @@ void Reputation::convicted(const Address& provider, std::string reason) {
   record.last_conviction = std::move(reason);
 }
 
+void LatencySamples::add(std::uint32_t first_token_ms, std::uint32_t per_token_ms) {
+  const std::size_t place = answers_++ % kLatencySamples;
+  if (place == first_token_ms_.size()) {
+    first_token_ms_.push_back(first_token_ms);
+    per_token_ms_.push_back(per_token_ms);
+  } else {
+    first_token_ms_[place] = first_token_ms;
+    per_token_ms_[place] = per_token_ms;
+  }
+}
+
+std::uint32_t LatencySamples::first_token_ms() const { return ninth_decile(first_token_ms_); }
+std::uint32_t LatencySamples::per_token_ms() const { return ninth_decile(per_token_ms_); }
+
 void Reputation::measured(const Address& provider, std::uint32_t first_token_ms,
                           std::uint32_t per_token_ms) {
-  Samples& samples = samples_[provider];
-  if (samples.first_token_ms.size() < kLatencySamples) {
-    samples.first_token_ms.push_back(first_token_ms);
-    samples.per_token_ms.push_back(per_token_ms);
-  } else {
-    samples.first_token_ms[samples.next] = first_token_ms;
-    samples.per_token_ms[samples.next] = per_token_ms;
-    samples.next = (samples.next + 1) % kLatencySamples;
-  }
+  LatencySamples& samples = samples_[provider];
+  samples.add(first_token_ms, per_token_ms);
   Record& record = records_[provider];
-  record.measured = static_cast<std::uint32_t>(samples.first_token_ms.size());
-  record.first_token_ms = ninth_decile(samples.first_token_ms);
-  record.per_token_ms = ninth_decile(samples.per_token_ms);
+  record.measured = samples.held();
+  record.first_token_ms = samples.first_token_ms();
+  record.per_token_ms = samples.per_token_ms();
 }
 
 void Reputation::rebate(const Address& provider, RebateEnd end) {

@@ -1,5 +1,5 @@
-// What this buyer has seen of each provider. Local and simple: nothing here is somebody's word.
-// What anybody can compute from the ledger's log is standing.hpp.
+// What this buyer has seen of each provider. Local and simple; what anybody can compute from the
+// ledger's log is standing.hpp, and only its `claimed` figures are somebody's word.
 #pragma once
 #include <map>
 #include <string>
@@ -21,6 +21,8 @@ struct Record {
   std::uint64_t rebates_kept = 0, rebates_refused = 0, rebates_broken = 0;
   // What everybody's audits and disputes prove besides (standing.hpp), in thousandths.
   std::uint64_t proven_good_milli = 0, proven_bad_milli = 0;
+  // What buyers claim, by the ledger's log (claimed_latency.hpp). 0 buyers: nobody says anything.
+  std::uint32_t claimed_buyers = 0, claimed_first_token_ms = 0, claimed_per_token_ms = 0;
   // Of the latest answers nine in ten were this fast, network included. 0 answers: not measured.
   std::uint32_t measured = 0;  // answers, at most kLatencySamples
   std::uint32_t first_token_ms = 0, per_token_ms = 0;
@@ -30,6 +32,21 @@ struct Record {
 inline constexpr std::size_t kLatencySamples = 32;  // the latest that count
 // From so many on, what was measured stands in for what the offer claims.
 inline constexpr std::uint32_t kMeasuredMin = 4;
+
+// How long the latest kLatencySamples answers took; nine in ten of them took no longer than the
+// figures. There is one at least when they are asked for (asserted).
+class LatencySamples {
+ public:
+  void add(std::uint32_t first_token_ms, std::uint32_t per_token_ms);
+  std::uint64_t answers() const { return answers_; }  // ever
+  std::uint32_t held() const { return static_cast<std::uint32_t>(first_token_ms_.size()); }
+  std::uint32_t first_token_ms() const;
+  std::uint32_t per_token_ms() const;
+
+ private:
+  std::vector<std::uint32_t> first_token_ms_, per_token_ms_;
+  std::uint64_t answers_ = 0;
+};
 
 class Reputation {
  public:
@@ -45,12 +62,8 @@ class Reputation {
   const std::map<protocol::Address, Record>& all() const { return records_; }
 
  private:
-  struct Samples {
-    std::vector<std::uint32_t> first_token_ms, per_token_ms;
-    std::size_t next = 0;
-  };
   std::map<protocol::Address, Record> records_;
-  std::map<protocol::Address, Samples> samples_;
+  std::map<protocol::Address, LatencySamples> samples_;
 };
 
 // The share of good among good + bad, in parts per million, less one standard deviation of what

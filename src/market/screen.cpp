@@ -35,7 +35,7 @@ bool among(const std::vector<T>& list, const T& value) {
 }
 
 void check_speed(const Speed& speed, const Job& job, Refusals& refuse) {
-  const std::string_view said = speed.is_measured ? "measured" : "claimed";
+  const std::string_view said = to_string(speed.by);
   if (job.max_first_token_ms && speed.first_token_ms > *job.max_first_token_ms)
     refuse.add(Reason::first_token, "first token {} ms {} > {} ms", speed.first_token_ms, said,
                *job.max_first_token_ms);

@@ -123,8 +123,8 @@ Screening screen(std::span<const Signed<protocol::Offer>> offers, const Job& job
 inline constexpr std::size_t kExplained = 16;
 std::string explain(const Screening& screening);
 
-// {"fitting": [{"provider", "endpoint", "model", prices, "latency": "measured" or "claimed", …}],
-// "refused": [{"provider", "endpoint", "reasons": [{"code", "text"}]}]}
+// {"fitting": [{"provider", "endpoint", "model", prices, "latency": "measured", "claimed" or
+// "claimed by buyers", …}], "refused": [{"provider", "endpoint", "reasons": [{"code", "text"}]}]}
 json::object to_json(const Screening& screening);
 json::object to_json(const Candidate& candidate);
 

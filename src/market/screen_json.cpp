@@ -15,7 +15,7 @@ json::object to_json(const Candidate& c) {
           {"expected_price", format_money(c.expected_price)},
           {"first_token_ms", c.speed.first_token_ms},
           {"per_token_ms", c.speed.per_token_ms},
-          {"latency", c.speed.is_measured ? "measured" : "claimed"},
+          {"latency", to_string(c.speed.by)},
           {"rebate", static_cast<double>(offer.rebate_ppm) / 1e6},
           {"reliability", static_cast<double>(c.reliability_ppm) / 1e6},
           {"score", c.score},

@@ -30,6 +30,15 @@ Status check(const Parameters& p) {
   return {};
 }
 
+Status check(const LedgerInfo& info) {
+  CHECK_OK(check(info.parameters));
+  if (info.audit_burned_bps > kAuditBurnedBpsMax)
+    return fail(Errc::invalid,
+                "audit_burned_bps {} is not in [0, {}]: half of a fee is its auditor's",
+                info.audit_burned_bps, kAuditBurnedBpsMax);
+  return {};
+}
+
 bool Totals::conserved() const {
   Micros sum = 0;
   for (const Micros pot : {available, stake, unbonding, escrow, bonds, audit_fees, burned}) {

@@ -37,7 +37,13 @@ struct LedgerInfo {
   Address host{};  // signs deposits and beacons
   Parameters parameters;
   Hash beacon{};  // value 0 of the beacon's chain; zero: this ledger draws no auditors
+  // Of the fee that a pass earns its auditor, the share that is burned instead: what makes passes
+  // that one buys from oneself cost something (spec/reputation.md).
+  std::uint32_t audit_burned_bps = 2000;
 };
+inline constexpr std::uint32_t kAuditBurnedBpsMax = 5000;
+// invalid unless the parameters are, and the auditor keeps at least half of its fee.
+Status check(const LedgerInfo& info);
 
 struct Unbonding {
   Micros amount = 0;

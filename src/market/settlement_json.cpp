@@ -182,6 +182,7 @@ json::object to_json(const LedgerInfo& v) {
   protocol::FieldWriter{out}("host", v.host);
   out["parameters"] = to_json(v.parameters);
   protocol::FieldWriter{out}("beacon", v.beacon);
+  protocol::FieldWriter{out}("audit_burned_bps", v.audit_burned_bps);
   return out;
 }
 
@@ -193,9 +194,13 @@ Result<LedgerInfo> ledger_info_from_json(const json::object& o) {
   TRY(info.host, Address::parse(host));
   TRY(const json::object* parameters, json::get_object(o, "parameters"));
   TRY(info.parameters, parameters_from_json(*parameters));
-  CHECK_OK(check(info.parameters));
   TRY(const std::string beacon, json::get_string(o, "beacon"));
   TRY(info.beacon, array_from_hex<32>(beacon));
+  TRY(const std::uint64_t burned, json::get_u64(o, "audit_burned_bps"));
+  if (burned > kAuditBurnedBpsMax)
+    return fail(Errc::invalid, "audit_burned_bps {} is over {}", burned, kAuditBurnedBpsMax);
+  info.audit_burned_bps = static_cast<std::uint32_t>(burned);
+  CHECK_OK(check(info));
   return info;
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/assert.hpp"
 #include "market/money.hpp"
-#include "market/reputation.hpp"
 
 namespace assay::market {
 namespace {
@@ -13,23 +12,25 @@ namespace {
 // One receipt that drawn auditors passed.
 struct Passed {
   Address buyer{};
-  Micros fees = 0;
+  Micros fees = 0, burned = 0;
   std::uint64_t weight_ppm = 0;  // of one observation, after forgetting
 };
 
 // nullopt: it proves nothing (yet).
-std::optional<Passed> passed(const AuditView& audit, std::uint64_t now) {
+std::optional<Passed> passed(const AuditView& audit, std::uint32_t burned_bps, std::uint64_t now) {
   if (audit.state != AuditState::settled || audit.subject_convicted || audit.subject_canary)
     return std::nullopt;
   Passed out{.buyer = audit.buyer};
   for (const auto& a : audit.drawn) {
     const auto verdict = static_cast<protocol::AuditVerdict>(a.verdict);
     if (verdict == protocol::AuditVerdict::fail) return std::nullopt;
-    if (verdict == protocol::AuditVerdict::pass && !a.convicted && !a.fee_held) out.fees += a.fee;
+    if (verdict != protocol::AuditVerdict::pass || a.convicted || a.fee_held) continue;
+    out.fees += a.fee;
+    out.burned += burned_of(a.fee, burned_bps);
   }
-  if (out.fees == 0) return std::nullopt;
-  const auto worth = static_cast<std::uint64_t>(std::min(out.fees, kFullFee));
-  out.weight_ppm = worth * remembered_ppm(now - audit.requested) / kFullFee;
+  if (out.burned == 0) return std::nullopt;
+  const auto worth = static_cast<std::uint64_t>(std::min(out.burned, kFullBurned));
+  out.weight_ppm = worth * remembered_ppm(now - audit.requested) / kFullBurned;
   return out;
 }
 
@@ -53,7 +54,7 @@ std::vector<Standing> standings(const State& state, std::uint64_t now) {
   // A receipt audited twice is one receipt.
   std::map<std::tuple<Address, Hash, Hash>, Passed> receipts;
   for (const auto& [id, record] : state.audits) {
-    const auto found = passed(*audit_view(state, id), now);
+    const auto found = passed(*audit_view(state, id), state.info.audit_burned_bps, now);
     if (!found) continue;
     const auto& provider = state.leases.at(record.view.lease).view.terms.provider;
     Passed& held = receipts[{provider, record.view.lease, record.view.subject}];
@@ -65,6 +66,7 @@ std::vector<Standing> standings(const State& state, std::uint64_t now) {
     Standing& s = by[provider];
     ++s.audited;
     s.fees += receipt.fees;
+    s.burned += receipt.burned;
     by_buyer[{provider, receipt.buyer}] += receipt.weight_ppm;
   }
   for (const auto& [pair, ppm] : by_buyer) {
@@ -81,6 +83,8 @@ std::vector<Standing> standings(const State& state, std::uint64_t now) {
         dispute.state == DisputeState::decided)
       ++s->second.disputes_won;
   }
+  for (const auto& [provider, latency] : claimed_latencies(state, now))
+    by[provider].latency = latency;
   constexpr std::uint64_t kMost = 1'000'000'000;
   std::vector<Standing> out;
   for (auto& [provider, s] : by) {
@@ -97,14 +101,38 @@ std::vector<Standing> standings(const State& state, std::uint64_t now) {
   return out;
 }
 
+void learn(Record& record, const Standing& s) {
+  record.proven_good_milli = s.good_milli;
+  record.proven_bad_milli = s.bad_milli;
+  record.claimed_buyers = s.latency.buyers;
+  record.claimed_first_token_ms = s.latency.first_token_ms;
+  record.claimed_per_token_ms = s.latency.per_token_ms;
+}
+
 json::object to_json(const Standing& s) {
-  return {{"provider", s.provider.to_string()}, {"proven", static_cast<double>(s.proven_ppm) / 1e6},
-          {"good_milli", s.good_milli},         {"bad_milli", s.bad_milli},
-          {"audited_receipts", s.audited},      {"buyers", s.buyers},
-          {"audit_fees", format_money(s.fees)}, {"convictions", s.convictions},
-          {"slashed", format_money(s.slashed)}, {"disputes_won", s.disputes_won},
-          {"disputes_open", s.disputes_open},   {"earned", format_money(s.earned)},
-          {"stake", format_money(s.stake)}};
+  json::value latency;
+  if (s.latency.buyers > 0)
+    latency = {{"first_token_ms", s.latency.first_token_ms},
+               {"per_token_ms", s.latency.per_token_ms},
+               {"buyers", s.latency.buyers},
+               {"answers", s.latency.answers},
+               {"weight", format_money(s.latency.weight)}};
+  return {{"provider", s.provider.to_string()},
+          {"proven", static_cast<double>(s.proven_ppm) / 1e6},
+          {"proven_ppm", s.proven_ppm},
+          {"good_milli", s.good_milli},
+          {"bad_milli", s.bad_milli},
+          {"audited_receipts", s.audited},
+          {"buyers", s.buyers},
+          {"audit_fees", format_money(s.fees)},
+          {"audit_burned", format_money(s.burned)},
+          {"convictions", s.convictions},
+          {"slashed", format_money(s.slashed)},
+          {"disputes_won", s.disputes_won},
+          {"disputes_open", s.disputes_open},
+          {"earned", format_money(s.earned)},
+          {"stake", format_money(s.stake)},
+          {"latency_claimed_by_buyers", std::move(latency)}};
 }
 
 }  // namespace assay::market

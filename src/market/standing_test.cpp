@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "market/audits_testutil.hpp"
+#include "market/screen.hpp"
 
 namespace assay::market::test {
 namespace {
@@ -44,6 +45,7 @@ TEST_F(StandingTest, OnlyAuditsByDrawnAuditorsCount) {
   EXPECT_EQ(s.audited, 1u);
   EXPECT_EQ(s.buyers, 1u);
   EXPECT_EQ(s.fees, kFee);
+  EXPECT_EQ(s.burned, kFee - kEarned);
   EXPECT_GE(s.good_milli, 998u);  // seconds old
   EXPECT_GT(s.proven_ppm, 450'000u);
   EXPECT_EQ(to_json(s).at("audit_fees"), "0.05");
@@ -56,6 +58,25 @@ TEST_F(StandingTest, OnlyAuditsByDrawnAuditorsCount) {
   audit(w.leaf(w.lease_id, 2, 10), AuditVerdict::unauditable);
   audit(w.leaf(w.lease_id, 3, 10), AuditVerdict::fail);
   EXPECT_EQ(of(w.provider).audited, 1u);
+}
+
+// Buyer, provider and auditor in one hand: what is burned is gone all the same, and only that
+// counts.
+TEST_F(StandingTest, AnObservationBoughtFromOneselfCostsWhatIsBurned) {
+  w.hire(1);
+  const auto a = w.auditor(0);
+  const auto mine = [&] { return w.account(w.buyer).available + w.account(a).available; };
+  w.must(w.registration(a, 1'000));
+  auto before = mine();
+  audit(w.leaf_one, AuditVerdict::pass);
+  EXPECT_EQ(before - mine(), 200);
+  EXPECT_EQ(of(w.provider).burned, 200);
+  EXPECT_NEAR(static_cast<double>(of(w.provider).good_milli), 100.0, 1.0);
+  w.must(w.registration(a, 10'000));
+  before = mine();
+  audit(w.leaf(w.lease_id, 2, 10), AuditVerdict::pass);
+  EXPECT_EQ(before - mine(), kFullBurned);
+  EXPECT_NEAR(static_cast<double>(of(w.provider).good_milli), 1'100.0, 1.0);
 }
 
 TEST_F(StandingTest, OneBuyerCountsForSoMuch) {
@@ -107,6 +128,50 @@ TEST_F(StandingTest, BestProvenFirst) {
   EXPECT_EQ(all[0].provider, w.provider.address);
   EXPECT_EQ(all[1].provider, w.other.address);
   EXPECT_EQ(all[1].proven_ppm, 0u);
+}
+
+// What a gateway with --reputation makes of it: uncertainty costs, and newcomers get their share
+// and no more.
+TEST_F(StandingTest, RankingKnowsWhatIsProven) {
+  w.hire(1);
+  for (std::uint64_t i = 1; i <= kBuyerMost; ++i)
+    audit(w.leaf(w.lease_id, i, 10), AuditVerdict::pass);
+  w.deposit(w.other, 20'000'000);
+  w.stake(w.other, 10'000'000);
+  const std::vector<Signed<Offer>> offers{w.offer(w.provider, w.payout), w.offer(w.other, w.other)};
+  std::map<Address, ProviderFacts> facts;
+  Job job;
+  job.prompt_tokens = job.max_tokens = 10;
+  const auto read = [&] {
+    for (const auto* who : {&w.provider, &w.other}) {
+      facts[who->address].account = w.account(*who);
+      for (const auto& s : standings(w.state, w.time))
+        if (s.provider == who->address) learn(facts[who->address].record, s);
+    }
+    return screen(offers, job, facts, w.time).fitting;
+  };
+  auto fitting = read();
+  ASSERT_EQ(fitting.size(), 2u);
+  EXPECT_EQ(fitting[0].offer.message.provider, w.provider.address);
+  EXPECT_FALSE(fitting[0].newcomer);
+  EXPECT_GT(fitting[0].reliability_ppm, 890'000u);
+  EXPECT_TRUE(fitting[1].newcomer);
+  EXPECT_EQ(fitting[1].reliability_ppm, 800'000u);
+  EXPECT_GT(fitting[1].score, fitting[0].score * kBand);  // out of the band but for newcomers
+  int first = 0;
+  for (std::uint64_t draw = 0; draw < 1'000; ++draw) {
+    auto copy = fitting;
+    spread(copy, draw << 32 | draw);
+    if (copy[0].offer.message.provider == w.other.address) ++first;
+  }
+  EXPECT_EQ(first, 1'000 / static_cast<int>(kNewcomerOneIn));
+  // Buyers say that the proven one is slow: its price has to be paid in time, too.
+  w.must(w.sign(protocol::Settlement{w.lease_id, 100}, w.buyer));
+  w.must(w.speed(w.lease_id, 9, 60'000, 700, w.buyer, w.time));
+  fitting = read();
+  EXPECT_EQ(fitting[0].offer.message.provider, w.other.address);
+  EXPECT_EQ(fitting[1].speed.by, SpeedBy::buyers);
+  EXPECT_EQ(to_json(fitting[1]).at("latency"), "claimed by buyers");
 }
 
 }  // namespace

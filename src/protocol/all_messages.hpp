@@ -6,6 +6,7 @@
 #include "protocol/messages.hpp"
 #include "protocol/operations.hpp"
 #include "protocol/rebates.hpp"
+#include "protocol/reports.hpp"
 
 namespace assay::protocol {
 
@@ -18,7 +19,7 @@ void for_each_message(F&& f) {
              Transfer, Stake, Unbond, Release, TopUp, Finalize, Close, CommitDispute, Dispute, Move,
              Timeout, Answer, Equivocation, Demand, Delivery, DeliveryReport, RegisterAuditor,
              AuditRequest, Beacon, CommitAudit, RevealAudit, AuditCheck, CheckAnswer, ReportKey,
-             Canary, CanaryShown, SettleAudit, Handover, Rebate, RebateAcceptance>();
+             Canary, CanaryShown, SettleAudit, Handover, Rebate, RebateAcceptance, LatencyReport>();
 }
 
 }  // namespace assay::protocol

@@ -179,7 +179,7 @@ TEST_F(AuditsTest, AnHonestAuditorAnswersAndIsPaid) {
             Errc::mismatch);
   move_on();
   deal->must(deal->sign(protocol::SettleAudit{Deal::address(Deal::kBuyer), audit}, Deal::kBuyer));
-  EXPECT_EQ(ledger->account(Deal::address(kAuditor))->available, 1'000'000 + 3 * 100'000 + 50'000);
+  EXPECT_EQ(ledger->account(Deal::address(kAuditor))->available, 1'000'000 + 3 * 100'000 + 40'000);
 }
 
 TEST_F(AuditsTest, GarbageAnswersNothing) {

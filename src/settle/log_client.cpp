@@ -57,11 +57,29 @@ Result<std::vector<std::uint64_t>> LogWriter::append(std::span<const tlog::LogEn
   return out;
 }
 
-Result<std::uint64_t> LogWriter::next_number(const Hash& ledger, const crypto::Address& issuer) {
+Result<std::uint64_t> LogWriter::next_number(const Hash& series, const crypto::Address& issuer) {
   TRY(const auto reply,
-      client_.get(fmt::format("{}/issuers/{}/{}", url_, to_hex(ledger), issuer.to_string())));
+      client_.get(fmt::format("{}/issuers/{}/{}", url_, to_hex(series), issuer.to_string())));
   TRY(const json::object o, object_of("log", url_, reply, kReplyBytesMax));
   return json::get_u64(o, "next");
+}
+
+Result<std::uint64_t> LogWriter::append_auction(const AuctionEntry& entry) {
+  TRY(const auto reply, client_.post_json(url_ + "/auctions", to_text(entry)));
+  TRY(const json::object o, object_of("log", url_, reply, kReplyBytesMax));
+  return json::get_u64(o, "index");
+}
+
+Result<LogReader::Auction> LogReader::auction(const Hash& call) {
+  TRY(const std::string text, get("auctions/" + to_hex(call)));
+  TRY(const json::value v, json::parse(text, 4 * kAuctionBytesMax));
+  TRY(const json::object* o, json::as_object(v, "an auction in the log"));
+  Auction out;
+  TRY(out.index, json::get_u64(*o, "index"));
+  TRY(const json::object* domain, json::get_object(*o, "domain"));
+  TRY(out.domain, protocol::Domain::from_json(*domain));
+  TRY(out.record, json::get_string(*o, "record"));
+  return out;
 }
 
 std::string append_body(std::span<const tlog::LogEntry> entries) {

@@ -3,10 +3,13 @@
 //
 //   GET  <read>/checkpoint, <read>/tile/…        c2sp.org/tlog-tiles
 //   POST <append>/append                         {"entries": base64 bundle} → {"indexes": ["N", …]}
-//   GET  <append>/issuers/{ledger}/{address}     {"next": "N"}
+//   GET  <append>/issuers/{series}/{address}     {"next": "N"}
+//   POST <append>/auctions                       settle/auction_entry.hpp → {"index": "N"}
+//   GET  <read>/auctions/{call}                  {"index", "domain", "record"}
 // The log is not believed: checkpoints and proofs are checked by whoever uses them.
 #pragma once
 #include "io/http_client.hpp"
+#include "settle/auction_entry.hpp"
 #include "tlog/entry.hpp"
 #include "tlog/tile.hpp"
 
@@ -23,6 +26,13 @@ class LogReader : public tlog::TileSource {
   Result<std::string> checkpoint();  // the signed note, not yet checked
   // Partial tiles that are gone are cut from full ones.
   Result<Bytes> read(const tlog::TileId& id) override;
+  // What the log keeps of an auction, by the digest of its call; nothing of it is checked.
+  struct Auction {
+    std::uint64_t index = 0;
+    protocol::Domain domain;
+    std::string record;
+  };
+  Result<Auction> auction(const Hash& call);
   // <url>/<path>, as text.
   Result<std::string> get(const std::string& path);
 
@@ -37,7 +47,10 @@ class LogWriter {
   // One issuer's entries with consecutive numbers, at most kLogAppendMax. Safe to repeat: entries
   // that are in the log already are found there. Errors as LogStore::append's.
   Result<std::vector<std::uint64_t>> append(std::span<const tlog::LogEntry> entries);
-  Result<std::uint64_t> next_number(const Hash& ledger, const crypto::Address& issuer);
+  // Of LogEntry::series: the ledger, or of auctions auction_series of it.
+  Result<std::uint64_t> next_number(const Hash& series, const crypto::Address& issuer);
+  // Safe to repeat: the same record is found there. Errors as LogStore::append_auction's.
+  Result<std::uint64_t> append_auction(const AuctionEntry& entry);
 
  private:
   std::string url_;

@@ -6,8 +6,6 @@
 namespace assay::tlog {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-
 template <class... Parts>
 Hash commit(std::string_view label, const Parts&... parts) {
   crypto::Sha256 hash;
@@ -25,13 +23,19 @@ void take(ByteView& bytes, std::array<std::uint8_t, N>& out) {
 }  // namespace
 
 Hash LogEntry::digest() const {
-  crypto::StructHasher hasher("LogEntry(address issuer,uint64 number,bytes32 commitment)");
+  crypto::StructHasher hasher(kind == EntryKind::auction
+                                  ? "AuctionEntry(address issuer,uint64 number,bytes32 commitment)"
+                                  : "LogEntry(address issuer,uint64 number,bytes32 commitment)");
   hasher.address(issuer).u64(number).bytes32(commitment);
   return crypto::typed_digest(ledger, hasher.finish());
 }
 
+Hash LogEntry::series() const {
+  return kind == EntryKind::auction ? auction_series(ledger) : ledger;
+}
+
 Bytes LogEntry::to_bytes() const {
-  Bytes out{kVersion};
+  Bytes out{static_cast<std::uint8_t>(kind)};
   append(out, ledger);
   append(out, issuer.bytes);
   append_be(out, number);
@@ -41,9 +45,10 @@ Bytes LogEntry::to_bytes() const {
 }
 
 Result<LogEntry> LogEntry::parse(ByteView bytes) {
-  if (bytes.size() != kBytes || bytes[0] != kVersion)
-    return fail(Errc::invalid, "not a log entry: {} bytes beginning 0x01 are one", kBytes);
+  if (bytes.size() != kBytes || (bytes[0] != 1 && bytes[0] != 2))
+    return fail(Errc::invalid, "not a log entry: {} bytes beginning 0x01 or 0x02 are one", kBytes);
   LogEntry out;
+  out.kind = static_cast<EntryKind>(bytes[0]);
   bytes = bytes.subspan(1);
   take(bytes, out.ledger);
   take(bytes, out.issuer.bytes);
@@ -66,8 +71,8 @@ Status LogEntry::check_signature() const {
 }
 
 LogEntry sign_entry(const Hash& ledger, std::uint64_t number, const Hash& commitment,
-                    const crypto::SecretKey& key) {
-  LogEntry out{ledger, crypto::address_of(key), number, commitment, {}};
+                    const crypto::SecretKey& key, EntryKind kind) {
+  LogEntry out{ledger, crypto::address_of(key), number, commitment, {}, kind};
   out.signature = crypto::sign(out.digest(), key);
   return out;
 }
@@ -88,6 +93,8 @@ Hash void_commitment(const Hash& salt, std::uint64_t number) {
   append_be(bytes, number);
   return commit("assay/log/void/v0", salt, bytes);
 }
+
+Hash auction_series(const Hash& ledger) { return commit("assay/log/auctions/v0", ledger); }
 
 Hash row_commitment(const Hash& row_hash) { return commit("assay/log/row/v0", row_hash); }
 

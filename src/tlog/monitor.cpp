@@ -70,7 +70,7 @@ void Monitor::count(std::uint64_t index, ByteView bytes, Numbers& next,
   if (!entry) return alarm(AlarmKind::malformed, entry.error().message);
   if (const auto status = entry->check_signature(); !status)
     return alarm(AlarmKind::malformed, status.error().message);
-  auto& expected = next.try_emplace(Issuer(entry->ledger, entry->issuer), 1).first->second;
+  auto& expected = next.try_emplace(Issuer(entry->series(), entry->issuer), 1).first->second;
   const std::string issuer = entry->issuer.to_string();
   if (entry->number < expected)
     return alarm(AlarmKind::twice,

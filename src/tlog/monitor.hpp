@@ -51,7 +51,7 @@ class Monitor {
   std::size_t issuers() const { return next_.size(); }
 
  private:
-  using Issuer = std::pair<Hash, crypto::Address>;  // ledger, key
+  using Issuer = std::pair<Hash, crypto::Address>;  // LogEntry::series, key
   using Numbers = std::map<Issuer, std::uint64_t>;
   void count(std::uint64_t index, ByteView bytes, Numbers& next, std::vector<Alarm>& alarms) const;
 

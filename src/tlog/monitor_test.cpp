@@ -35,6 +35,16 @@ TEST(LogEntry, RoundTripAndSignature) {
     const auto other = LogEntry::parse(changed);
     EXPECT_TRUE(!other || !other->check_signature()) << "byte " << i;
   }
+  // Of an auction: the same form, signed as what it is, and numbered apart.
+  const LogEntry auction = sign_entry(Hash{9}, 7, Hash{1}, secret(3), EntryKind::auction);
+  EXPECT_TRUE(auction.check_signature());
+  EXPECT_EQ(*LogEntry::parse(auction.to_bytes()), auction);
+  EXPECT_NE(auction.series(), e.series());
+  Bytes other_kind = bytes;
+  other_kind[0] = 2;
+  EXPECT_FALSE(LogEntry::parse(other_kind)->check_signature());
+  other_kind[0] = 3;
+  EXPECT_FALSE(LogEntry::parse(other_kind));
   EXPECT_FALSE(LogEntry::parse(ByteView(bytes).first(157)));
   Bytes zero = bytes;
   std::fill_n(zero.begin() + 53, 8, std::uint8_t{0});
@@ -91,6 +101,11 @@ TEST_F(MonitorTest, CountsNumbersOfEachIssuer) {
   forged.issuer = crypto::address_of(secret(1));
   log.append({forged.to_bytes(), bytes_of("garbage"), entry(1, 7)});
   EXPECT_EQ(follow(), (Kinds{"malformed", "malformed"}));
+  const auto auction = [](std::uint64_t number) {
+    return sign_entry(Hash{9}, number, Hash{}, secret(1), EntryKind::auction).to_bytes();
+  };
+  log.append({auction(1), auction(3)});
+  EXPECT_EQ(follow(), Kinds{"gap"});
   // An issuer seen for the first time begins at 1.
   log.append({entry(3, 2)});
   EXPECT_EQ(follow(), Kinds{"gap"});

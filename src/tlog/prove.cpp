@@ -24,7 +24,7 @@ Result<std::uint64_t> find_entry(const LogEntry& place, std::uint64_t size, Tile
     CHECK_OK(with_bundle(n, size, tiles, [&](std::span<const ByteView> entries) {
       for (std::size_t i = 0; i < entries.size(); ++i) {
         const auto entry = LogEntry::parse(entries[i]);
-        if (entry && entry->ledger == place.ledger && entry->issuer == place.issuer &&
+        if (entry && entry->series() == place.series() && entry->issuer == place.issuer &&
             entry->number == place.number)
           found = n * kTileWidth + i;
       }

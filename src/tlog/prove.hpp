@@ -6,8 +6,8 @@
 
 namespace assay::tlog {
 
-// The index of the entry with this ledger, issuer and number among the first `size`. Reads entry
-// bundles from the end: what is asked about is often new. Errors: not_found; the source's.
+// The index of the entry with this kind, ledger, issuer and number among the first `size`. Reads
+// entry bundles from the end: what is asked about is often new. Errors: not_found; the source's.
 Result<std::uint64_t> find_entry(const LogEntry& place, std::uint64_t size, TileSource& tiles);
 
 // That the entry is in the log of this checkpoint; the entry is in the proof as extra data. Nothing

@@ -18,6 +18,8 @@ Status check_receipt_entry(const LogEntry& entry, const protocol::ReceiptFile& f
                            const Hash& salt) {
   CHECK_OK(entry.check_signature());
   const LogEntry place = place_of(file);
+  if (entry.kind != EntryKind::salted)
+    return fail(Errc::mismatch, "the entry is of an auction, not of a receipt");
   if (entry.ledger != place.ledger)
     return fail(Errc::mismatch, "the entry is of another ledger than the receipt");
   if (entry.issuer != place.issuer)

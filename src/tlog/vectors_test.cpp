@@ -51,6 +51,7 @@ TEST(Vectors, Entries) {
                                    {"entry", to_hex(entry.to_bytes())},
                                    {"leaf", to_hex(crypto::leaf_hash(entry.to_bytes()))}});
   }
+  const LogEntry auction = sign_entry(ledger, 1, Hash{6}, key, EntryKind::auction);
   check_vectors(
       "entries",
       {{"ledger", to_hex(ledger)},
@@ -63,6 +64,12 @@ TEST(Vectors, Entries) {
          {"commitment", to_hex(receipt)}}},
        {"void", {{"salt", to_hex(Hash{4})}, {"number", "2"}, {"commitment", to_hex(nothing)}}},
        {"row", {{"hash", to_hex(Hash{5})}, {"commitment", to_hex(row)}}},
+       {"auction",
+        {{"series", to_hex(auction_series(ledger))},
+         {"number", "1"},
+         {"record", to_hex(Hash{6})},
+         {"digest", to_hex(auction.digest())},
+         {"entry", to_hex(auction.to_bytes())}}},
        {"entries", std::move(entries)}});
 }
 

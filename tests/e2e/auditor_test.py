@@ -10,6 +10,7 @@ from harness import MODEL, ROOT, WORSE, Folder, Runner, Service, expect, expect_
 PASS = {"ASSAY_PASSPHRASE": "auditor test"}
 MOVE_S = 6  # a deadline of this ledger
 FEE = 10_000
+EARNED = 8_000  # of it, by a pass: a fifth is burned
 
 
 class Market:
@@ -113,6 +114,52 @@ class Market:
             self.services[name].stop(expect_code=None)
 
 
+def operations_of(market):
+    """(time, operation) of the whole log."""
+    rows = [json.loads(line) for line in http("GET", market + "/ledger/log?from=1")[1].splitlines()]
+    return [(int(r["time"]), json.loads(r["operation"]) if isinstance(r["operation"], str) else r["operation"])
+            for r in rows]
+
+
+def proven_from_log(operations, provider, now, burned_bps):
+    """spec/reputation.md by somebody else, for a log without failures, canaries and convictions: what is burned of
+    each audit's passes, forgotten by halves, summed by buyer; then Wilson's bound. In parts per million."""
+    half_life, full = 30 * 86400, 2_000
+    fees, waiting, audits = {}, [], {}  # auditor → fee; not drawn; in the order of the log
+    for at, o in operations:
+        m = o["message"]
+        if o["kind"] == "register_auditor":
+            fees[m["account"]] = int(m["fee"])
+        elif o["kind"] == "request_audit":
+            waiting.append({"at": at, "buyer": m["buyer"], "subject": m["subject"], "passed": {}, "settled": False})
+            audits[len(audits)] = waiting[-1]
+        elif o["kind"] == "beacon":
+            for audit in waiting:
+                audit["fees"] = dict(fees)
+            waiting = []
+        # An audit is named by the digest of its request, which is not computed here: this log has one at a time.
+        elif o["kind"] == "reveal_audit" and str(m["verdict"]) == "1":
+            audits[len(audits) - 1]["passed"][m["account"]] = True
+        elif o["kind"] == "settle_audit":
+            audits[len(audits) - 1]["settled"] = True
+    weights = {}
+    for audit in audits.values():
+        burned = sum(-(-audit["fees"][a] * burned_bps // 10_000) for a in audit["passed"])
+        if not audit["settled"] or burned == 0:
+            continue
+        halvings, rest = divmod(now - audit["at"], half_life)
+        whole = 1_000_000 >> halvings
+        remembered = whole - whole * rest // (2 * half_life) if halvings < 20 else 0
+        key = (audit["buyer"], audit["subject"])
+        weights[key] = max(weights.get(key, 0), min(burned, full) * remembered // full)
+    by_buyer = {}
+    for (buyer, _), ppm in weights.items():
+        by_buyer[buyer] = by_buyer.get(buyer, 0) + ppm
+    good = sum(min(ppm, 5_000_000) // 1000 for ppm in by_buyer.values())
+    root = next(r for r in range(500, 10**6) if r * r >= 250_000)
+    return good, max(0, good + 500 - root) * 1_000_000 // (good + 1000) if good else 0
+
+
 class Closing:
     def __init__(self, market):
         self.market = market
@@ -149,15 +196,23 @@ def an_honest_auditor_passes_and_is_paid(t):
         expect(auditor in row["reason"], row["reason"])
         # A spot check was made, answered, and cost the buyer its bond.
         bond = 100_000
-        wait_for("the fee", lambda: m.account(auditor)["available"] == str(1_000_000 + FEE + bond), 60)
+        wait_for("the fee", lambda: m.account(auditor)["available"] == str(1_000_000 + EARNED + bond), 60)
         account = m.account(auditor)
         expect_equal((account["stake"], account["convictions"]), ("2000000", "0"), str(account))
-        log = (folder / "m").exists() and http("GET", m.market + "/ledger/log?from=1")[1]
-        kinds = [json.loads(json.loads(line)["operation"])["kind"] if isinstance(json.loads(line)["operation"], str)
-                 else json.loads(line)["operation"]["kind"] for line in str(log).splitlines()]
+        operations = operations_of(m.market)
+        kinds = [o["kind"] for _, o in operations]
         for kind in ("request_audit", "beacon", "commit_audit", "reveal_audit", "check_audit", "answer_check",
                      "settle_audit"):
             expect(kind in kinds, f"{kind} is not in the log: {sorted(set(kinds))}")
+        # What it proves about the provider, recomputed from the log's lines alone.
+        ledger = http("GET", m.market + "/ledger")[1]
+        expect_equal(int(m.json("ledger", "verify", m.market)["totals"]["burned"]), FEE - EARNED, "burned")
+        for source in (m.market, folder / "m"):
+            found = m.json("reputation", source)
+            (row,) = found["providers"]
+            good, proven = proven_from_log(operations, row["provider"], int(found["time"]), int(ledger["audit_burned_bps"]))
+            expect_equal((row["good_milli"], row["proven_ppm"]), (good, proven), "recomputed")
+            expect(good > 990 and row["audit_burned"] == "0.002", str(row))
         # The secret was not known to the auditor before it had committed: the ledger's order is the proof that the
         # commitment came first; and the tokens it was given hold no salt.
         m.services["auditor"].stop()

@@ -19,11 +19,13 @@ class Market:
         self.t, self.folder, self.services = t, folder, {}
         self.env = dict(os.environ, **PASS)
         self.key("host")
-        self.url = self.start("market", "market", "--data", folder / "m", "--key", folder / "host.key").url
+        self.log = self.start("log", "log", "serve", "--data", folder / "l", "--origin", "example.com/log").ready
+        self.url = self.start("market", "market", "--data", folder / "m", "--key", folder / "host.key", "--log",
+                              self.log["append_url"], "--log-ms", 200).url
         self.cheap = self.provider("cheap", "0.30", "0.60")
         self.dear = self.provider("dear", "0.40", "0.80", "--bid-discount", "50")
         self.funded("buyer", "20.00")
-        self.gateway = self.buyer("g")
+        self.gateway = self.buyer("g", "--settle-hold", 0, "--latency-reports", 1)
 
     def buyer(self, name, *more):
         return self.start(name, "gateway", "--market", self.url, "--models", ROOT / "models", "--key",
@@ -116,11 +118,29 @@ def an_auction_can_be_decided_again(m):
     record.write_text(json.dumps(http("GET", f"{m.gateway}/assay/auctions/{auction['id']}")[1]))
     checked = m.t.json("job", "verify", record, "--market", m.url)
     expect_equal((checked["ok"], checked["winner"]), (True, m.dear), "the record")
+    # The same from the log, by the call's digest: once a lease came of it and the deadline is past.
+    logged = ["job", "verify", auction["id"], "--log", m.log["url"], "--vkey", m.log["vkey"]]
+
+    def in_log():
+        run = m.t.cli(*logged, "--json", code=None)
+        return run.returncode == 0 and json.loads(run.stdout)
+    there = wait_for("the auction in the log", in_log)
+    expect_equal((there["ok"], there["winner"]), (True, m.dear), "the record in the log")
+    expect_equal(there["bids"], checked["bids"], "its bids")
+    expect_equal(m.t.json("job", "verify", record, "--market", m.url, *logged[3:])["log_index"], there["log_index"], "compared")
+    # Whoever bid finds its bid; whoever did not is not in it.
+    m.t.cli(*logged, "--bidder", m.cheap)
+    left_out = m.t.cli(*logged, "--bidder", m.key("nobody"), code=1).stdout
+    expect("was left out" in left_out, left_out)
+    m.t.cli("job", "verify", "0x" + "12" * 32, *logged[3:], code=1)
+    # What the log has is not what somebody hands out.
     altered = json.loads(record.read_text())
     altered["bids"].pop(0 if altered["bids"][0]["bid"]["message"]["provider"] == m.dear else 1)
     record.write_text(json.dumps(altered))
     bad = m.t.cli("job", "verify", record, "--market", m.url, code=1).stdout
     expect("BAD" in bad and "the winner is" in bad, bad)
+    other = m.t.cli("job", "verify", record, "--market", m.url, *logged[3:], code=1)
+    expect("another record" in other.stdout + other.stderr, other.stdout + other.stderr)
 
 
 def reputation_comes_from_the_log(m):
@@ -186,12 +206,44 @@ def a_hedge_answers(m, gateway):
     expect_equal((quote["hedge_ms"], len(quote["providers"])), (300, 2), "a quote of two")
 
 
+def latency_is_what_buyers_claim(m):
+    # Not before four answers of one lease, and not before they are paid.
+    before = m.t.json("reputation", m.url)["providers"]
+    expect(all(row["latency_claimed_by_buyers"] is None for row in before), f"too early: {before}")
+    body = {"model": MODEL.stem, "messages": [{"role": "user", "content": "What is 27 + 48?"}], "max_tokens": 4,
+            "provider": {"only": [m.cheap]}}
+    for _ in range(4):
+        expect_equal(http("POST", m.gateway + "/v1/chat/completions", body)[0], 200, "an answer")
+
+    def claimed():
+        rows = m.t.json("reputation", m.url, m.cheap)["providers"]
+        return rows[0]["latency_claimed_by_buyers"]
+    latency = wait_for("a report", claimed)
+    expect_equal((latency["buyers"], latency["answers"]), (1, 4), str(latency))
+    expect(latency["first_token_ms"] > 0 and float(latency["weight"]) > 0, str(latency))
+    text = m.t.cli("reputation", m.url, m.cheap).stdout
+    expect("claimed by 1 buyers" in text and "not proven" in text, text)
+    # Screening without measurements of its own: as the offer says, or slower where a buyer says so.
+    (row,) = m.t.json("screen", "--market", m.url, "--model", MODEL.stem, "--only", m.cheap, "--reputation")["fitting"]
+    (offer,) = m.t.json("screen", "--market", m.url, "--model", MODEL.stem, "--only", m.cheap)["fitting"]
+    slower = {k: max(offer[k], latency[k]) for k in ("first_token_ms", "per_token_ms")}
+    expect_equal({k: row[k] for k in slower}, slower, "the slower of both")
+    is_slower = any(latency[k] > offer[k] for k in slower)
+    expect_equal((offer["latency"], row["latency"]), ("claimed", "claimed by buyers" if is_slower else "claimed"), "labels")
+    operations = [json.loads(line)["operation"] for line in http("GET", m.url + "/ledger/log?from=1")[1].splitlines()]
+    operations = [json.loads(o) if isinstance(o, str) else o for o in operations]
+    (report,) = [o["message"] for o in operations if o["kind"] == "report_latency"][:1]
+    expect_equal(sorted(report), ["answers", "buyer", "first_token_ms", "lease", "per_token_ms", "since", "until"],
+                 "what everybody is told")
+
+
 def buying(t):
     with Folder() as folder, Market(t, folder) as m:
         screening_explains_itself(m)
         quotes_cost_nothing(m)
         an_auction_can_be_decided_again(m)
         reputation_comes_from_the_log(m)
+        latency_is_what_buyers_claim(m)
         a_hedge_answers(m, a_slow_answer_costs_less(m))
 
 

@@ -206,11 +206,11 @@ contract MessagesTest is Test {
         return known(n) ? hashes.flat(name, words(i, "message", typeOf(i))) : bytes32(0);
     }
 
-    /// What the contracts do not take: deposits by a host, and hired auditors.
+    /// What the contracts do not take: deposits by a host, hired auditors, and buyers' reports of latency.
     function known(bytes32 n) private pure returns (bool) {
         string[18] memory not = [
             "Deposit", "RegisterAuditor", "AuditRequest", "Beacon", "CommitAudit", "RevealAudit", "AuditCheck",
-            "CheckAnswer", "ReportKey", "Canary", "CanaryShown", "SettleAudit", "Handover", "Rebate", "RebateAcceptance", "OfferModel", "LogitBias", ""
+            "CheckAnswer", "ReportKey", "Canary", "CanaryShown", "SettleAudit", "Handover", "Rebate", "RebateAcceptance", "OfferModel", "LogitBias", "LatencyReport"
         ];
         for (uint256 i = 0; i < not.length; ++i) if (keccak256(bytes(not[i])) == n) return false;
         return true;

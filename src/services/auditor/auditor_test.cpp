@@ -20,6 +20,7 @@ using settle::deal_key;
 constexpr std::uint8_t kAuditor = 8, kOther = 9;
 constexpr std::uint64_t kMoveS = 100;
 constexpr protocol::Micros kFee = 20'000;
+constexpr protocol::Micros kEarned = 16'000;  // of it, by a pass
 
 // A clock that may move whenever somebody looks at it: computing takes time.
 struct BusyClock : ManualClock {
@@ -225,7 +226,7 @@ TEST_F(AuditorTest, PassesAnHonestReceiptAndIsPaid) {
   const auto before = ledger->account(core->address)->available;
   pass_time(2 * kMoveS);
   work();
-  EXPECT_EQ(ledger->account(core->address)->available, before + kFee);
+  EXPECT_EQ(ledger->account(core->address)->available, before + kEarned);
   EXPECT_EQ(ledger->account(core->address)->stake, 2'000'000);
   // It goes on being bound by its pass, and keeps what it needs to defend it.
   EXPECT_EQ(record().stage, AuditStage::revealed);
@@ -335,7 +336,7 @@ TEST_F(AuditorTest, EndsChecksThatNobodyElseEnds) {
   work();
   EXPECT_EQ(ledger->account(Deal::address(kOther))->stake, 0);
   EXPECT_EQ(ledger->audit(audit)->state, market::AuditState::settled);
-  EXPECT_EQ(ledger->account(core->address)->available, before + kFee);
+  EXPECT_EQ(ledger->account(core->address)->available, before + kEarned);
 }
 
 // All passes of a round may have to be shown at the same time, in half of what the ledger gives.
@@ -449,7 +450,7 @@ TEST_F(AuditorTest, DefendsItsPass) {
   pass_time(kMoveS);
   work();
   EXPECT_EQ(ledger->dispute(deal->id_of(framed))->outcome, protocol::Outcome::provider_right);
-  EXPECT_EQ(ledger->account(core->address)->available, before + 100'000 + kFee);
+  EXPECT_EQ(ledger->account(core->address)->available, before + 100'000 + kEarned);
   EXPECT_EQ(ledger->account(core->address)->stake, 2'000'000);
 }
 

@@ -289,9 +289,12 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   if (!clock.has_token() && client_left)  // who was given up on took at least so long
     times.first_token_ms = static_cast<std::uint64_t>(io::steady_ms() - asked_ms);
   // How fast it is for those who do not wait is not learned from those who do.
-  if (clock.has_token() && !protocol::for_batches(lease.lease.message, lease.offer.message))
-    market_.measured(attempt.provider, milliseconds(times.first_token_ms),
-                     per_token_ms(times.stream_ms, attempt.tokens.size()));
+  if (clock.has_token() && !protocol::for_batches(lease.lease.message, lease.offer.message)) {
+    const auto first = milliseconds(times.first_token_ms);
+    const auto each = per_token_ms(times.stream_ms, attempt.tokens.size());
+    market_.measured(attempt.provider, first, each);
+    buyer_.latencies.add(lease.id, first, each);
+  }
   if (attempt.end == Attempt::End::receipt) return;
   // How long the rest would have taken, nobody waited for.
   times.stream_ms = 0;

@@ -5,6 +5,7 @@
 
 #include "base/hex.hpp"
 #include "services/gateway/gateway_testutil.hpp"
+#include "settle/log_testutil.hpp"
 
 namespace assay::services {
 namespace {
@@ -70,6 +71,34 @@ TEST_F(AuctionTest, AWinnerThatDiesIsFollowedByTheNextBidder) {
   const json::object assay = sold(submit());
   EXPECT_EQ(assay.at("provider"), json::value(next.address().to_string()));
   EXPECT_EQ(lease_price_out(assay), 900'000);
+}
+
+TEST_F(AuctionTest, TheRecordGoesIntoTheLogOnceItIsOver) {
+  settle::LogInMemory log;
+  add_provider({.bids = 900'000});
+  ScriptedProvider& winner = add_provider({.bids = 500'000});
+  options.log_append_url = log.url();
+  start();
+  const json::object assay = sold(submit());
+  const Hash call = *array_from_hex<32>(text_at(assay.at("auction").as_object(), "id"));
+  EXPECT_TRUE(log.auctions().empty()) << "not before the deadline";
+  clock.ms += 2'000;
+  ASSERT_TRUE(soon([&] { return log.auctions().contains(call); }));
+  const auto kept = log.auctions().at(call);
+  EXPECT_EQ(kept.record, json::dump(to_json(record(assay))));
+  EXPECT_EQ(kept.lease, *array_from_hex<32>(text_at(assay, "lease")));
+  EXPECT_EQ(settle::check(kept)->verdict.winner, winner.address());
+  EXPECT_FALSE(io::path_exists(options.data_directory + "/unlogged/" + to_hex(call) + ".json"));
+  // The next has the next number; one whose winner backed out stays outside.
+  winner.script.backs_out = true;
+  sold(submit());
+  winner.script.backs_out = false;
+  const json::object third = sold(submit());
+  clock.ms += 2'000;
+  ASSERT_TRUE(soon([&] { return log.auctions().size() == 2; }));
+  EXPECT_TRUE(
+      log.auctions().contains(*array_from_hex<32>(text_at(third.at("auction").as_object(), "id"))));
+  EXPECT_EQ(log.entries().back().number, 2u);
 }
 
 TEST_F(AuctionTest, WithoutBidsTheErrorSaysSo) {

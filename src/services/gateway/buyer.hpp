@@ -10,6 +10,7 @@
 #include "market/board.hpp"
 #include "market/settlement.hpp"
 #include "services/gateway/gateway_options.hpp"
+#include "services/gateway/latency_book.hpp"
 #include "services/gateway/model_catalog.hpp"
 #include "services/gateway/store.hpp"
 #include "services/gateway/vault.hpp"
@@ -50,6 +51,7 @@ struct Buyer {
   Vault vault;
   ProviderClient providers;
   ActiveRequests active{};
+  LatencyBook latencies{};
   io::Metrics metrics{};
 
   // What a hired audit takes and a dispute needs after it: to commit, to reveal, to check, to

@@ -104,6 +104,39 @@ TEST_F(ChoiceTest, LatencyIsClaimedUntilItIsMeasured) {
   EXPECT_GT(row().at("reliability").as_double(), 0.8);
 }
 
+// One figure for the answers of a lease, once some were paid; and what another buyer makes of it.
+TEST_F(ChoiceTest, WhatWasMeasuredIsSaidOnTheLedger) {
+  ScriptedProvider& provider = add_provider({});
+  options.audit_rate = 0.0;
+  options.settle_hold_s = 0;
+  options.latency_report_s = 1;
+  start();
+  for (std::uint32_t i = 0; i < market::kMeasuredMin; ++i) answered({});
+  const auto reports = [&] {
+    std::vector<protocol::LatencyReport> out;
+    EXPECT_TRUE(ledger->read_log(1, [&](const settle::LogRow& row) -> Status {
+      TRY(const auto body, json::parse(row.body));
+      const auto operation = market::operation_from_json(body.as_object());
+      if (!operation) return std::unexpected(operation.error());
+      if (const auto* said = std::get_if<protocol::Signed<protocol::LatencyReport>>(&*operation))
+        out.push_back(said->message);
+      return {};
+    }));
+    return out;
+  };
+  clock.ms += 10'000;
+  ASSERT_TRUE(soon([&] { return !reports().empty(); }));
+  const auto said = reports().front();
+  EXPECT_EQ(said.buyer, ledger->lease(said.lease)->terms.buyer);
+  EXPECT_EQ(said.answers, market::kMeasuredMin);
+  EXPECT_GE(said.since, ledger->lease(said.lease)->opened);
+  EXPECT_EQ(ledger->lease(said.lease)->terms.provider, provider.address());
+  // Nothing more is said until something more is paid.
+  clock.ms += 10'000;
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'200));
+  EXPECT_EQ(reports().size(), 1u);
+}
+
 TEST_F(ChoiceTest, AConvictionInTheLogIsKnownToABuyerThatNeverMetIt) {
   ScriptedProvider& cheat = add_provider({.computes = &worse_toy(), .price_in = 1, .price_out = 1});
   start();

@@ -7,7 +7,9 @@
 #include "io/log.hpp"
 #include "io/service_frame.hpp"
 #include "services/gateway/assay_api.hpp"
+#include "services/gateway/auction_log.hpp"
 #include "services/gateway/batch_api.hpp"
+#include "services/gateway/latency_reports.hpp"
 #include "services/gateway/log_watch.hpp"
 #include "services/gateway/reputation_feed.hpp"
 #include "services/gateway/x402_door.hpp"
@@ -111,6 +113,8 @@ struct GatewayService::Parts {
   Batches batches;
   std::unique_ptr<ReputationFeed> reputation;  // null: not followed
   std::unique_ptr<LogWatch> log_watch;         // null without a log
+  LatencyReports latency_reports{buyer};
+  AuctionLog auction_log{buyer};
   std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
 };
 
@@ -209,6 +213,8 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
     TRY(parts->reputation, ReputationFeed::start(parts->buyer, parts->market));
   }
   parts->worker.start();
+  parts->latency_reports.start();
+  parts->auction_log.start();
   CHECK_OK(watch_log(parts->buyer, parts->log_watch));
   io::HttpServerOptions server;
   server.address = options.address;
@@ -246,6 +252,8 @@ void GatewayService::stop() {
   parts_->batches.stop();
   parts_->server->stop();
   parts_->reputation.reset();
+  parts_->latency_reports.stop();
+  parts_->auction_log.stop();
   parts_->worker.stop();
   if (parts_->log_watch) parts_->log_watch->stop();
 }

@@ -33,6 +33,8 @@ struct GatewayOptions {
   Routing routing;                      // what a request's own `provider` object overrides
   // Rows of the ledger's log from one on, as text; null: ranking knows this buyer's record only.
   std::function<Result<std::string>(std::uint64_t)> ledger_log;
+  // How fast each lease's answers were is said on the ledger so often, and at its end; 0: never.
+  std::uint64_t latency_report_s = 3600;
   Delivery delivery = Delivery::stream_then_verify;
   std::optional<double> audit_rate;  // share of receipts audited, 0…1; none: by policy
   // A receipt that was not drawn is settled so many seconds after it came: longer than an audit and
@@ -70,6 +72,9 @@ struct GatewayOptions {
   // The transparency log that receipts must be in, and its verifier key; empty: not looked at.
   std::string log_url, log_key;
   std::uint64_t log_within_s = 60;  // a receipt that is not there by then is an alarm
+  // Append side of the market's log, through the market: auctions' records are published there once
+  // they are over; empty: nowhere.
+  std::string log_append_url;
   // Sells answers to whoever pays by x402 (x402_door.hpp), and then asks all others for an API key;
   // outlives the gateway. Null: nobody pays so.
   settle::x402::Till* till = nullptr;

@@ -114,7 +114,7 @@ Status LogWatch::search(std::uint64_t size, const std::string& checkpoint) {
     TRY(const auto entries, tlog::parse_bundle(bundle, id.width));
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const auto entry = tlog::LogEntry::parse(entries[i]);
-      if (!entry || entry->ledger != ledger) continue;
+      if (!entry || entry->series() != ledger) continue;
       const auto match = wanted.find({entry->issuer, entry->number});
       if (match == wanted.end()) continue;
       CHECK_OK(found(match->second, n * tlog::kTileWidth + i, *entry, checkpoint));

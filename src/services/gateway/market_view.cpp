@@ -139,10 +139,8 @@ market::ProviderFacts MarketView::roomy_facts_of(const Address& provider) const 
 
 market::Record MarketView::record_of(const Address& provider) const {
   market::Record out = reputation_.of(provider);
-  if (const auto it = standings_.find(provider); it != standings_.end()) {
-    out.proven_good_milli = it->second.good_milli;
-    out.proven_bad_milli = it->second.bad_milli;
-  }
+  if (const auto it = standings_.find(provider); it != standings_.end())
+    market::learn(out, it->second);
   return out;
 }
 

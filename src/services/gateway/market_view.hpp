@@ -86,7 +86,8 @@ market::Reputation::RebateEnd end_of(RebateState state);
 Routing merged(const Routing& defaults, const Routing& request);
 
 // {"fitting": […], "refused": [{"provider","endpoint","reasons":[{"code","text"}]}],
-// "relaxation": {…} or null}. Latency is "measured" by this gateway or "claimed" in the offer.
+// "relaxation": {…} or null}. Latency is "measured" by this gateway, "claimed" in the offer or
+// "claimed by buyers".
 json::object screening_json(const MarketView::Screened& screened);
 
 }  // namespace assay::services

@@ -1,6 +1,7 @@
 #include "services/gateway/vault.hpp"
 
 #include <cstdio>
+#include <filesystem>
 
 #include "base/hex.hpp"
 #include "io/files.hpp"
@@ -19,7 +20,8 @@ Result<protocol::Opening> read_opening(const std::string& path) {
 }  // namespace
 
 Result<Vault> Vault::open(const std::string& data_directory) {
-  for (const char* folder : {"receipts", "openings", "proofs", "pending", "auctions", "answers"})
+  for (const char* folder :
+       {"receipts", "openings", "proofs", "pending", "auctions", "unlogged", "answers"})
     CHECK_OK(io::make_directories(fmt::format("{}/{}", data_directory, folder), 0700));
   return Vault(data_directory);
 }
@@ -77,8 +79,19 @@ Result<protocol::Opening> Vault::opening(const Hash& receipt) const {
   return read_opening(opening_path(receipt));
 }
 Status Vault::write_auction(const Hash& call, std::string_view text) const {
+  CHECK_OK(io::write_file_atomic(path("unlogged", call), {}));
   return io::write_file_atomic(path("auctions", call), view(text));
 }
+Result<std::vector<Hash>> Vault::unlogged_auctions() const {
+  std::vector<Hash> out;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator it(root_ + "/unlogged", failed), end;
+       !failed && it != end; it.increment(failed))
+    if (const auto call = array_from_hex<32>(it->path().stem().string())) out.push_back(*call);
+  if (failed) return fail(Errc::io, "{}/unlogged: {}", root_, failed.message());
+  return out;
+}
+void Vault::forget_unlogged(const Hash& call) const { std::remove(path("unlogged", call).c_str()); }
 Result<std::string> Vault::auction_text(const Hash& call) const {
   return io::read_file(path("auctions", call), kFileBytesMax);
 }

@@ -3,6 +3,7 @@
 //   <data>/openings/<receipt digest>.json   mode 0600: prompt, answer, salt
 //   <data>/proofs/<receipt digest>.tlog-proof   that the log has the receipt
 //   <data>/auctions/<call digest>.json      every bid and the key to open them: may be published
+//   <data>/unlogged/<call digest>.json      empty: the log is to have this auction's record
 //   <data>/pending/<request digest>.json    mode 0600: the same of a request without a receipt yet
 //   <data>/answers/<job>.json               mode 0600: an answer as it was sent
 #pragma once
@@ -31,7 +32,10 @@ class Vault {
   Result<std::string> receipt_text(const Hash& receipt) const;
   Result<std::string> opening_text(const Hash& receipt) const;
 
+  // Also marked as unlogged; before that: a record never lies there without its mark.
   Status write_auction(const Hash& call, std::string_view text) const;
+  Result<std::vector<Hash>> unlogged_auctions() const;
+  void forget_unlogged(const Hash& call) const;
   Result<std::string> auction_text(const Hash& call) const;
   // answers/<job>.json, mode 0600: what was sent, for whoever asks once more.
   Status write_answer(const std::string& job, std::string_view text) const;

@@ -7,12 +7,18 @@
 namespace assay::services {
 namespace {
 
-const io::Schema kSchema{.owner = "log", .steps = {R"(
+const io::Schema kSchema{.owner = "log",
+                         .steps = {R"(
 CREATE TABLE IF NOT EXISTS state(
   id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS numbers(
   ledger BLOB NOT NULL, issuer BLOB NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(ledger, issuer, first)) STRICT, WITHOUT ROWID;
+)",
+                                   R"(
+CREATE TABLE auctions(
+  call BLOB NOT NULL UNIQUE, awarded BLOB NOT NULL UNIQUE, at INTEGER NOT NULL,
+  domain TEXT NOT NULL, record TEXT NOT NULL) STRICT;
 )"}};
 
 Result<std::unique_ptr<io::Database>> open_database(const std::string& folder) {
@@ -52,10 +58,11 @@ Result<io::Database*> FileDisk::database() const {
               folder_);
 }
 
-Status FileDisk::commit(const TreeState& state, std::span<const NumberRange> ranges) {
+Status FileDisk::commit(const TreeState& state, std::span<const NumberRange> ranges,
+                        std::span<const LoggedAuction> auctions) {
   const std::lock_guard lock(mutex_);
   CHECK_OK(database());
-  const Status status = put(state, ranges);
+  const Status status = put(state, ranges, auctions);
   if (status) return {};
   // Whether a commit that failed is in the journal is known once that has been read again.
   db_.reset();
@@ -63,8 +70,17 @@ Status FileDisk::commit(const TreeState& state, std::span<const NumberRange> ran
   return status;
 }
 
-Status FileDisk::put(const TreeState& state, std::span<const NumberRange> ranges) {
+Status FileDisk::put(const TreeState& state, std::span<const NumberRange> ranges,
+                     std::span<const LoggedAuction> auctions) {
   TRY(auto transaction, io::Transaction::begin(*db_));
+  for (const LoggedAuction& auction : auctions) {
+    TRY(auto insert, db_->prepare("INSERT INTO auctions(call, awarded, at, domain, record) "
+                                  "VALUES(?1, ?2, ?3, ?4, ?5)"));
+    CHECK_OK(insert
+                 .bind_all(ByteView(auction.call), ByteView(auction.awarded), i64(auction.index),
+                           std::string_view(auction.domain), std::string_view(auction.record))
+                 .run());
+  }
   for (const NumberRange& range : ranges) {
     TRY(auto insert, db_->prepare("INSERT INTO numbers(ledger, issuer, first, count, at) "
                                   "VALUES(?1, ?2, ?3, ?4, ?5)"));
@@ -102,6 +118,23 @@ Result<std::uint64_t> FileDisk::index_of(const IssuerId& issuer, std::uint64_t n
     return fail(Errc::not_found, "{} has no entry number {} in this log",
                 issuer.address.to_string(), number);
   return u64(select.column_int64(2) + i64(number) - select.column_int64(0));
+}
+
+Result<std::optional<LoggedAuction>> FileDisk::auction(const Hash& id) {
+  const std::lock_guard lock(mutex_);
+  TRY(io::Database* const db, database());
+  TRY(auto select, db->prepare("SELECT call, awarded, at, domain, record FROM auctions "
+                               "WHERE call = ?1 OR awarded = ?1"));
+  select.bind_all(ByteView(id));
+  TRY(const bool found, select.step());
+  if (!found) return std::nullopt;
+  LoggedAuction out;
+  TRY(out.call, select.column_hash(0));
+  TRY(out.awarded, select.column_hash(1));
+  out.index = u64(select.column_int64(2));
+  out.domain = select.column_text(3);
+  out.record = select.column_text(4);
+  return out;
 }
 
 Status FileDisk::publish(const std::string& checkpoint) {

@@ -2,7 +2,7 @@
 // folder:
 //   tile/…       tiles and entry bundles (c2sp.org/tlog-tiles), any static server can serve them
 //   checkpoint   the signed note readers begin with
-//   log.db       how long the log is, and who used which numbers (SQLite)
+//   log.db       how long the log is, who used which numbers, auctions' records (SQLite)
 #pragma once
 #include <functional>
 #include <memory>
@@ -23,7 +23,14 @@ struct TreeState {
   bool operator==(const TreeState&) const = default;
 };
 
-// An issuer under one ledger.
+// The record of an auction, whose hash is entry number `index`.
+struct LoggedAuction {
+  Hash call{}, awarded{};  // digests of the call, and of the offer awarded: one record of each
+  std::uint64_t index = 0;
+  std::string domain, record;  // JSON
+};
+
+// An issuer under one ledger (LogEntry::series).
 struct IssuerId {
   Hash ledger{};
   crypto::Address address{};
@@ -45,9 +52,12 @@ class LogDisk : public tlog::TileSource {
   virtual Status write(std::span<const io::NewFile> files) = 0;
   // The committed length; of a new log 0.
   virtual Result<TreeState> state() = 0;
-  // Durable and atomic: after a crash the state and its ranges are there or not. After an error
-  // too, and state() says which.
-  virtual Status commit(const TreeState& state, std::span<const NumberRange> ranges) = 0;
+  // Durable and atomic: after a crash the state, its ranges and its auctions are there or not.
+  // After an error too, and state() says which.
+  virtual Status commit(const TreeState& state, std::span<const NumberRange> ranges,
+                        std::span<const LoggedAuction> auctions) = 0;
+  // By the digest of its call, or of the offer awarded.
+  virtual Result<std::optional<LoggedAuction>> auction(const Hash& id) = 0;
   // The number after the last one committed; 1 for an unknown issuer.
   virtual Result<std::uint64_t> next_number(const IssuerId& issuer) = 0;
   // Index of the entry with a number below next_number.
@@ -67,7 +77,9 @@ class FileDisk : public LogDisk {
   Result<Bytes> read(const tlog::TileId& id) override { return files_.read(id); }
   Status write(std::span<const io::NewFile> files) override;
   Result<TreeState> state() override;
-  Status commit(const TreeState& state, std::span<const NumberRange> ranges) override;
+  Status commit(const TreeState& state, std::span<const NumberRange> ranges,
+                std::span<const LoggedAuction> auctions) override;
+  Result<std::optional<LoggedAuction>> auction(const Hash& id) override;
   Result<std::uint64_t> next_number(const IssuerId& issuer) override;
   Result<std::uint64_t> index_of(const IssuerId& issuer, std::uint64_t number) override;
   Status publish(const std::string& checkpoint) override;
@@ -79,7 +91,8 @@ class FileDisk : public LogDisk {
       : folder_(folder), files_(folder), db_(std::move(db)) {}
 
   Result<io::Database*> database() const;
-  Status put(const TreeState& state, std::span<const NumberRange> ranges);
+  Status put(const TreeState& state, std::span<const NumberRange> ranges,
+             std::span<const LoggedAuction> auctions);
 
   const std::string folder_;
   TileFolder files_;

@@ -30,6 +30,28 @@ Result<std::vector<std::uint64_t>> append(LogStore& store, const HttpRequest& re
   return store.append(std::move(entries));
 }
 
+Result<std::uint64_t> append_auction(LogStore& store, const HttpRequest& request) {
+  TRY(auto sent, settle::auction_entry_from_text(request.body));
+  TRY(const auto checked, settle::check(sent));
+  return store.append_auction(sent.entry, {.call = checked.call,
+                                           .awarded = checked.awarded,
+                                           .domain = json::dump(sent.domain.to_json()),
+                                           .record = std::move(sent.record)});
+}
+
+void send_auction(LogStore& store, const HttpRequest& request, HttpResponse& response) {
+  const auto call = array_from_hex<32>(request.param("call"));
+  if (!call) return void(response.send_error(call.error()));
+  const auto found = store.disk().auction(*call);
+  if (!found) return void(response.send_error(found.error()));
+  if (!*found) return void(response.send_error(404, "no such auction in this log", "not_found"));
+  const auto domain = json::parse((*found)->domain);
+  if (!domain) return void(response.send_error(domain.error()));
+  response.send_json(200, json::object{{"index", std::to_string((*found)->index)},
+                                       {"domain", *domain},
+                                       {"record", (*found)->record}});
+}
+
 Result<std::uint64_t> next_number(LogStore& store, const HttpRequest& request) {
   TRY(const Hash ledger, array_from_hex<32>(request.param("ledger")));
   TRY(const auto address, crypto::Address::parse(request.param("address")));
@@ -79,6 +101,9 @@ io::HttpHandler LogService::reading_routes() {
   router.get("/tile/{path*}", [this](HttpRequest& request, HttpResponse& response) {
     send_tile(*store_, request, response);
   });
+  router.get("/auctions/{call}", [this](HttpRequest& request, HttpResponse& response) {
+    send_auction(*store_, request, response);
+  });
   return io::in_frame("log", metrics_, router.handler());
 }
 
@@ -90,6 +115,11 @@ io::HttpHandler LogService::appending_routes() {
     json::array list;
     for (const auto index : *indexes) list.emplace_back(std::to_string(index));
     response.send_json(200, json::object{{"indexes", std::move(list)}});
+  });
+  router.post("/auctions", [this](HttpRequest& request, HttpResponse& response) {
+    const auto index = append_auction(*store_, request);
+    if (!index) return void(response.send_error(index.error()));
+    response.send_json(200, json::object{{"index", std::to_string(*index)}});
   });
   router.get("/issuers/{ledger}/{address}", [this](HttpRequest& request, HttpResponse& response) {
     const auto next = next_number(*store_, request);

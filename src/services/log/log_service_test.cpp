@@ -4,12 +4,15 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 
+#include "base/hex.hpp"
 #include "crypto/merkle.hpp"
 #include "services/log/log_testutil.hpp"
 #include "services/log/witness_service.hpp"
+#include "settle/auction_testutil.hpp"
 #include "settle/log_client.hpp"
 #include "tlog/monitor.hpp"
 #include "tlog/proof_file.hpp"
+#include "tlog/prove.hpp"
 
 namespace assay::services {
 namespace {
@@ -101,6 +104,83 @@ TEST_F(LogServiceTest, AppendReadProveMonitor) {
   EXPECT_EQ(client.post_json(log->append_url() + "/append", "{}")->status, 400);
   EXPECT_EQ(client.post_json(log->append_url() + "/append", R"({"entries":""})")->status, 400);
   EXPECT_EQ(client.post_json(log->append_url() + "/append", R"({"entries":"AAE="})")->status, 400);
+}
+
+// What a hostile buyer sends does not come in, what an honest one does is served with its place.
+TEST_F(LogServiceTest, AuctionsAreKeptWithTheirRecords) {
+  start_log(0);
+  settle::LogWriter writer(log->append_url());
+  settle::LogReader reader(log->url());
+  const settle::AuctionParties parties{{.ledger = Hash{9}}, issuer_key(1), issuer_key(2)};
+  const auto append = [&](const settle::AuctionEntry& entry) {
+    const auto index = writer.append_auction(entry);
+    return index ? std::to_string(*index) : std::string(to_string(index.error().code));
+  };
+  const auto first = settle::auction_entry(parties, 1, 1);
+  const auto checked = *settle::check(first);
+  EXPECT_EQ(reader.auction(checked.call).error().code, Errc::not_found);
+  EXPECT_EQ(append(first), "0");
+  EXPECT_EQ(append(first), "0");
+  EXPECT_EQ(append(settle::auction_entry(parties, 1, 2)), "0") << "the same record, as number 2";
+  EXPECT_EQ(append(settle::auction_entry(parties, 2, 2)), "conflict") << "another of this award";
+  EXPECT_EQ(append(settle::auction_entry(parties, 2, 3, 1'101)), "refused") << "number 2 is next";
+  EXPECT_EQ(append(settle::auction_entry(parties, 2, 2, 1'101)), "1");
+  // Receipts are numbered apart, and have their own way in.
+  EXPECT_EQ(writer.append(entries_of(1, 1, 1))->front(), 2u);
+  EXPECT_EQ(writer.append(std::array{settle::auction_entry(parties, 3, 3).entry}).error().code,
+            Errc::invalid);
+  EXPECT_EQ(*writer.next_number(tlog::auction_series(parties.domain.separator()),
+                                crypto::address_of(parties.buyer)),
+            3u);
+
+  const auto third = settle::auction_entry(parties, 3, 3, 1'102);
+  const auto altered = [&](auto change) {
+    auto o = json::parse(third.record)->as_object();
+    change(o);
+    return append(settle::sign_record(parties, json::dump(o), 3));
+  };
+  EXPECT_EQ(altered([](json::object& o) { o["bids"] = json::array{}; }), "not_found");
+  EXPECT_EQ(altered([](json::object& o) { o["awarded"] = nullptr; }), "mismatch");
+  EXPECT_EQ(altered([](json::object& o) { o["key"] = to_hex(Hash{16}); }), "mismatch");
+  EXPECT_EQ(altered([](json::object& o) {
+              auto& bids = o["bids"].as_array();
+              bids.push_back(json::value(bids[0]));
+            }),
+            "mismatch");
+  EXPECT_EQ(altered([](json::object& o) {
+              o["awarded"].as_object()["message"].as_object()["sequence"] = "7";
+            }),
+            "mismatch");
+  auto forged = third;
+  forged.record += " ";
+  EXPECT_EQ(append(forged), "mismatch") << "the entry commits to other bytes";
+  forged = third;
+  forged.entry.signature.bytes[3] ^= 1;
+  EXPECT_EQ(append(forged), "mismatch");
+  forged = third;
+  forged.domain.ledger = Hash{8};
+  EXPECT_EQ(append(forged), "mismatch");
+  auto thief = parties;
+  thief.buyer = issuer_key(3);
+  EXPECT_EQ(append(settle::sign_record(thief, third.record, 1)), "mismatch") << "another's auction";
+  forged = settle::sign_record(parties, std::string(settle::kAuctionBytesMax + 1, ' '), 3);
+  EXPECT_EQ(append(forged), "invalid");
+  EXPECT_EQ(append(third), "3") << "none of these took its number";
+
+  // What anybody reads: the record, and the proof that the log has it.
+  const std::string note = published(4, log_policy());
+  const auto kept = reader.auction(checked.call);
+  ASSERT_TRUE(kept) << kept.error().message;
+  EXPECT_EQ(kept->record, first.record);
+  EXPECT_EQ(kept->domain, parties.domain);
+  const auto proof = tlog::prove_entry(kept->index, note, log_policy(), reader);
+  ASSERT_TRUE(proof) << proof.error().message;
+  EXPECT_EQ(*proof->extra, first.entry.to_bytes());
+  tlog::Monitor monitor;
+  EXPECT_TRUE(monitor.follow(note, log_policy(), reader)->empty());
+  log.reset();
+  start_log(0);
+  EXPECT_EQ(settle::LogReader(log->url()).auction(checked.call)->record, first.record);
 }
 
 TEST_F(LogServiceTest, WitnessesCosignAndSurviveRestarts) {

@@ -1,5 +1,7 @@
 #include "services/log/log_store.hpp"
 
+#include <algorithm>
+
 #include "base/assert.hpp"
 #include "crypto/merkle.hpp"
 #include "crypto/sha256.hpp"
@@ -7,7 +9,13 @@
 namespace assay::services {
 namespace {
 
-IssuerId issuer_of(const tlog::LogEntry& entry) { return {entry.ledger, entry.issuer}; }
+IssuerId issuer_of(const tlog::LogEntry& entry) { return {entry.series(), entry.issuer}; }
+
+bool is_among(const std::vector<LoggedAuction>& auctions, const LoggedAuction& one) {
+  return std::ranges::any_of(auctions, [&](const LoggedAuction& other) {
+    return other.call == one.call || other.awarded == one.awarded;
+  });
+}
 
 Status check_published(LogDisk& disk, const tlog::LogPolicy& policy, const TreeState& state,
                        tlog::Tree& tree) {
@@ -82,6 +90,25 @@ LogStore::Indexes LogStore::append(std::vector<tlog::LogEntry> entries) {
     if (issuer_of(entries[i]) != issuer_of(entries[0]) ||
         entries[i].number != entries[0].number + i)
       return fail(Errc::invalid, "the entries are not one issuer's, with consecutive numbers");
+  if (entries[0].kind != tlog::EntryKind::salted)
+    return fail(Errc::invalid, "an auction's entry is appended with its record");
+  return queue(std::move(entries), std::nullopt);
+}
+
+Result<std::uint64_t> LogStore::append_auction(const tlog::LogEntry& entry, LoggedAuction auction) {
+  for (const Hash& id : {auction.call, auction.awarded}) {
+    TRY(const auto had, disk_.auction(id));
+    if (!had) continue;
+    if (had->call == auction.call && had->record == auction.record) return had->index;
+    return fail(Errc::conflict, "entry {} is another record of this {}", had->index,
+                id == auction.call ? "auction" : "award");
+  }
+  TRY(const auto indexes, queue({entry}, std::move(auction)));
+  return indexes[0];
+}
+
+LogStore::Indexes LogStore::queue(std::vector<tlog::LogEntry> entries,
+                                  std::optional<LoggedAuction> auction) {
   std::future<Indexes> done;
   {
     const std::lock_guard lock(mutex_);
@@ -90,7 +117,8 @@ LogStore::Indexes LogStore::append(std::vector<tlog::LogEntry> entries) {
       return fail(Errc::unavailable, "the log is busy: {} entries wait, try again",
                   queued_entries_);
     queued_entries_ += entries.size();
-    done = queue_.emplace_back(std::move(entries), std::promise<Indexes>()).done.get_future();
+    done = queue_.emplace_back(std::move(entries), std::move(auction), std::promise<Indexes>())
+               .done.get_future();
   }
   wake_.notify_one();
   return done.get();
@@ -141,6 +169,7 @@ void LogStore::write_batch(std::deque<Waiting>& batch) {
   std::vector<NumberRange> ranges;
   std::vector<std::pair<Waiting*, std::uint64_t>> added;  // and the index of its first entry
   std::vector<Waiting*> old;                              // asked for a second time
+  std::vector<LoggedAuction> auctions;
   for (auto& [issuer, calls] : by_issuer) {
     const auto next = disk_.next_number(issuer);
     if (!next) {
@@ -152,12 +181,19 @@ void LogStore::write_batch(std::deque<Waiting>& batch) {
     for (Waiting* call : calls) {
       const std::uint64_t first = call->entries[0].number, expected = range.first + range.count;
       const std::uint64_t last = first + call->entries.size() - 1;
-      if (last < expected) {
+      // An auction's record that the log has was answered before it came here.
+      if (last < expected && !call->auction) {
         old.push_back(call);
       } else if (first != expected) {
         call->done.set_value(fail(Errc::refused, "the next number of {} is {}",
                                   issuer.address.to_string(), expected));
+      } else if (call->auction && is_among(auctions, *call->auction)) {
+        call->done.set_value(fail(Errc::unavailable, "its record is being appended: ask again"));
       } else {
+        if (call->auction) {
+          auctions.push_back(std::move(*call->auction));
+          auctions.back().index = edge_.size() + bytes.size();
+        }
         added.emplace_back(call, edge_.size() + bytes.size());
         for (const auto& entry : call->entries) bytes.push_back(entry.to_bytes());
         range.count += call->entries.size();
@@ -185,7 +221,7 @@ void LogStore::write_batch(std::deque<Waiting>& batch) {
     // A crash before this commit: the batch never was. After it: the batch is in the log, also if
     // nobody is told; who asks again gets the indexes.
     if (status) {
-      status = disk_.commit(state, ranges);
+      status = disk_.commit(state, ranges, auctions);
       // An error does not always mean that nothing happened. When nobody can say what did, going on
       // could write over a tree that is there: then this process takes no more.
       if (!status) {

@@ -42,6 +42,10 @@ class LogStore {
   // the next one); conflict when a number was used for something else; unavailable (disk full, too
   // busy), after which nothing of the call was acknowledged.
   Result<std::vector<std::uint64_t>> append(std::vector<tlog::LogEntry> entries);
+  // One entry and the record it commits to, checked by the caller. The same record again is the
+  // same entry, whatever its number. Errors as append's; conflict also for another record of its
+  // call, or of the offer it awarded.
+  Result<std::uint64_t> append_auction(const tlog::LogEntry& entry, LoggedAuction auction);
 
   TreeState committed() const;
   // Waits until more than `size` entries are committed, or `timeout_ms` passed, or stop().
@@ -54,8 +58,10 @@ class LogStore {
   using Indexes = Result<std::vector<std::uint64_t>>;
   struct Waiting {
     std::vector<tlog::LogEntry> entries;
+    std::optional<LoggedAuction> auction;  // of the only entry
     std::promise<Indexes> done;
   };
+  Indexes queue(std::vector<tlog::LogEntry> entries, std::optional<LoggedAuction> auction);
   LogStore(LogDisk& disk, tlog::Edge edge, TreeState state, const LogStoreOptions& options);
   void work();
   void write_batch(std::deque<Waiting>& batch);

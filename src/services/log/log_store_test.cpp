@@ -113,15 +113,15 @@ TEST_F(LogStoreTest, RefusesFilesThatAreNotItsTree) {
   ASSERT_TRUE(disk->publish(checkpoint()));
   store.reset();
   // An old copy of the database comes back: the checkpoint that was published says more.
-  ASSERT_TRUE(disk->commit(ten, {}));
+  ASSERT_TRUE(disk->commit(ten, {}, {}));
   auto opened = LogStore::open(*disk, log_policy());
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().message.find("old copy"), std::string::npos) << opened.error().message;
   // Another tree of that length.
-  ASSERT_TRUE(disk->commit({15, Hash{1}}, {}));
+  ASSERT_TRUE(disk->commit({15, Hash{1}}, {}, {}));
   EXPECT_EQ(LogStore::open(*disk, log_policy()).error().code, Errc::mismatch);
   // Another log's key.
-  ASSERT_TRUE(disk->commit(ten, {}));
+  ASSERT_TRUE(disk->commit(ten, {}, {}));
   tlog::SignerKey other = log_key();
   other.seed.bytes[0] ^= 1;
   EXPECT_FALSE(LogStore::open(*disk, tlog::LogPolicy::of(other.verifier())));

@@ -69,9 +69,13 @@ class FaultyDisk : public LogDisk {
     }
     return {};
   }
-  Status commit(const TreeState& state, std::span<const NumberRange> ranges) override {
+  Result<std::optional<LoggedAuction>> auction(const Hash& id) override {
+    return disk_.auction(id);
+  }
+  Status commit(const TreeState& state, std::span<const NumberRange> ranges,
+                std::span<const LoggedAuction> auctions) override {
     if (!step()) return std::unexpected(error);
-    CHECK_OK(disk_.commit(state, ranges));
+    CHECK_OK(disk_.commit(state, ranges, auctions));
     // An end after the commit: durable, but nobody is told, or the wrong thing.
     if (!step()) return std::unexpected(error);
     return {};

@@ -53,7 +53,23 @@ Result<std::vector<std::uint64_t>> LogDesk::append(const std::string& body) {
   return log_.append(entries);
 }
 
+Result<std::uint64_t> LogDesk::append_auction(const std::string& body) {
+  TRY(const auto entry, settle::auction_entry_from_text(body));
+  TRY(const auto info, ledger_.info());
+  if (entry.domain != info.domain) return fail(Errc::invalid, "an auction of another ledger");
+  TRY(const auto checked, settle::check(entry));
+  TRY(const auto lease, ledger_.lease(entry.lease));
+  if (lease.terms.buyer != entry.entry.issuer || lease.terms.offer != checked.awarded)
+    return fail(Errc::refused, "the lease beside it was not opened from the offer awarded");
+  return log_.append_auction(entry);
+}
+
 void LogDesk::add_routes(io::Router& router) {
+  router.post("/log/auctions", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    const auto index = append_auction(request.body);
+    if (!index) return void(response.send_error(index.error()));
+    response.send_json(200, json::object{{"index", std::to_string(*index)}});
+  });
   router.post("/log/append", [this](io::HttpRequest& request, io::HttpResponse& response) {
     const auto indexes = append(request.body);
     if (!indexes) return void(response.send_error(indexes.error()));

@@ -2,7 +2,9 @@
 // receipts (they could fill it otherwise), and publishes every row of its own ledger, verdicts
 // included, under the host's key. Numbers of the host are sequences of rows.
 //
-//   POST /log/append, GET /log/issuers/{ledger}/{address}   as the log's (settle/log_client.hpp)
+//   POST /log/append, /log/auctions, GET /log/issuers/{series}/{address}
+// as the log's (settle/log_client.hpp). An auction's record is passed on for the buyer of a lease
+// that was opened from the offer it awarded: one record costs one lease.
 #pragma once
 #include "base/repeating.hpp"
 #include "io/http_router.hpp"
@@ -23,6 +25,7 @@ class LogDesk {
   // True when there may be more rows.
   Result<bool> publish();
   Result<std::vector<std::uint64_t>> append(const std::string& body);
+  Result<std::uint64_t> append_auction(const std::string& body);
 
   settle::EmbeddedLedger& ledger_;
   const crypto::SecretKey key_;

@@ -78,6 +78,7 @@ Result<std::unique_ptr<MarketService>> MarketService::start(const MarketOptions&
   fresh.domain.ledger = io::random_hash();
   fresh.host = crypto::address_of(host_key);
   fresh.parameters = options.parameters;
+  fresh.audit_burned_bps = options.audit_burned_bps;
   TRY(auto chain, settle::BeaconChain::open(options.data_dir + "/beacon.seed"));
   fresh.beacon = chain.value(0);
   TRY(service->ledger_,

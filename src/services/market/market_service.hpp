@@ -17,6 +17,7 @@ struct MarketOptions {
   std::uint16_t port = 0;         // 0: any free one
   std::string data_dir;           // made when missing; one process at a time
   market::Parameters parameters;  // of a new ledger; an old one keeps its own
+  std::uint32_t audit_burned_bps = market::LedgerInfo{}.audit_burned_bps;  // likewise
   // Between beacon rounds, of which one comes when audits wait.
   std::uint64_t beacon_ms = 10'000;
   // Append side of the transparency log; empty: none. Its rows follow within log_ms.

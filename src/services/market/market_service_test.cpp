@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "io/http_client.hpp"
+#include "settle/auction_testutil.hpp"
 #include "settle/deal_testutil.hpp"
 #include "settle/log_testutil.hpp"
 #include "settle/remote.hpp"
@@ -186,7 +187,7 @@ TEST_F(MarketServiceTest, TheBeaconDrawsWhoeverIsRegistered) {
 // who has a stake may append through the market.
 TEST_F(MarketServiceTest, PublishesItsRowsAndLetsStakedProvidersAppend) {
   Deal deal(*remote, now());
-  open_lease(deal);
+  const auto lease = open_lease(deal);
   settle::LogInMemory log;
   log_url = log.url();
   start();
@@ -225,6 +226,16 @@ TEST_F(MarketServiceTest, PublishesItsRowsAndLetsStakedProvidersAppend) {
   EXPECT_EQ(market.append(std::array{entry(ledger, Deal::kBuyer, 1)}).error().code, Errc::refused);
   EXPECT_EQ(market.append(std::array{entry(Hash{1}, Deal::kProvider, 2)}).error().code,
             Errc::invalid);
+
+  // An auction's record, for a lease that came of it and no other.
+  const settle::AuctionParties parties{info.domain, settle::deal_key(Deal::kBuyer),
+                                       settle::deal_key(Deal::kProvider)};
+  auto auction = settle::auction_entry(parties, 1, 1);
+  EXPECT_EQ(market.append_auction(auction).error().code, Errc::not_found) << "no lease";
+  auction.lease = lease;
+  EXPECT_EQ(market.append_auction(auction).error().code, Errc::refused) << "another lease";
+  auction.domain.ledger = Hash{7};
+  EXPECT_EQ(market.append_auction(auction).error().code, Errc::invalid) << "another ledger";
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "services/provider/bid_desk.hpp"
 
+#include "base/hex.hpp"
 #include "crypto/sha256.hpp"
+#include "io/log.hpp"
 #include "io/random.hpp"
 #include "market/money.hpp"
 #include "protocol/rules.hpp"
@@ -47,6 +49,8 @@ Result<protocol::BidReply> BidDesk::bid(const protocol::Signed<protocol::BidCall
                                        crypto::X25519SecretKey(io::random_hash())));
   reply.bid = core_.sign(protocol::SealedBid{core_.address, id, crypto::sha256(reply.sealed)});
   made_[id] = {m.deadline, reply};
+  // What its record in a log is found by, once the auction is over.
+  io::log_info("bid made for call {} of {}", to_hex(id), m.buyer.to_string());
   return reply;
 }
 

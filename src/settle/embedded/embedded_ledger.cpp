@@ -41,7 +41,7 @@ Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::string& 
   TRY(auto database, io::open_versioned(path, io::OpenMode::create, kLedgerSchema));
   auto info = read_info(*database);
   if (!info && info.error().code == Errc::not_found) {
-    CHECK_OK(market::check(fresh.parameters));
+    CHECK_OK(market::check(fresh));
     CHECK_OK(write_info(*database, fresh));
     info = fresh;
   }

@@ -6,7 +6,7 @@
 namespace assay::settle {
 namespace {
 
-constexpr std::string_view kFormat = "assay-ledger/1";
+constexpr std::string_view kFormat = "assay-ledger/2";
 
 std::string hex(const Hash& h) { return to_hex(h); }
 
@@ -156,7 +156,10 @@ Result<market::LedgerInfo> read_info(io::Database& database) {
   TRY(const bool has_format, select.bind(1, "format").step());
   if (!has_format) return fail(Errc::not_found, "{} holds no ledger", database.path());
   if (select.column_text(0) != kFormat)
-    return fail(Errc::unsupported, "{} is not a ledger of format {}", database.path(), kFormat);
+    return fail(Errc::unsupported,
+                "{} is a ledger of format {}, this program knows {}: begin a new one in another "
+                "folder, or open it with the program that made it",
+                database.path(), select.column_text(0), kFormat);
   select.reset();
   TRY(const bool has_info, select.bind(1, "info").step());
   if (!has_info) return fail(Errc::mismatch, "{} lost its parameters", database.path());

@@ -178,6 +178,7 @@ Result<market::LedgerInfo> EvmLedger::info() {
   out.domain = view_->domain();
   out.host = sender_->address();
   out.parameters = view_->parameters();
+  out.audit_burned_bps = 0;  // nobody is drawn there
   return out;
 }
 
