@@ -44,6 +44,7 @@ export const whyNames = [
   'OfferTooLong',
   'OfferSlots',
   'OfferModels',
+  'OfferRebate',
   'OfferDiffers',
   'StakeTooSmall',
   'OtherLease',

@@ -28,6 +28,7 @@ export const messageTypes = {
     {"name":"slots","type":"uint32"},
     {"name":"first_token_ms","type":"uint32"},
     {"name":"per_token_ms","type":"uint32"},
+    {"name":"rebate_ppm","type":"uint32"},
     {"name":"tls_key","type":"bytes32"},
     {"name":"evidence","type":"bytes32"},
     {"name":"expires","type":"uint64"},

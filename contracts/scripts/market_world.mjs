@@ -64,7 +64,7 @@ export async function world(on, referee, programs) {
     const model = { name: 'a model', ...execution, file_alias: zeroHash, quantization: 'Q8_0', price_in: 2_000_000n,
       price_out: 4_000_000n, context: 32768 };
     const offer = { provider: provider.address, payout: payout.address, sequence: 1n, endpoint: 'https://provider.example:8443',
-      region: 'eu', hardware: 'H100', vram_mib: 81920, slots: 8, first_token_ms: 200, per_token_ms: 20, tls_key: text('tls'),
+      region: 'eu', hardware: 'H100', vram_mib: 81920, slots: 8, first_token_ms: 200, per_token_ms: 20, rebate_ppm: 0, tls_key: text('tls'),
       evidence: zeroHash, expires: BigInt(await now() + 86400), models: [model] };
     const terms = { buyer: buyer.address, provider: provider.address, payout: payout.address, offer: idOf('Offer', offer),
       execution: structHash('ExecutionId', execution), price_in: model.price_in, price_out: model.price_out, escrow,

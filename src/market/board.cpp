@@ -14,6 +14,10 @@ Status check_offer(const protocol::Domain& domain, const Signed<Offer>& offer, s
     return fail(Errc::refused, "the offer runs {} s, at most {} s are allowed", m.expires - now,
                 kOfferLifetimeMax);
   if (m.slots == 0) return fail(Errc::invalid, "the offer has no slots");
+  if (m.rebate_ppm > protocol::kRebateMax)
+    return fail(Errc::invalid,
+                "the offer promises a rebate of {} millionths, at most {} are allowed",
+                m.rebate_ppm, protocol::kRebateMax);
   if (!m.endpoint.starts_with("http://") && !m.endpoint.starts_with("https://"))
     return fail(Errc::invalid, "endpoint '{}' is not an http(s) address", m.endpoint);
   if (m.tls_key != Hash{} && !m.endpoint.starts_with("https://"))

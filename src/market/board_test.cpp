@@ -45,6 +45,8 @@ TEST_F(BoardTest, MalformedOffersAreRefused) {
     return !check_offer(w.domain(), w.sign(o, w.provider), w.time).has_value();
   };
   EXPECT_FALSE(refused([](Offer&) {}));
+  EXPECT_FALSE(refused([](Offer& o) { o.rebate_ppm = protocol::kRebateMax; }));
+  EXPECT_TRUE(refused([](Offer& o) { o.rebate_ppm = protocol::kRebateMax + 1; }));
   EXPECT_TRUE(refused([](Offer& o) { o.models.clear(); }));
   EXPECT_TRUE(refused([](Offer& o) { o.models.push_back(o.models[0]); }));
   EXPECT_TRUE(refused([](Offer& o) { o.models[0].name.clear(); }));

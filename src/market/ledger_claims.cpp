@@ -19,7 +19,8 @@ Result<const LeaseRecord*> lease_of_claim(const Step& step, const Hash& claim) {
 }
 
 // Every receipt is the lease's, its price is right, no request is counted twice, and together they
-// are what the claim's root committed to.
+// are what the claim's root committed to. A claim may ask for less than they add up to: for what is
+// left where its provider gave a rebate (decision 33).
 Status check_leaves(const Step& step, const LeaseView& lease, std::span<const ClaimLeaf> leaves) {
   const auto& claim = *lease.claim;
   if (leaves.size() != claim.count)
@@ -44,7 +45,7 @@ Status check_leaves(const Step& step, const LeaseView& lease, std::span<const Cl
     nodes.push_back(node);
   }
   TRY(const auto root, crypto::merkle_sum_root(nodes));
-  if (root.sum != claim.total)
+  if (root.sum < claim.total)
     return fail(Errc::refused, "the receipts add up to {}, the claim asks for {}",
                 format_money(root.sum), format_money(claim.total));
   if (root.hash != claim.root)

@@ -117,6 +117,20 @@ TEST_F(DisputeTest, ContestedClaimIsOpenedAndTheBondIsLost) {
   EXPECT_EQ(w.account(w.payout).available, 100'000 + kClaimed);
 }
 
+TEST_F(DisputeTest, AClaimMayAskForLessThanItsReceiptsAddUpTo) {
+  const auto all = leaves();
+  auto less = w.claim(lease, all, w.provider).message;
+  less.total -= 123'456;  // a rebate it gave (protocol/rebates.hpp)
+  const auto claim = must(w.sign(less, w.provider));
+  const auto id = must(contest(claim));
+  must(OpenClaim{w.sign(Answer{w.provider.address, id}, w.provider), all});
+  w.time += 100;
+  must(w.sign(Finalize{w.provider.address, claim}, w.provider));
+  EXPECT_EQ(w.account(w.payout).available, 100'000 + kClaimed - 123'456);
+  EXPECT_EQ(w.lease_of(lease).paid, kClaimed - 123'456);
+  EXPECT_TRUE(w.state.totals.conserved());
+}
+
 TEST_F(DisputeTest, PhantomClaimIsVoided) {
   // Nobody asked for these; the root commits to nothing that can be shown.
   const auto claim = must(w.sign(Claim{lease, {}, 5'000'000, 7}, w.provider));

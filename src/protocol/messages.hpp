@@ -28,6 +28,8 @@ using Micros = std::int64_t;
 inline constexpr std::uint32_t kCanon = 0;
 // Requests one lease carries: small enough that every claim can be opened in one operation.
 inline constexpr std::uint64_t kLeaseRequestsMax = 8192;
+// The most an offer may promise to take off a slow answer's amount, in millionths.
+inline constexpr std::uint32_t kRebateMax = 500'000;
 
 // What a receipt proves: these weights, this program, this arithmetic.
 struct ExecutionId {
@@ -78,6 +80,9 @@ struct Offer {
   std::uint32_t vram_mib = 0;                          // claimed; 0: no GPU
   std::uint32_t slots = 1;                             // requests at a time
   std::uint32_t first_token_ms = 0, per_token_ms = 0;  // claimed
+  // What an answer slower than both lines above say costs less, in millionths of its amount, at
+  // most kRebateMax (rebates.hpp); 0: nothing. Fixed in a lease, which names the offer.
+  std::uint32_t rebate_ppm = 0;
   Hash tls_key{};   // SHA-256 of the endpoint's public key; zero: plain HTTP
   Hash evidence{};  // hash of hardware evidence; zero: none
   std::uint64_t expires = 0;
@@ -94,6 +99,7 @@ struct Offer {
     v("slots", s.slots);
     v("first_token_ms", s.first_token_ms);
     v("per_token_ms", s.per_token_ms);
+    v("rebate_ppm", s.rebate_ppm);
     v("tls_key", s.tls_key);
     v("evidence", s.evidence);
     v("expires", s.expires);

@@ -29,7 +29,7 @@ def attack(world):
     claimed("sum", [0, 1], [([0, 1], "add up to")], more=True)
     for deal, claim, before in ends:
         deal.expire(claim, before)
-    return [Row("claim with a missing, extra or overlapping leaf, or another sum",
+    return [Row("claim with a missing, extra or overlapping leaf, or a larger sum",
                 "contested claim: count, order, Merkle-sum root", "refused", "claim void; no more claims on this lease")]
 
 

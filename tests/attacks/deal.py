@@ -20,7 +20,7 @@ class Deal:
         self.offer = self.provider.sign(
             "Offer", provider=self.provider.address, payout=payout or self.provider.address, sequence="1",
             endpoint="http://127.0.0.1:1", region=name, hardware="none", vram_mib="0", slots="1", first_token_ms="0",
-            per_token_ms="0", tls_key=ZERO, evidence=ZERO, expires=str(now() + 3600),
+            per_token_ms="0", rebate_ppm="0", tls_key=ZERO, evidence=ZERO, expires=str(now() + 3600),
             models=[{"name": "tern", "weights_root": model["weights_root"], "program_hash": model["program_hash"],
                      "canon": str(model["canon"]), "file_alias": ZERO, "quantization": "Q8_0", "price_in": "100000000",
                      "price_out": "400000000", "context": "512"}])

@@ -26,6 +26,7 @@ enum Why {
     OfferTooLong,
     OfferSlots,
     OfferModels,
+    OfferRebate,
     OfferDiffers,
     StakeTooSmall,
     OtherLease,

@@ -12,6 +12,7 @@ abstract contract Leases is Accounts {
     /// Of an offer, so that a forgotten one dies.
     uint256 internal constant OFFER_LIFETIME_MAX = 7 days;
     uint256 internal constant OFFER_MODELS_MAX = 64;
+    uint256 internal constant REBATE_MAX = 500_000;
 
     function openLease(
         Lease calldata terms,
@@ -161,6 +162,7 @@ abstract contract Leases is Accounts {
         if (offer.expires <= block.timestamp) revert Refused(Why.OfferExpired);
         if (offer.expires - block.timestamp > OFFER_LIFETIME_MAX) revert Refused(Why.OfferTooLong);
         if (offer.slots == 0) revert Invalid(Why.OfferSlots);
+        if (offer.rebate_ppm > REBATE_MAX) revert Invalid(Why.OfferRebate);
         if (offer.models.length == 0 || offer.models.length > OFFER_MODELS_MAX) revert Invalid(Why.OfferModels);
     }
 

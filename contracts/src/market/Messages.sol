@@ -35,6 +35,7 @@ struct Offer {
     uint32 slots;
     uint32 first_token_ms;
     uint32 per_token_ms;
+    uint32 rebate_ppm;
     bytes32 tls_key;
     bytes32 evidence;
     uint64 expires;
@@ -233,7 +234,7 @@ library Messages {
         "OfferModel(string name,bytes32 weights_root,bytes32 program_hash,uint32 canon,bytes32 file_alias,string quantization,uint128 price_in,uint128 price_out,uint32 context)"
     );
     bytes32 internal constant OFFER = keccak256(
-        "Offer(address provider,address payout,uint64 sequence,string endpoint,string region,string hardware,uint32 vram_mib,uint32 slots,uint32 first_token_ms,uint32 per_token_ms,bytes32 tls_key,bytes32 evidence,uint64 expires,OfferModel[] models)OfferModel(string name,bytes32 weights_root,bytes32 program_hash,uint32 canon,bytes32 file_alias,string quantization,uint128 price_in,uint128 price_out,uint32 context)"
+        "Offer(address provider,address payout,uint64 sequence,string endpoint,string region,string hardware,uint32 vram_mib,uint32 slots,uint32 first_token_ms,uint32 per_token_ms,uint32 rebate_ppm,bytes32 tls_key,bytes32 evidence,uint64 expires,OfferModel[] models)OfferModel(string name,bytes32 weights_root,bytes32 program_hash,uint32 canon,bytes32 file_alias,string quantization,uint128 price_in,uint128 price_out,uint32 context)"
     );
     bytes32 internal constant LEASE = keccak256(
         "Lease(address buyer,address provider,address payout,bytes32 offer,bytes32 execution,uint128 price_in,uint128 price_out,uint128 escrow,bytes32 audit_chain,uint32 disclosure,uint64 window,uint64 expires,uint64 nonce)"
@@ -289,9 +290,9 @@ library Messages {
         assembly ("memory-safe") {
             let buffer := mload(0x40)
             mstore(buffer, typeHash)
-            calldatacopy(add(buffer, 32), m, 448)
-            mstore(add(buffer, 448), models) // member 13, instead of where the list lies
-            result := keccak256(buffer, 480)
+            calldatacopy(add(buffer, 32), m, 480)
+            mstore(add(buffer, 480), models) // member 14, instead of where the list lies
+            result := keccak256(buffer, 512)
         }
     }
 

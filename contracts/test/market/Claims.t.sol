@@ -226,6 +226,22 @@ contract ClaimsTest is World {
         vm.assertEq(market.contest(idOf(m)).outcome, 0, "the provider was right");
     }
 
+    /// For what is left where its provider gave a rebate.
+    function test_aClaimMayAskForLessThanItsReceiptsAddUpTo() public {
+        Leaf[] memory list = leaves(70);
+        Claim memory c = claimOf(list);
+        c.total -= 123;
+        accepted(address(market), claiming(provider, c));
+        for (uint64 block_ = 0; block_ < 2; ++block_) {
+            Dispute memory m = contestOf(c, block_);
+            accepted(address(market), contesting(buyer, m, c));
+            accepted(address(market), opening(idOf(m), c, shown(list, block_)));
+        }
+        vm.warp(market.lease(id).until);
+        accepted(address(market), finalizing(c));
+        vm.assertEq(available(payout.at), 200_000 + c.total, "two bonds, and what was asked for");
+    }
+
     function test_whatIsNotOpenedIsNotPaid() public {
         Claim memory c = Claim(id, 0, 4_000_000, 9);
         accepted(address(market), claiming(provider, c));
@@ -262,8 +278,10 @@ contract ClaimsTest is World {
         b.leaves[1].receipt.amount += 1;
         b.leaves[1].receiptSignature = sign(provider, keccak256(abi.encode(Messages.RECEIPT, b.leaves[1].receipt)));
         refused(address(market), opening(contest, c, b), Refused.selector, Why.WrongFigures);
-        b.leaves[1] = leafOf(2, 700_000);
+        b.leaves[1] = leafOf(2, 0);
         refused(address(market), opening(contest, c, b), Refused.selector, Why.LeafSum);
+        b.leaves[1] = leafOf(2, 700_000);
+        refused(address(market), opening(contest, c, b), Mismatch.selector, Why.LeafRoot);
         Evidence memory e = evidence(terms, 2, 1, keccak256("another tape"));
         b.leaves[1].receipt = e.statement.figures;
         b.leaves[1].receiptSignature = e.statement.signature;

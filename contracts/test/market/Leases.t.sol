@@ -98,13 +98,14 @@ contract LeasesTest is World {
     }
 
     function test_theOfferIsTheProvidersConsent() public {
-        for (uint256 i = 0; i < 9; ++i) {
+        for (uint256 i = 0; i < 10; ++i) {
             Made memory m = makeLease(1_000_000);
             (bytes4 kind, Why why) = (Refused.selector, Why.OfferDiffers);
             if (i == 0) (m.offer.payout, kind, why) = (address(0), Invalid.selector, Why.ZeroAddress);
             else if (i == 1) (m.offer.expires, why) = (1000, Why.OfferExpired);
             else if (i == 2) (m.offer.expires, why) = (1001 + 7 days, Why.OfferTooLong);
             else if (i == 3) (m.offer.slots, kind, why) = (0, Invalid.selector, Why.OfferSlots);
+            else if (i == 9) (m.offer.rebate_ppm, kind, why) = (500_001, Invalid.selector, Why.OfferRebate);
             else if (i == 4) m.offer.payout = other.at;
             else if (i == 5) m.model.price_in += 1;
             else if (i == 6) m.model.price_out += 1;

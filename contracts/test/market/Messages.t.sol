@@ -208,9 +208,9 @@ contract MessagesTest is Test {
 
     /// What the contracts do not take: deposits by a host, and hired auditors.
     function known(bytes32 n) private pure returns (bool) {
-        string[16] memory not = [
+        string[18] memory not = [
             "Deposit", "RegisterAuditor", "AuditRequest", "Beacon", "CommitAudit", "RevealAudit", "AuditCheck",
-            "CheckAnswer", "ReportKey", "Canary", "CanaryShown", "SettleAudit", "Handover", "OfferModel", "LogitBias", ""
+            "CheckAnswer", "ReportKey", "Canary", "CanaryShown", "SettleAudit", "Handover", "Rebate", "RebateAcceptance", "OfferModel", "LogitBias", ""
         ];
         for (uint256 i = 0; i < not.length; ++i) if (keccak256(bytes(not[i])) == n) return false;
         return true;
@@ -228,6 +228,7 @@ contract MessagesTest is Test {
         m.slots = uint32(number(path, ".slots"));
         m.first_token_ms = uint32(number(path, ".first_token_ms"));
         m.per_token_ms = uint32(number(path, ".per_token_ms"));
+        m.rebate_ppm = uint32(number(path, ".rebate_ppm"));
         m.tls_key = vm.parseJsonBytes32(json, string.concat(path, ".tls_key"));
         m.evidence = vm.parseJsonBytes32(json, string.concat(path, ".evidence"));
         m.expires = uint64(number(path, ".expires"));
