@@ -6,6 +6,7 @@
 
 #include "base/assert.hpp"
 #include "base/base64.hpp"
+#include "base/loopback.hpp"
 #include "io/pinned_url.hpp"
 #include "io/request_id.hpp"
 #include "io/system_clock.hpp"
@@ -138,7 +139,7 @@ Result<UrlParts> inspect(const std::string& url) {
     return fail(Errc::invalid, "a URL must not carry a user name or password");
   const std::string port = part(CURLUPART_PORT);
   UrlParts out{fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port)};
-  out.loopback = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  out.loopback = is_loopback_host(host);
   out.tls = scheme == "https";
   return out;
 }

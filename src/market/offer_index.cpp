@@ -74,7 +74,8 @@ OfferIndex::OfferIndex(std::vector<Signed<Offer>> offers,
       row.context = model.context;
       row.offer = place;
       row.region = region.first->second;
-      row.model = static_cast<std::uint16_t>(m);
+      row.model = static_cast<std::uint8_t>(m) & 0x7f;  // kOfferModelsMax
+      row.in_the_clear = is_in_the_clear(offer.message.endpoint);
       fill(row, offer.message, known->second);
       Rows& rows = groups_[group->second];
       rows.rows.push_back(row);
@@ -103,6 +104,8 @@ void OfferIndex::fill(Row& row, const Offer& offer, const ProviderFacts& facts) 
   row.room = facts.account.exposure_limit - facts.account.exposure;
   row.unreliable = unreliability(reliability_ppm(facts.record));
   row.vram_mib = offer.vram_mib;
+  row.rebate =
+      static_cast<std::uint8_t>((rebate_of(offer, facts.record) + kRebateUnit - 1) / kRebateUnit);
   row.first_token_ms = speed.first_token_ms;
   row.per_token_ms = speed.per_token_ms;
 }
@@ -131,6 +134,7 @@ std::vector<Candidate> OfferIndex::best(const Job& job, std::uint64_t now, std::
   const Micros price_out = job.max_price_out.value_or(INT64_MAX);
   const std::uint32_t first_token = job.max_first_token_ms.value_or(UINT32_MAX);
   const std::uint32_t per_token = job.max_per_token_ms.value_or(UINT32_MAX);
+  const std::uint32_t rebate = job.min_rebate_ppm / kRebateUnit;
   std::vector<char> in_region(regions_.size() + 1, job.regions.empty());
   in_region.back() = 1;
   for (std::size_t r = 0; r < regions_.size(); ++r)
@@ -141,7 +145,8 @@ std::vector<Candidate> OfferIndex::best(const Job& job, std::uint64_t now, std::
     if ((row.context < tokens) | (row.price_in > price_in) | (row.price_out > price_out) |
         (row.vram_mib < job.min_vram_mib) | (row.first_token_ms > first_token) |
         (row.per_token_ms > per_token) | (row.stake < job.min_stake) |
-        (row.room < job.escrow && job.escrow > 0) | !in_region[row.region])
+        (row.room < job.escrow && job.escrow > 0) | !in_region[row.region] | (row.rebate < rebate) |
+        (row.in_the_clear && !job.plain_http))
       return;
     const double price = price_of(row.price_in, row.price_out, job.prompt_tokens, job.max_tokens);
     const Speed speed{row.first_token_ms, row.per_token_ms};

@@ -30,8 +30,12 @@ class OfferIndex {
     std::uint32_t context, vram_mib;
     std::uint32_t first_token_ms, per_token_ms;
     std::uint32_t offer;  // in offers_
-    std::uint16_t region, model;
+    std::uint16_t region;
+    std::uint8_t model : 7, in_the_clear : 1;
+    std::uint8_t rebate;  // promised, in begun units of kRebateUnit
   };
+  static constexpr std::uint32_t kRebateUnit = 2'000;  // millionths
+  static_assert(kOfferModelsMax < 128 && protocol::kRebateMax / kRebateUnit < 256);
   static_assert(sizeof(Row) == 64);
   struct Rows {
     protocol::ExecutionId execution;

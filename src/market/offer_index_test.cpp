@@ -1,6 +1,7 @@
 // The index finds what the whole screening finds, and a relaxation makes somebody fit.
 #include "market/offer_index.hpp"
 
+#include <cmath>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -36,6 +37,8 @@ struct Drawn {
       m.vram_mib = one_of({0u, 8192u, 24576u});
       m.first_token_ms = one_of({100u, 200u, 400u});
       m.per_token_ms = one_of({10u, 20u});
+      m.rebate_ppm = one_of({0u, 1'999u, 100'000u, 100'001u, 500'000u});
+      m.endpoint = one_of({"http://127.0.0.1:1", "https://a.example", "http://a.example:8790"});
       m.expires = up_to(10) == 0 ? kNow : kNow + 1;
       const std::uint32_t models = 1 + up_to(3);
       for (std::uint32_t k = 0; k < models; ++k)
@@ -58,6 +61,9 @@ struct Drawn {
     out.record.served = up_to(4);
     out.record.failures = up_to(3);
     if (up_to(15) == 0) out.record.convictions = 1;
+    if (up_to(15) == 0) out.record.rebates_broken = 1;
+    out.record.rebates_kept = up_to(5);
+    out.record.rebates_refused = up_to(3);
     if (up_to(4) == 0) {
       out.record.measured = kMeasuredMin;
       out.record.first_token_ms = one_of({100u, 1000u});
@@ -80,6 +86,8 @@ struct Drawn {
     if (perhaps()) out.max_per_token_ms = 15;
     if (perhaps()) out.regions = {"eu", "nowhere"};
     if (perhaps()) out.quantizations = {"Q8_0"};
+    if (perhaps()) out.min_rebate_ppm = one_of({1u, 100'000u, 100'001u, 500'000u});
+    if (perhaps()) out.plain_http = false;
     if (perhaps()) out.min_stake = 1'000'000;
     if (perhaps()) out.escrow = 1'000'000;
     for (int i = 0; perhaps() && i < 5; ++i)
@@ -146,6 +154,8 @@ Job relaxed(Job job, const Relaxation& relaxation) {
         job.max_per_token_ms = v->to_number<std::uint32_t>();
     } else if (key == "min_vram_mib") {
       job.min_vram_mib = value.to_number<std::uint32_t>();
+    } else if (key == "min_rebate") {
+      job.min_rebate_ppm = static_cast<std::uint32_t>(std::lround(value.to_number<double>() * 1e4));
     } else if (key == "max_tokens") {
       job.max_tokens = value.to_number<std::uint32_t>();
     } else if (key == "min_stake") {

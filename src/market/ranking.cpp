@@ -37,6 +37,10 @@ Speed speed_of(const protocol::Offer& offer, const Record& record) {
   return {offer.first_token_ms, offer.per_token_ms, false};
 }
 
+std::uint32_t rebate_of(const protocol::Offer& offer, const Record& record) {
+  return record.rebates_refused * 3 > record.rebates_kept ? 0 : offer.rebate_ppm;
+}
+
 bool ranks_before(const Candidate& a, const Candidate& b) {
   return std::tie(a.primary, a.score, b.stake, a.offer.message.provider) <
          std::tie(b.primary, b.score, a.stake, b.offer.message.provider);

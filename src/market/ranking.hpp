@@ -27,6 +27,10 @@ struct Speed {
 };
 Speed speed_of(const protocol::Offer& offer, const Record& record);
 
+// What an offer's promise of a rebate is worth to this buyer, in millionths: nothing once more than
+// one in four of those asked for were refused.
+std::uint32_t rebate_of(const protocol::Offer& offer, const Record& record);
+
 // So much waiting counts as much as the price itself.
 inline constexpr double kPatienceMs = 10'000;
 

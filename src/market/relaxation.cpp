@@ -74,6 +74,11 @@ class Changes {
         job_.min_stake = facts.account.stake;
         out_.change["min_stake"] = format_money(job_.min_stake);
         return say("lower the minimum stake to {}", format_money(job_.min_stake));
+      case Reason::rebate:
+        job_.min_rebate_ppm = rebate_of(offer, facts.record);
+        out_.change["min_rebate"] = static_cast<double>(job_.min_rebate_ppm) / 1e4;
+        return say("lower the minimum rebate to {:g} %",
+                   static_cast<double>(job_.min_rebate_ppm) / 1e4);
       case Reason::context:
         return lower_tokens(model);
       case Reason::exposure:

@@ -68,6 +68,13 @@ void Reputation::measured(const Address& provider, std::uint32_t first_token_ms,
   record.per_token_ms = ninth_decile(samples.per_token_ms);
 }
 
+void Reputation::rebate(const Address& provider, RebateEnd end) {
+  Record& record = records_[provider];
+  ++(end == RebateEnd::kept      ? record.rebates_kept
+     : end == RebateEnd::refused ? record.rebates_refused
+                                 : record.rebates_broken);
+}
+
 // With s good, f bad, n = s + f and z = 1: (s + 1/2 − √(s·f/n + 1/4)) / (n + 1); all in
 // thousandths.
 std::uint32_t lower_bound_ppm(std::uint64_t good_milli, std::uint64_t bad_milli) {
@@ -88,8 +95,9 @@ std::uint32_t reliability_ppm(const Record& record) {
     constexpr std::uint64_t kMost = kMilliMax / 4;
     return std::min(count, kMost / 1000) * 1000 + std::min(proven_milli, kMost) + prior;
   };
-  return lower_bound_ppm(observed(record.served, record.proven_good_milli, kPriorMilli),
-                         observed(record.failures, record.proven_bad_milli, 0));
+  return lower_bound_ppm(
+      observed(record.served, record.proven_good_milli, kPriorMilli),
+      observed(record.failures + record.rebates_refused, record.proven_bad_milli, 0));
 }
 
 }  // namespace assay::market

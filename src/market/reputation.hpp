@@ -15,6 +15,10 @@ struct Record {
   std::uint64_t failures = 0;     // died, timed out, refused
   std::uint64_t convictions = 0;  // audits that did not match, equivocations
   std::string last_conviction;    // one line
+  // Rebates of slow answers that were asked for under its offers' promise (protocol/rebates.hpp):
+  // it gave them; it did not, or not in time; it gave them and claimed the whole amount all the
+  // same.
+  std::uint64_t rebates_kept = 0, rebates_refused = 0, rebates_broken = 0;
   // What everybody's audits and disputes prove besides (standing.hpp), in thousandths.
   std::uint64_t proven_good_milli = 0, proven_bad_milli = 0;
   // Of the latest answers nine in ten were this fast, network included. 0 answers: not measured.
@@ -36,6 +40,8 @@ class Reputation {
   void convicted(const protocol::Address& provider, std::string reason);
   void measured(const protocol::Address& provider, std::uint32_t first_token_ms,
                 std::uint32_t per_token_ms);
+  enum class RebateEnd { kept, refused, broken };
+  void rebate(const protocol::Address& provider, RebateEnd end);
   const std::map<protocol::Address, Record>& all() const { return records_; }
 
  private:
@@ -53,7 +59,7 @@ class Reputation {
 std::uint32_t lower_bound_ppm(std::uint64_t good_milli, std::uint64_t bad_milli);
 
 // Of answers served among those asked for, and of what is proven, as if four more had gone well:
-// 800,000 for a newcomer.
+// 800,000 for a newcomer. A rebate that was promised and refused counts like an answer that failed.
 std::uint32_t reliability_ppm(const Record& record);
 
 }  // namespace assay::market

@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "base/hex.hpp"
+#include "base/loopback.hpp"
 #include "market/money.hpp"
 #include "protocol/tokens.hpp"
 
@@ -54,6 +55,22 @@ void check_account(const ProviderFacts& facts, const Job& job, Refusals& refuse)
                format_money(account.stake));
   if (facts.record.convictions > 0)
     refuse.add(Reason::convicted, "convicted: {}", facts.record.last_conviction);
+}
+
+void check_rebates(const Offer& offer, const Record& record, const Job& job, Refusals& refuse) {
+  const auto percent = [](std::uint32_t ppm) { return static_cast<double>(ppm) / 1e4; };
+  if (rebate_of(offer, record) < job.min_rebate_ppm) {
+    if (offer.rebate_ppm < job.min_rebate_ppm)
+      refuse.add(Reason::rebate, "rebate {:g} % < {:g} %", percent(offer.rebate_ppm),
+                 percent(job.min_rebate_ppm));
+    else
+      refuse.add(Reason::rebate, "rebate {:g} % promised, refused {} of {} times",
+                 percent(offer.rebate_ppm), record.rebates_refused,
+                 record.rebates_refused + record.rebates_kept);
+  }
+  if (record.rebates_broken > 0)
+    refuse.add(Reason::rebate_broken, "claimed what it had given up by signature, {} times",
+               record.rebates_broken);
 }
 
 protocol::ExecutionId execution_of(const OfferModel& model) {
@@ -134,6 +151,9 @@ constexpr std::pair<Reason, std::string_view> kReasons[] = {
     {Reason::stake, "stake"},
     {Reason::exposure, "exposure"},
     {Reason::evidence, "evidence"},
+    {Reason::rebate, "rebate"},
+    {Reason::plain_http, "plain_http"},
+    {Reason::rebate_broken, "rebate_broken"},
     {Reason::convicted, "convicted"},
     {Reason::ledger_unknown, "ledger_unknown"},
 };
@@ -144,6 +164,28 @@ std::string_view to_string(Reason reason) {
   for (const auto& [code, name] : kReasons)
     if (code == reason) return name;
   return "unknown";
+}
+
+Result<std::uint32_t> parse_rebate(std::string_view percent) {
+  const auto number = parse_money(percent);
+  constexpr std::uint32_t kPerPercent = 10'000, kMost = protocol::kRebateMax / kPerPercent;
+  if (!number || *number < 0 || *number > kMost * 1'000'000)
+    return fail(Errc::invalid, "'{}' is not a percentage from 0 to {}", percent.substr(0, 40),
+                kMost);
+  return static_cast<std::uint32_t>(*number * kPerPercent / 1'000'000);
+}
+
+bool is_in_the_clear(std::string_view endpoint) {
+  constexpr std::string_view kPlain = "http://";
+  if (!endpoint.starts_with(kPlain)) return false;
+  endpoint.remove_prefix(kPlain.size());
+  const std::string_view authority = endpoint.substr(0, endpoint.find_first_of("/?#"));
+  // Whoever hides the host behind a user name is not called at all.
+  if (authority.find('@') != std::string_view::npos) return true;
+  const std::string_view host = authority.starts_with('[')
+                                    ? authority.substr(0, authority.find(']') + 1)
+                                    : authority.substr(0, authority.find(':'));
+  return !is_loopback_host(host);
 }
 
 bool sells_something_else(Reason reason) {
@@ -166,6 +208,9 @@ void check_provider(const Offer& offer, const Job& job, const ProviderFacts* fac
   if (!job.regions.empty() && !among(job.regions, offer.region))
     refuse.add(Reason::region, "region '{}' is not one of {}", offer.region,
                fmt::join(job.regions, ", "));
+  if (!job.plain_http && is_in_the_clear(offer.endpoint))
+    refuse.add(Reason::plain_http, "its endpoint is not on this machine and has no TLS");
+  check_rebates(offer, facts == nullptr ? Record{} : facts->record, job, refuse);
   // Nothing here can tell evidence from 32 bytes that somebody wrote: until it can, none counts.
   if (job.evidence)
     refuse.add(Reason::evidence, "{}",

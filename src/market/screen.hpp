@@ -29,11 +29,15 @@ struct Job {
   std::optional<std::uint32_t> max_first_token_ms, max_per_token_ms;
   std::vector<std::string> regions;        // any of these; empty: anywhere
   std::vector<std::string> quantizations;  // any of these, as offers claim them; empty: all
+  // What a slow answer must cost less, in millionths (ranking.hpp: rebate_of).
+  std::uint32_t min_rebate_ppm = 0;
   Micros min_stake = 0;
   Micros escrow = 0;                  // a new lease must fit under the exposure limit; 0: no lease
   std::vector<Address> only, ignore;  // empty `only`: everybody
   Verification verification = Verification::drawn;
   bool evidence = false;  // of hardware (a TEE)
+  // Prompts may go to endpoints on other machines in the clear.
+  bool plain_http = true;
   Sort sort = Sort::balanced;
 };
 
@@ -41,6 +45,9 @@ struct ProviderFacts {
   AccountView account;  // from the ledger
   Record record;        // from this buyer's reputation
 };
+
+// "12.5" (percent) → 125,000 millionths. invalid beyond protocol::kRebateMax.
+Result<std::uint32_t> parse_rebate(std::string_view percent);
 
 enum class Reason : std::uint32_t {
   expired,
@@ -62,10 +69,15 @@ enum class Reason : std::uint32_t {
   stake,
   exposure,
   evidence,
+  rebate,
+  plain_http,
+  rebate_broken,  // claimed what it had given up
   convicted,
   ledger_unknown,
 };
 std::string_view to_string(Reason reason);  // "vram"
+// An endpoint without TLS that is not this machine's.
+bool is_in_the_clear(std::string_view endpoint);
 // It does not sell what was asked for, whatever the limits.
 bool sells_something_else(Reason reason);
 

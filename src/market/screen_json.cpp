@@ -16,6 +16,7 @@ json::object to_json(const Candidate& c) {
           {"first_token_ms", c.speed.first_token_ms},
           {"per_token_ms", c.speed.per_token_ms},
           {"latency", c.speed.is_measured ? "measured" : "claimed"},
+          {"rebate", static_cast<double>(offer.rebate_ppm) / 1e6},
           {"reliability", static_cast<double>(c.reliability_ppm) / 1e6},
           {"score", c.score},
           {"stake", format_money(c.stake)},

@@ -106,6 +106,9 @@ TEST_F(ScreenTest, EveryRefusalSaysWhy) {
   job.escrow = 31'000'000;
   expect_all(Reason::exposure, "exposure 31.00 > limit 30.00 of stake 10.00");
   job = fresh;
+  job.min_rebate_ppm = 125'000;
+  expect_all(Reason::rebate, "rebate 0 % < 12.5 %");
+  job = fresh;
   job.only = {party(99).address};
   expect_all(Reason::not_listed, "not one of the 1 providers asked for");
   job = fresh;
@@ -145,6 +148,59 @@ TEST_F(ScreenTest, WhatWasMeasuredOutweighsWhatIsClaimed) {
     EXPECT_EQ(run().refused.size(), i + 1 < kMeasuredMin ? 0u : 1u) << i;
   }
   EXPECT_EQ(run().refused[0].reasons[0].text, "first token 900 ms measured > 500 ms");
+}
+
+TEST_F(ScreenTest, APromiseThatIsNotKeptIsWorthNothing) {
+  auto m = offers[0].message;
+  m.rebate_ppm = 200'000;
+  offers = {w.sign(m, party(10))};
+  const auto provider = party(10).address;
+  Reputation reputation;
+  job.min_rebate_ppm = 200'000;
+  EXPECT_EQ(run().fitting.size(), 1u);
+  const std::uint32_t before = run().fitting.at(0).reliability_ppm;
+
+  reputation.rebate(provider, Reputation::RebateEnd::refused);
+  facts[provider].record = reputation.of(provider);
+  ASSERT_EQ(run().refused.size(), 1u);
+  EXPECT_EQ(run().refused[0].reasons.at(0).text, "rebate 20 % promised, refused 1 of 1 times");
+  job.min_rebate_ppm = 0;
+  EXPECT_LT(run().fitting.at(0).reliability_ppm, before);  // and it comes later for everybody
+  job.min_rebate_ppm = 200'000;
+  for (int i = 0; i < 3; ++i) reputation.rebate(provider, Reputation::RebateEnd::kept);
+  facts[provider].record = reputation.of(provider);
+  EXPECT_EQ(run().fitting.size(), 1u);
+
+  reputation.rebate(provider, Reputation::RebateEnd::broken);
+  facts[provider].record = reputation.of(provider);
+  ASSERT_EQ(run().refused.size(), 1u);
+  EXPECT_EQ(run().refused[0].reasons.at(0).code, Reason::rebate_broken);
+  EXPECT_EQ(run().refused[0].reasons.at(0).text,
+            "claimed what it had given up by signature, 1 times");
+}
+
+TEST(Screen, RebatesAreWrittenAsPercent) {
+  EXPECT_EQ(*parse_rebate("12.5"), 125'000u);
+  EXPECT_EQ(*parse_rebate("0"), 0u);
+  EXPECT_EQ(*parse_rebate("50"), protocol::kRebateMax);
+  for (const std::string_view wrong : {"50.0001", "-1", "", "ten", "10%", "9223372036854"})
+    EXPECT_FALSE(parse_rebate(wrong)) << wrong;
+}
+
+TEST_F(ScreenTest, APromptDoesNotCrossANetworkInTheClear) {
+  for (const std::string_view here :
+       {"http://127.0.0.1:8790", "http://127.9.9.9", "http://localhost:1/path", "http://[::1]:80",
+        "https://a.example", "https://127.0.0.1.example"})
+    EXPECT_FALSE(is_in_the_clear(here)) << here;
+  for (const std::string_view there :
+       {"http://a.example:8790", "http://10.0.0.1", "http://localhost.example", "http://[::2]:1",
+        "http://127.a.example", "http://127.0.0.1@a.example", "http://a.example/127.0.0.1",
+        "http://"})
+    EXPECT_TRUE(is_in_the_clear(there)) << there;
+  for (auto& offer : offers) offer.message.endpoint = "http://a.example:8790";
+  EXPECT_EQ(run().fitting.size(), 3u);
+  job.plain_http = false;
+  expect_all(Reason::plain_http, "its endpoint is not on this machine and has no TLS");
 }
 
 TEST_F(ScreenTest, EvidenceThatNobodyCanCheckIsNone) {
