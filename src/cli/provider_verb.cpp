@@ -14,6 +14,7 @@
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
+#include "market/screen.hpp"
 #include "services/provider/provider_service.hpp"
 
 namespace assay::cli {
@@ -73,6 +74,17 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
   verb->add_option("--bid-discount", flags.bid_discount_percent,
                    "percent off the list price in auctions, while idle (default 0)")
       ->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--rebate", flags.rebate,
+                   "percent (at most 50) that an answer slower than the offer says costs less: a "
+                   "promise in the offer, kept by mutual settlement (default 0)");
+  verb->add_option(
+      "--first-token-ms", s.first_token_ms,
+      "the offer's time to the first token of a short prompt, ms (default: as measured "
+      "at the start, twice that with --rebate)");
+  verb->add_option("--per-token-ms", s.per_token_ms, "and per further token, likewise");
+  verb->add_option("--rebate-allowance", s.rebate_allowance_ms,
+                   "ms the network may add to what this machine's clock saw before a rebate is "
+                   "refused (default 100)");
   verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
@@ -134,6 +146,11 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   // A chain keeps no log of receipts.
   if (!flags.ledger.on_chain()) options.log_url = flags.ledger.market + "/log";
   options.bid_discount_bps = static_cast<std::uint32_t>(flags.bid_discount_percent * 100.0);
+  if (!flags.rebate.empty()) {
+    const auto rebate = market::parse_rebate(flags.rebate);
+    if (!rebate) return fail_in("--rebate", rebate.error());
+    options.rebate_ppm = *rebate;
+  }
   options.prefix_cache = !flags.no_prefix_cache;
   const std::uint64_t kv_mib = kv_memory_mib(flags.kv_memory_mib, hardware);
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());

@@ -21,6 +21,7 @@ struct ProviderFlags {
   std::string stake, payout, name;
   unsigned threads = 0;
   double bid_discount_percent = 0;
+  std::string rebate;               // percent
   std::uint64_t kv_memory_mib = 0;  // of all models; 0: chosen by the machine's memory
   bool no_prefix_cache = false;
 };

@@ -75,21 +75,24 @@ Status Collector::claim(const StoredLease& lease, const market::LeaseView& view)
   TRY(const auto receipts, core_.store->receipts(lease.id));
   StoredClaim stored;
   std::vector<crypto::SumNode> nodes;
+  protocol::Micros given_up = 0;
   for (const StoredRequest& r : receipts) {
     const auto& receipt = r.outcome->receipt.message;
     TRY(auto node, crypto::sum_leaf(core_.id(receipt), receipt.amount));
     nodes.push_back(node);
     stored.leaves.push_back(r.id);
+    if (r.rebate) given_up += r.rebate->rebate.message.amount;  // of this receipt: no overflow
   }
   TRY(const crypto::SumNode root, crypto::merkle_sum_root(nodes));
-  if (root.sum <= view.paid) return {};
+  const protocol::Micros total = root.sum - given_up;
+  if (total <= view.paid) return {};
   stored.claim = core_.sign(
-      protocol::Claim{lease.id, root.hash, root.sum, static_cast<std::uint32_t>(receipts.size())});
+      protocol::Claim{lease.id, root.hash, total, static_cast<std::uint32_t>(receipts.size())});
   stored.id = core_.id(stored.claim.message);
   // Its leaves are on disk before it is on the ledger: a contest can always be answered.
   CHECK_OK(core_.store->add_claim(stored));
   CHECK_OK(core_.settlement.submit(stored.claim));
-  io::log_info("claimed {} for {} receipts", format_money(root.sum), receipts.size());
+  io::log_info("claimed {} for {} receipts", format_money(total), receipts.size());
   return {};
 }
 

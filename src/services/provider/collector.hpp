@@ -2,7 +2,9 @@
 // Every step is an operation that may be repeated, so a crash anywhere is answered by doing it
 // again.
 //
-//   expired or at rest, receipts unpaid  → Claim (Merkle-sum over all receipts of the lease)
+//   expired or at rest, receipts unpaid  → Claim (Merkle-sum over all receipts of the lease, less
+//   the
+//                                          rebates given)
 //   claim contested                      → every leaf is shown
 //   claim due                            → Finalize
 //   expired or at rest, nothing unpaid   → Close

@@ -1,6 +1,19 @@
 #include "services/provider/offer_keeper.hpp"
 
+#include <algorithm>
+
 namespace assay::services {
+
+void OfferKeeper::set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms) {
+  const ProviderOptions& options = core_.options;
+  // Measured with nothing else to do: answers share the machine later.
+  const std::uint32_t slack = options.rebate_ppm > 0 ? 2 : 1;
+  const auto claim = [&](std::uint32_t said, std::uint32_t measured) {
+    return said > 0 ? said : std::min(measured, UINT32_MAX / slack) * slack;
+  };
+  first_token_ms_ = claim(options.first_token_ms, first_token_ms);
+  per_token_ms_ = claim(options.per_token_ms, per_token_ms);
+}
 
 Status OfferKeeper::renew() {
   if (core_.now() < renew_at_) return {};
@@ -30,6 +43,7 @@ Result<protocol::Offer> OfferKeeper::draft(std::uint64_t expires) {
   offer.slots = core_.options.slots;
   offer.first_token_ms = first_token_ms_;
   offer.per_token_ms = per_token_ms_;
+  offer.rebate_ppm = core_.options.rebate_ppm;
   offer.expires = expires;
   for (const ServedModel& model : core_.models) offer.models.push_back(model.advertised);
   return offer;

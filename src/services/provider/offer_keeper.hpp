@@ -11,11 +11,9 @@ class OfferKeeper {
   OfferKeeper(ProviderCore& core, std::string endpoint, const Hash& tls_key)
       : core_(core), endpoint_(std::move(endpoint)), tls_key_(tls_key) {}
 
-  // Milliseconds to the first token and per token, as measured; claimed in the next offer.
-  void set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms) {
-    first_token_ms_ = first_token_ms;
-    per_token_ms_ = per_token_ms;
-  }
+  // Milliseconds to the first token and per token, as measured; claimed in the next offer, unless
+  // the options say what is claimed.
+  void set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms);
   // Publishes when the last one is past half of its life, or none is out.
   Status renew();
   // What it offers now, under a sequence of its own, to be signed.

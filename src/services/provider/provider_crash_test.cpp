@@ -2,6 +2,7 @@
 // still collected.
 #include <csignal>
 #include <gtest/gtest.h>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,48 @@ TEST(ProviderCrash, NothingTwiceNothingLost) {
   const auto service = *world.start();
   EXPECT_EQ(service->totals()->receipts, 2u);
   EXPECT_EQ(service->totals()->receipted, owed);
+}
+
+// Given is given: a rebate whose acceptance was perhaps never heard of is the same one afterwards,
+// and is not claimed.
+TEST(ProviderCrash, ARebateIsGivenOnce) {
+  World world;
+  world.per_token_ms = 1;
+  world.rebate_ppm = 400'000;
+  const Hash lease = world.open_lease(1'000'000, 100'000);
+  world.ledger.reset();
+  const auto call = world.call(lease, 1, 40);
+  Reply reply;
+  std::set<std::string> acceptances;
+  protocol::RebateCall rebate;
+  for (int i = 0; i < 8; ++i) {
+    Child child(world);
+    if (i == 0) {
+      reply = World::infer(child.url(), call);
+      world.expect_sound(call, reply);
+      rebate = world.rebate(call, reply.receipt->message, 0, 60'000);
+    }
+    // Killed around the moment it decides.
+    std::thread killer([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(300 * i));
+      if (i < 7) child.kill9();
+    });
+    const auto answer = World::post_rebate(child.url(), rebate);
+    killer.join();
+    if (answer && answer->status == 200) acceptances.insert(answer->body);
+    if (i == 7) {
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->status, 200) << answer->body;
+    }
+  }
+  EXPECT_EQ(acceptances.size(), 1u);
+  world.open_ledger();
+  const auto service = *world.start();
+  const protocol::Micros given = rebate.rebate.message.amount;
+  EXPECT_EQ(service->totals()->rebated, given);
+  world.clock.advance_s(100'001);
+  ASSERT_TRUE(eventually([&] { return world.lease(lease).claim.has_value(); }));
+  EXPECT_EQ(world.lease(lease).claim->total, reply.receipt->message.amount - given);
 }
 
 }  // namespace

@@ -44,6 +44,13 @@ struct ProviderOptions {
   std::uint64_t offer_lifetime_s = 600;  // renewed at half of it
   // Off the list price in a sealed-bid auction, where nothing is being computed; at most 10,000.
   std::uint32_t bid_discount_bps = 0;
+  // Promised in the offer: what an answer slower than it says costs less, in millionths, at most
+  // protocol::kRebateMax. And what it says; 0: as measured at the start, twice that with a rebate.
+  std::uint32_t rebate_ppm = 0;
+  std::uint32_t first_token_ms = 0, per_token_ms = 0;
+  // By so much the network may have made an answer slower than this provider's own clock saw it:
+  // a rebate it would not owe without is given all the same.
+  std::uint32_t rebate_allowance_ms = 100;
   // A lease with unpaid receipts is claimed once it has expired or rested for so long; one with
   // nothing unpaid is closed then.
   std::uint64_t rest_s = 3600;

@@ -72,6 +72,7 @@ ProviderService::ProviderService(io::FileLock lock, ProviderCore core)
       core_(std::move(core)),
       admission_(core_),
       openings_(core_.options.trace_queue),
+      rebates_(core_),
       contests_("contest", core_.ledger.parameters.window_min_s) {}
 
 Result<std::unique_ptr<ProviderService>> ProviderService::start(
@@ -173,10 +174,12 @@ io::HttpHandler ProviderService::routes() {
   router.post("/v1/tensors", [this](auto& request, auto& response) { tensors(request, response); });
   router.post("/v1/dispute", [this](auto& request, auto& response) { dispute(request, response); });
   router.post("/v1/bid", [this](auto& request, auto& response) { bid(request, response); });
+  router.post("/v1/rebate", [this](auto& request, auto& response) { rebate(request, response); });
   router.post("/v1/award", [this](auto& request, auto& response) { award(request, response); });
   metrics_.on_scrape([this](io::Metrics& metrics) {
     show_engines();
     disputes_->show(metrics);
+    rebates_.show(metrics);
     contests_.show(metrics, core_.now());
   });
   return io::in_frame("provider", metrics_, router.handler(), [this]() -> Status {
@@ -193,6 +196,8 @@ void ProviderService::show_engines() {
   constexpr io::Metric kReceipts{"assay_provider_receipts", "Receipts signed."};
   constexpr io::Metric kTokens{"assay_provider_answer_tokens", "Tokens of answers, receipted."};
   constexpr io::Metric kEarned{"assay_provider_receipted_micros", "What all receipts amount to."};
+  constexpr io::Metric kRebated{"assay_provider_rebated_micros",
+                                "What of them was given up for slow answers."};
   for (std::size_t i = 0; i < engines_.size(); ++i) {
     const engine::BatcherStats stats = engines_[i]->stats();
     const std::string model = core_.models[i].advertised.name;
@@ -210,9 +215,11 @@ void ProviderService::show_engines() {
   metrics_.set(kReceipts, {}, static_cast<double>(totals->receipts));
   metrics_.set(kTokens, {}, static_cast<double>(totals->tokens_out));
   metrics_.set(kEarned, {}, static_cast<double>(totals->receipted));
+  metrics_.set(kRebated, {}, static_cast<double>(totals->rebated));
 }
 
 void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
+  const std::int64_t asked_ms = io::steady_ms();
   const auto gone = [&] { return response.client_gone() || stopping_; };
   const auto read = [&]() -> Result<protocol::InferenceCall> {
     TRY(const json::value body, body_of(http));
@@ -266,7 +273,8 @@ void ProviderService::infer(io::HttpRequest& http, io::HttpResponse& response) {
     }
     auto ticket = admission_.admit(*call, id);
     if (ticket) {
-      compute(*call, id, response, std::move(*place), std::move(*ticket));
+      compute(*call, id, response, std::move(*place), std::move(*ticket),
+              protocol::AnswerClock(asked_ms));
       return;
     }
     // The same request, sent twice, may have come in between.
@@ -289,7 +297,7 @@ Computer& ProviderService::computer_of(const Hash& execution) {
 
 void ProviderService::compute(const protocol::InferenceCall& call, const Hash& id,
                               io::HttpResponse& response, engine::Batcher::Place place,
-                              Admission::Ticket ticket) {
+                              Admission::Ticket ticket, protocol::AnswerClock times) {
   std::optional<Admission::Ticket> held(std::move(ticket));
   const auto tell = [&](protocol::InferenceEvent event) { response.write(to_line(event)); };
   response.begin_stream(200, kStream);
@@ -299,7 +307,9 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     return !response.client_gone();
   };
   events.token = [&](const protocol::TokenEvent& token) {
+    const std::int64_t came_ms = io::steady_ms();
     tell(token);
+    times.token(came_ms, io::steady_ms());
     return !response.client_gone();
   };
   events.progress = [&](const protocol::Progress& progress) { tell(core_.sign(progress)); };
@@ -317,12 +327,13 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     response.end();
     return;
   }
-  const auto outcome = core_.store->finish(id, lease, result->answer, result->logprobs, core_.now(),
-                                           [&](std::uint64_t key_sequence) {
-                                             protocol::Receipt receipt = result->receipt;
-                                             receipt.key_sequence = key_sequence;
-                                             return core_.sign(receipt);
-                                           });
+  const auto outcome =
+      core_.store->finish(id, lease, result->answer, result->logprobs, times.times(), core_.now(),
+                          [&](std::uint64_t key_sequence) {
+                            protocol::Receipt receipt = result->receipt;
+                            receipt.key_sequence = key_sequence;
+                            return core_.sign(receipt);
+                          });
   if (outcome) admission_.billed(lease, call.prompt.size() + result->answer.size());
   held.reset();  // whoever has the receipt may ask about it
   if (!outcome) {
@@ -403,6 +414,18 @@ void ProviderService::award(io::HttpRequest& http, io::HttpResponse& response) {
     response.send_json(200, protocol::to_json(*offer));
   else
     response.send_error(offer.error());
+}
+
+void ProviderService::rebate(io::HttpRequest& http, io::HttpResponse& response) {
+  const auto given = [&]() -> Result<protocol::Signed<protocol::RebateAcceptance>> {
+    TRY(const json::value body, body_of(http));
+    TRY(const auto call, protocol::rebate_call_from_json(body.get_object()));
+    return rebates_.answer(call);
+  }();
+  if (given)
+    response.send_json(200, protocol::to_json(*given));
+  else
+    response.send_error(given.error());
 }
 
 void ProviderService::states(io::HttpRequest& http, io::HttpResponse& response) {

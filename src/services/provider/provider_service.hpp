@@ -16,6 +16,7 @@
 #include "services/provider/offer_keeper.hpp"
 #include "services/provider/openings.hpp"
 #include "services/provider/provider_run.hpp"
+#include "services/provider/rebate_desk.hpp"
 #include "services/provider/receipt_publisher.hpp"
 #include "services/provider/states.hpp"
 
@@ -54,9 +55,10 @@ class ProviderService {
   void tensors(io::HttpRequest& request, io::HttpResponse& response);
   void dispute(io::HttpRequest& request, io::HttpResponse& response);
   void bid(io::HttpRequest& request, io::HttpResponse& response);
+  void rebate(io::HttpRequest& request, io::HttpResponse& response);
   void award(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
-               engine::Batcher::Place place, Admission::Ticket ticket);
+               engine::Batcher::Place place, Admission::Ticket ticket, protocol::AnswerClock times);
   // Null: not served here.
   engine::Batcher* engine_of(const Hash& execution);
   Computer& computer_of(const Hash& execution);
@@ -71,6 +73,7 @@ class ProviderService {
   std::vector<std::unique_ptr<engine::Batcher>> engines_;  // as core_.models
   Admission admission_;
   Openings openings_;
+  RebateDesk rebates_;
   Computer canonical_;
   TensorLists tensors_;
   std::atomic<bool> stopping_ = false;

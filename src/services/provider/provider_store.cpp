@@ -1,5 +1,7 @@
 #include "services/provider/provider_store.hpp"
 
+#include <algorithm>
+
 #include "base/hex.hpp"
 #include "io/schema.hpp"
 
@@ -26,8 +28,14 @@ CREATE TABLE IF NOT EXISTS claims(
 )",
                                    R"(
 ALTER TABLE requests ADD COLUMN automaton BLOB;
+)",
+                                   R"(
+ALTER TABLE requests ADD COLUMN first_ms INTEGER;
+ALTER TABLE requests ADD COLUMN stream_ms INTEGER;
+ALTER TABLE requests ADD COLUMN rebated INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN rebate TEXT;
 )"},
-                         .readable_from = 2};
+                         .readable_from = 3};
 
 Bytes pack(std::span<const std::uint32_t> tokens) {
   Bytes out;
@@ -44,9 +52,32 @@ std::vector<std::uint32_t> unpack(ByteView bytes) {
   return out;
 }
 
+std::vector<Hash> unpack_hashes(ByteView bytes) {
+  std::vector<Hash> out;
+  for (std::size_t i = 0; i + 32 <= bytes.size(); i += 32)
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i), 32, out.emplace_back().begin());
+  return out;
+}
+
 template <class M>
 std::string dump(const Signed<M>& message) {
   return json::dump(protocol::to_json(message));
+}
+
+std::string dump(const StoredRebate& rebate) {
+  return json::dump(json::object{{"rebate", protocol::to_json(rebate.rebate)},
+                                 {"acceptance", protocol::to_json(rebate.acceptance)}});
+}
+
+Result<StoredRebate> load_rebate(std::string_view text) {
+  TRY(const json::value v, json::parse(text));
+  TRY(const json::object* o, json::as_object(v, "a stored rebate"));
+  StoredRebate out;
+  protocol::FieldReader read(*o, "a stored rebate");
+  read("rebate", out.rebate);
+  read("acceptance", out.acceptance);
+  CHECK_OK(read.finish());
+  return out;
 }
 
 template <class M>
@@ -57,7 +88,9 @@ Result<Signed<M>> load(std::string_view text) {
 }
 
 constexpr const char* kColumns =
-    "id, request, salt, prompt, stop_ids, answer, logprobs, receipt, automaton";
+    "id, request, salt, prompt, stop_ids, answer, logprobs, receipt, automaton, first_ms, "
+    "stream_ms, "
+    "rebate";
 
 Result<StoredRequest> read_request(const io::Statement& row) {
   StoredRequest out;
@@ -72,6 +105,12 @@ Result<StoredRequest> read_request(const io::Statement& row) {
   TRY(auto receipt, load<protocol::Receipt>(row.column_text(7)));
   out.outcome =
       StoredOutcome{unpack(row.column_blob(5)), unpack(row.column_blob(6)), std::move(receipt)};
+  if (!row.column_is_null(9))
+    out.times = protocol::AnswerTimes{static_cast<std::uint64_t>(row.column_int64(9)),
+                                      static_cast<std::uint64_t>(row.column_int64(10))};
+  if (!row.column_is_null(11)) {
+    TRY(out.rebate, load_rebate(row.column_text(11)));
+  }
   return out;
 }
 
@@ -184,7 +223,8 @@ Result<std::optional<StoredRequest>> ProviderStore::request(const Hash& id) {
 Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
                                             std::span<const std::uint32_t> answer,
                                             std::span<const std::uint32_t> logprobs,
-                                            std::uint64_t now, const Sign& sign) {
+                                            const protocol::AnswerTimes& times, std::uint64_t now,
+                                            const Sign& sign) {
   const std::lock_guard lock(mutex_);
   TRY(auto transaction, io::Transaction::begin(*db_));
   TRY(auto stored, find(*db_, id));
@@ -195,12 +235,14 @@ Result<StoredOutcome> ProviderStore::finish(const Hash& id, const Hash& lease,
                         {logprobs.begin(), logprobs.end()},
                         sign(static_cast<std::uint64_t>(key_sequence))};
   {
-    TRY(auto update,
-        db_->prepare("UPDATE requests SET answer = ?2, receipt = ?3, amount = ?4, "
-                     "key_sequence = ?5, logprobs = ?6 WHERE id = ?1 AND receipt IS NULL"));
+    TRY(auto update, db_->prepare("UPDATE requests SET answer = ?2, receipt = ?3, amount = ?4, "
+                                  "key_sequence = ?5, logprobs = ?6, first_ms = ?7, stream_ms = ?8 "
+                                  "WHERE id = ?1 AND receipt IS NULL"));
     CHECK_OK(update
                  .bind_all(ByteView(id), ByteView(pack(answer)), dump(outcome.receipt),
-                           outcome.receipt.message.amount, key_sequence, ByteView(pack(logprobs)))
+                           outcome.receipt.message.amount, key_sequence, ByteView(pack(logprobs)),
+                           static_cast<std::int64_t>(times.first_token_ms),
+                           static_cast<std::int64_t>(times.stream_ms))
                  .run());
   }
   CHECK_OK(touch(*db_, lease, now));
@@ -252,17 +294,19 @@ Status ProviderStore::reserve_numbers(std::uint64_t next) {
 
 Result<protocol::Micros> ProviderStore::receipted(const Hash& lease) {
   const std::lock_guard lock(mutex_);
-  TRY(auto sum, db_->prepare("SELECT SUM(amount) FROM requests WHERE lease = ?1"));
+  TRY(auto sum, db_->prepare("SELECT SUM(amount - rebated) FROM requests WHERE lease = ?1"));
   sum.bind_all(ByteView(lease));
   TRY(const bool found, sum.step());
   return found && !sum.column_is_null(0) ? sum.column_int64(0) : 0;
 }
 
-Result<std::vector<StoredLease>> ProviderStore::open_leases() {
-  const std::lock_guard lock(mutex_);
-  TRY(auto select,
-      db_->prepare("SELECT l.id, l.lease, l.used, (SELECT SUM(amount) FROM requests r WHERE "
-                   "r.lease = l.id) FROM leases l WHERE stage = 0"));
+Result<std::vector<StoredLease>> ProviderStore::leases_where(std::string_view condition,
+                                                             ByteView id) {
+  TRY(auto select, db_->prepare(fmt::format(
+                       "SELECT l.id, l.lease, l.stage, l.used, (SELECT SUM(amount - rebated) FROM "
+                       "requests r WHERE r.lease = l.id) FROM leases l WHERE {}",
+                       condition)));
+  if (!id.empty()) select.bind_all(id);
   std::vector<StoredLease> out;
   for (;;) {
     TRY(const bool row, select.step());
@@ -270,10 +314,23 @@ Result<std::vector<StoredLease>> ProviderStore::open_leases() {
     StoredLease lease;
     TRY(lease.id, select.column_hash(0));
     TRY(lease.lease, load<protocol::Lease>(select.column_text(1)));
-    lease.used = static_cast<std::uint64_t>(select.column_int64(2));
-    if (!select.column_is_null(3)) lease.receipted = select.column_int64(3);
+    lease.stage = static_cast<LeaseStage>(select.column_int64(2));
+    lease.used = static_cast<std::uint64_t>(select.column_int64(3));
+    if (!select.column_is_null(4)) lease.receipted = select.column_int64(4);
     out.push_back(std::move(lease));
   }
+}
+
+Result<std::optional<StoredLease>> ProviderStore::lease(const Hash& id) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto found, leases_where("l.id = ?1", id));
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
+}
+
+Result<std::vector<StoredLease>> ProviderStore::open_leases() {
+  const std::lock_guard lock(mutex_);
+  return leases_where("stage = 0", {});
 }
 
 Status ProviderStore::end_lease(const Hash& id) {
@@ -298,16 +355,50 @@ Result<std::vector<StoredRequest>> ProviderStore::receipts(const Hash& lease) {
   }
 }
 
+Result<StoredRebate> ProviderStore::add_rebate(const Hash& request, const StoredRebate& rebate) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(auto stored, find(*db_, request));
+  if (!stored || !stored->outcome)
+    return fail(Errc::not_found, "there is no receipt for this request");
+  if (stored->rebate) return std::move(*stored->rebate);
+  {
+    TRY(auto claims, db_->prepare("SELECT leaves FROM claims WHERE lease = ?1"));
+    claims.bind_all(ByteView(stored->request.message.lease));
+    for (;;) {
+      TRY(const bool row, claims.step());
+      if (!row) break;
+      const auto leaves = unpack_hashes(claims.column_blob(0));
+      if (std::ranges::find(leaves, request) != leaves.end())
+        return fail(Errc::conflict, "this receipt is in a claim already");
+    }
+  }
+  {
+    TRY(auto update, db_->prepare("UPDATE requests SET rebated = ?2, rebate = ?3 WHERE id = ?1"));
+    CHECK_OK(update.bind_all(ByteView(request), rebate.rebate.message.amount, dump(rebate)).run());
+  }
+  // Whoever has the acceptance can rely on it: it is on disk before it is told.
+  CHECK_OK(transaction.commit());
+  return rebate;
+}
+
 Status ProviderStore::add_claim(const StoredClaim& claim) {
   Bytes leaves;
   for (const Hash& leaf : claim.leaves) append(leaves, leaf);
   const std::lock_guard lock(mutex_);
-  TRY(auto insert, db_->prepare("INSERT OR IGNORE INTO claims(id, lease, claim, leaves) "
-                                "VALUES(?1, ?2, ?3, ?4)"));
-  return insert
-      .bind_all(ByteView(claim.id), ByteView(claim.claim.message.lease), dump(claim.claim),
-                ByteView(leaves))
-      .run();
+  TRY(auto transaction, io::Transaction::begin(*db_));
+  TRY(const auto now, leases_where("l.id = ?1", claim.claim.message.lease));
+  if (now.empty() || now.front().receipted != claim.claim.message.total)
+    return fail(Errc::conflict, "the lease's receipts come to another sum by now");
+  {
+    TRY(auto insert, db_->prepare("INSERT OR IGNORE INTO claims(id, lease, claim, leaves) "
+                                  "VALUES(?1, ?2, ?3, ?4)"));
+    CHECK_OK(insert
+                 .bind_all(ByteView(claim.id), ByteView(claim.claim.message.lease),
+                           dump(claim.claim), ByteView(leaves))
+                 .run());
+  }
+  return transaction.commit();
 }
 
 Result<std::optional<StoredClaim>> ProviderStore::claim(const Hash& id) {
@@ -319,10 +410,7 @@ Result<std::optional<StoredClaim>> ProviderStore::claim(const Hash& id) {
   StoredClaim out;
   out.id = id;
   TRY(out.claim, load<protocol::Claim>(select.column_text(0)));
-  const ByteView leaves = select.column_blob(1);
-  for (std::size_t i = 0; i + 32 <= leaves.size(); i += 32)
-    std::copy_n(leaves.begin() + static_cast<std::ptrdiff_t>(i), 32,
-                out.leaves.emplace_back().begin());
+  out.leaves = unpack_hashes(select.column_blob(1));
   return out;
 }
 
@@ -345,7 +433,7 @@ Result<ProviderTotals> ProviderStore::totals() {
   TRY(auto select,
       db_->prepare("SELECT COUNT(*), COUNT(receipt), COALESCE(SUM(amount), 0), "
                    "COALESCE(SUM(LENGTH(answer)), 0) / 4, (SELECT COUNT(*) FROM leases "
-                   "WHERE stage = 0) FROM requests"));
+                   "WHERE stage = 0), COALESCE(SUM(rebated), 0) FROM requests"));
   TRY(const bool row, select.step());
   if (!row) return ProviderTotals{};
   ProviderTotals out;
@@ -354,6 +442,7 @@ Result<ProviderTotals> ProviderStore::totals() {
   out.receipted = select.column_int64(2);
   out.tokens_out = static_cast<std::uint64_t>(select.column_int64(3));
   out.open_leases = static_cast<std::uint64_t>(select.column_int64(4));
+  out.rebated = select.column_int64(5);
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "io/sqlite.hpp"
 #include "protocol/inference.hpp"
+#include "protocol/rebates.hpp"
 
 namespace assay::services {
 
@@ -19,13 +20,21 @@ struct StoredOutcome {
   protocol::Signed<protocol::Receipt> receipt;
 };
 
+// A rebate this provider has given (protocol/rebates.hpp).
+struct StoredRebate {
+  protocol::Signed<protocol::Rebate> rebate;
+  protocol::Signed<protocol::RebateAcceptance> acceptance;
+};
+
 struct StoredRequest {
   Hash id{};
   protocol::Signed<protocol::Request> request;
   Hash salt_secret{};
   std::vector<std::uint32_t> prompt, stop_ids;
-  Bytes automaton;                       // as in an InferenceCall
-  std::optional<StoredOutcome> outcome;  // none: it was interrupted and may be sent again
+  Bytes automaton;                               // as in an InferenceCall
+  std::optional<StoredOutcome> outcome;          // none: it was interrupted and may be sent again
+  std::optional<protocol::AnswerTimes> times{};  // by this side's clock; none: not measured
+  std::optional<StoredRebate> rebate{};
 };
 
 // A number of the provider's key: of a receipt, or of nothing.
@@ -42,7 +51,7 @@ struct StoredLease {
   protocol::Signed<protocol::Lease> lease;
   LeaseStage stage = LeaseStage::open;
   std::uint64_t used = 0;          // Unix seconds of the last request or receipt
-  protocol::Micros receipted = 0;  // all its receipts together
+  protocol::Micros receipted = 0;  // all its receipts together, less the rebates given
 };
 
 // A claim as it was submitted, and the requests whose receipts are its leaves, in order.
@@ -55,7 +64,7 @@ struct StoredClaim {
 struct ProviderTotals {
   std::uint64_t requests = 0, receipts = 0, open_leases = 0;
   std::uint64_t tokens_out = 0;
-  protocol::Micros receipted = 0;
+  protocol::Micros receipted = 0, rebated = 0;
 };
 
 class ProviderStore {
@@ -80,7 +89,8 @@ class ProviderStore {
   using Sign = std::function<protocol::Signed<protocol::Receipt>(std::uint64_t key_sequence)>;
   Result<StoredOutcome> finish(const Hash& id, const Hash& lease,
                                std::span<const std::uint32_t> answer,
-                               std::span<const std::uint32_t> logprobs, std::uint64_t now,
+                               std::span<const std::uint32_t> logprobs,
+                               const protocol::AnswerTimes& times, std::uint64_t now,
                                const Sign& sign);
 
   // Numbers of receipts and voids from `from` on, in order, at most `most`.
@@ -90,12 +100,18 @@ class ProviderStore {
   // Numbers below `next` were used, also if this database does not know for what.
   Status reserve_numbers(std::uint64_t next);
 
-  Result<protocol::Micros> receipted(const Hash& lease);
+  Result<protocol::Micros> receipted(const Hash& lease);  // as StoredLease::receipted
+  Result<std::optional<StoredLease>> lease(const Hash& id);
+  // Once and for ever: a request that has a rebate keeps it, and that one comes back. conflict
+  // where its receipt is in a claim already. From here on the receipt counts with so much less.
+  Result<StoredRebate> add_rebate(const Hash& request, const StoredRebate& rebate);
   Result<std::vector<StoredLease>> open_leases();
   Status end_lease(const Hash& id);
   // Of one lease, those with a receipt, by sequence.
   Result<std::vector<StoredRequest>> receipts(const Hash& lease);
 
+  // conflict where it does not ask for exactly what the lease's receipts come to: a rebate was
+  // given since they were read.
   Status add_claim(const StoredClaim& claim);
   Result<std::optional<StoredClaim>> claim(const Hash& id);
 
@@ -105,6 +121,8 @@ class ProviderStore {
 
  private:
   explicit ProviderStore(std::unique_ptr<io::Database> db) : db_(std::move(db)) {}
+  // With the lock held; `id` for ?1, if the condition has one.
+  Result<std::vector<StoredLease>> leases_where(std::string_view condition, ByteView id);
 
   std::mutex mutex_;
   std::unique_ptr<io::Database> db_;

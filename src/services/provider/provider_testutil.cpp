@@ -57,6 +57,9 @@ Hash World::open_lease(protocol::Micros escrow, std::uint64_t lives_s) {
   offer.sequence = 1;
   offer.endpoint = "http://127.0.0.1:1";
   offer.expires = static_cast<std::uint64_t>(clock.now_s()) + 60;
+  offer.first_token_ms = first_token_ms;
+  offer.per_token_ms = per_token_ms;
+  offer.rebate_ppm = rebate_ppm;
   offer.models.push_back(toy.offered);
   protocol::Lease terms;
   terms.buyer = crypto::address_of(buyer);
@@ -76,6 +79,7 @@ Hash World::open_lease(protocol::Micros escrow, std::uint64_t lives_s) {
   EXPECT_TRUE(done) << done.error().message;
   const Hash id = protocol::digest(info.domain, terms);
   leases[id] = lease;
+  offers[id] = protocol::sign(info.domain, offer, provider);
   return id;
 }
 
@@ -118,8 +122,8 @@ ProviderOptions World::options() const {
 
 Result<std::unique_ptr<ProviderService>> World::start(ProviderOptions custom) {
   if (custom.data_dir.empty()) custom = options();
-  return ProviderService::start(custom, {{toy.model, toy.offered}}, provider, *ledger, *ledger,
-                                clock);
+  return ProviderService::start(custom, {{toy.model, toy.offered, computer}}, provider, *ledger,
+                                *ledger, clock);
 }
 
 Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
@@ -154,6 +158,24 @@ Reply World::infer(const std::string& url, const protocol::InferenceCall& call,
   reply.status = http->status;
   if (http->status != 200) reply.error = http->body;
   return reply;
+}
+
+protocol::RebateCall World::rebate(const protocol::InferenceCall& call,
+                                   const protocol::Receipt& receipt, std::uint32_t first_ms,
+                                   std::uint32_t stream_ms) const {
+  const Hash& lease = call.request.message.lease;
+  protocol::Rebate message{.buyer = crypto::address_of(buyer),
+                           .lease = lease,
+                           .request = receipt.request,
+                           .first_token_ms = first_ms,
+                           .stream_ms = stream_ms};
+  message.amount = protocol::rebate_amount(offers.at(lease).message, receipt.amount);
+  return {protocol::sign(info.domain, message, buyer), offers.at(lease)};
+}
+
+Result<io::HttpReply> World::post_rebate(const std::string& url, const protocol::RebateCall& call) {
+  io::HttpClient client;
+  return client.post_json(url + "/v1/rebate", json::dump(protocol::to_json(call)));
 }
 
 void World::expect_sound(const protocol::InferenceCall& call, const Reply& reply) const {

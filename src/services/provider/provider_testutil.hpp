@@ -59,6 +59,11 @@ class World {
   void open_ledger();
   // A receipt that holds and was priced right.
   void expect_sound(const protocol::InferenceCall& call, const Reply& reply) const;
+  // Of a receipt of this lease: what its buyer would send to have a slow answer cost less.
+  protocol::RebateCall rebate(const protocol::InferenceCall& call, const protocol::Receipt& receipt,
+                              std::uint32_t first_token_ms, std::uint32_t stream_ms = 0) const;
+  static Result<io::HttpReply> post_rebate(const std::string& url,
+                                           const protocol::RebateCall& call);
   market::LeaseView lease(const Hash& id) { return *ledger->lease(id); }
 
   io::TempDirectory dir;
@@ -68,6 +73,10 @@ class World {
   market::LedgerInfo info;
   std::unique_ptr<settle::EmbeddedLedger> ledger;
   std::map<Hash, protocol::Signed<protocol::Lease>> leases;
+  std::map<Hash, protocol::Signed<protocol::Offer>> offers;  // of the leases
+  // In the offers of leases opened from here on.
+  std::uint32_t first_token_ms = 0, per_token_ms = 0, rebate_ppm = 0;
+  std::shared_ptr<Computer> computer;  // of the services started from here on; null: the engine
 
  private:
   std::uint64_t nonce_ = 0;
