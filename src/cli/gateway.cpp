@@ -25,7 +25,7 @@ struct Options {
   SettlementFlags ledger;
   X402Flags x402;
   std::string escrow = "1.00", max_price_in, max_price_out, audit = "local", audit_fee_max = "0.10",
-              demand_from, min_stake, sort = "balanced";
+              demand_from, min_stake, min_rebate, sort = "balanced";
   std::vector<std::string> only, ignore, order;
   double audit_rate = -1;
   std::uint64_t kv_memory_mib = 0;
@@ -52,6 +52,11 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   CHECK_OK(price(options.max_price_in, "--max-price-in", out.routing.max_price_in));
   CHECK_OK(price(options.max_price_out, "--max-price-out", out.routing.max_price_out));
   CHECK_OK(price(options.min_stake, "--min-stake", out.routing.min_stake));
+  if (!options.min_rebate.empty()) {
+    const auto rebate = market::parse_rebate(options.min_rebate);
+    if (!rebate) return fail_in("--min-rebate", rebate.error());
+    out.routing.min_rebate_ppm = *rebate;
+  }
   TRY(out.routing.sort, market::parse_sort(options.sort));
   TRY(out.routing.only, parse_addresses(options.only, "--only"));
   TRY(out.routing.ignore, parse_addresses(options.ignore, "--ignore"));
@@ -85,8 +90,8 @@ Result<int> run(const Context& context, const Options& options) {
     gateway.ledger_log = [&log](std::uint64_t from) { return log.log(from); };
   const io::SystemClock clock;
   TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
-  TRY(auto till, OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory,
-                                clock));
+  TRY(auto till,
+      OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory, clock));
   gateway.till = till.till();
   gateway.purse = till.purse();
   TRY(gateway.x402_sellers, x402_sellers(options.x402));
@@ -145,6 +150,14 @@ void add_gateway(CLI::App& app, Context& context) {
                    "most ms to the first token: as measured, before that as offered");
   verb->add_option("--max-per-token", g.routing.max_per_token_ms, "most ms per token, likewise");
   verb->add_option("--min-stake", o->min_stake, "least stake of a provider");
+  verb->add_option("--min-rebate", o->min_rebate,
+                   "least percent that a provider must take off an answer slower than it promised");
+  verb->add_option("--rebate-margin", g.rebate_margin_ms,
+                   "ms beyond the promise that the network is granted before a rebate is asked for "
+                   "(default 100)");
+  verb->add_option("--hedge", g.routing.hedge_ms,
+                   "ask a second provider where the first has sent no token after so many ms; both "
+                   "are paid for what they did (default: never)");
   verb->add_option("--regions", g.routing.regions, "only these regions: eu,us")->delimiter(',');
   verb->add_option("--quantizations", g.routing.quantizations, "only these: Q8_0,Q6_K")
       ->delimiter(',');

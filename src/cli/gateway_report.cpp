@@ -34,8 +34,9 @@ Result<int> run(const Context& context, const Options& options) {
     TRY(const auto rows, store->spending(by, since));
     json::array list;
     if (!context.json())
-      fmt::print("\n{:<44} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>12}\n", "by " + name,
-                 "answers", "verified", "refunded", "tokens in", "out", "spent", "per verified");
+      fmt::print("\n{:<44} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>12} {:>10} {:>8}\n",
+                 "by " + name, "answers", "verified", "refunded", "tokens in", "out", "spent",
+                 "per verified", "rebates", "refused");
     for (const services::Spending& row : rows) {
       json::object shown = services::to_json(row);
       std::string of = row.of;
@@ -47,10 +48,11 @@ Result<int> run(const Context& context, const Options& options) {
       list.push_back(std::move(shown));
       const auto price = services::per_verified(row);
       if (!context.json())
-        fmt::print("{:<44} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>12}\n", of, row.answers,
-                   row.verified, row.refunded, row.tokens_in, row.tokens_out,
+        fmt::print("{:<44} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>12} {:>10} {:>8}\n", of,
+                   row.answers, row.verified, row.refunded, row.tokens_in, row.tokens_out,
                    market::format_money(row.settled + row.owed),
-                   price ? market::format_money(*price) : "-");
+                   price ? market::format_money(*price) : "-", market::format_money(row.rebated),
+                   row.rebates_refused);
     }
     out[name] = std::move(list);
   }

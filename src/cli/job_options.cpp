@@ -35,6 +35,7 @@ Result<std::vector<market::Address>> parse_addresses(const std::vector<std::stri
 void add_job_options(CLI::App* verb, JobOptions& options) {
   auto& job = options.job;
   job.prompt_tokens = job.max_tokens = 64;
+  job.plain_http = false;
   verb->add_option("--market", options.market, "URL of the ledger and board")->required();
   verb->add_option("--model", options.model, "name in the offer (default: any)");
   verb->add_option("--execution", options.execution,
@@ -48,6 +49,9 @@ void add_job_options(CLI::App* verb, JobOptions& options) {
                    "most ms to the first token, as offered");
   verb->add_option("--max-per-token", job.max_per_token_ms, "most ms per token, as offered");
   verb->add_option("--min-stake", options.min_stake, "least stake of a provider");
+  verb->add_option("--min-rebate", options.min_rebate,
+                   "least percent taken off an answer slower than promised");
+  verb->add_flag("--allow-plain-http", job.plain_http, "also endpoints elsewhere without TLS");
   verb->add_option("--regions", job.regions, "only these regions: eu,us")->delimiter(',');
   verb->add_option("--quantizations", job.quantizations, "only these: Q8_0,Q6_K")->delimiter(',');
   verb->add_option("--only", options.only, "only these providers")->delimiter(',');
@@ -63,6 +67,11 @@ Result<market::Job> job_of(const JobOptions& options) {
   TRY(job.max_price_out, money(options.max_price_out, "--max-price-out"));
   TRY(const auto stake, money(options.min_stake, "--min-stake"));
   job.min_stake = stake.value_or(0);
+  if (!options.min_rebate.empty()) {
+    const auto rebate = market::parse_rebate(options.min_rebate);
+    if (!rebate) return fail_in("--min-rebate", rebate.error());
+    job.min_rebate_ppm = *rebate;
+  }
   TRY(job.only, parse_addresses(options.only, "--only"));
   TRY(job.ignore, parse_addresses(options.ignore, "--ignore"));
   TRY(job.sort, market::parse_sort(options.sort));

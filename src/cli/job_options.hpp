@@ -11,7 +11,8 @@ class App;
 namespace assay::cli {
 
 struct JobOptions {
-  std::string market, model, execution, max_price_in, max_price_out, min_stake, sort = "balanced";
+  std::string market, model, execution, max_price_in, max_price_out, min_stake, min_rebate,
+      sort = "balanced";
   std::vector<std::string> only, ignore;
   market::Job job;
 };

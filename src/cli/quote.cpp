@@ -48,8 +48,12 @@ Result<market::QuoteTerms> terms_of(const Options& options, const services::Proo
 void print(const market::Quote& q, std::span<const market::Candidate> chosen,
            const market::Job& job, const market::QuoteTerms& terms) {
   for (const auto& c : chosen)
-    fmt::print("provider   {}  at most {}\n", c.offer.message.provider.to_string(),
-               format_money(c.expected_price));
+    fmt::print("provider   {}  at most {}{}\n", c.offer.message.provider.to_string(),
+               format_money(c.expected_price),
+               c.offer.message.rebate_ppm == 0
+                   ? std::string()
+                   : fmt::format(", {:g} % less if slower than it promises",
+                                 static_cast<double>(c.offer.message.rebate_ppm) / 1e4));
   fmt::print("answer     {} to {} ({} prompt tokens, 1 to {} answer tokens{})\n",
              format_money(q.first), format_money(q.answer), job.prompt_tokens, job.max_tokens,
              terms.replicas > 1 ? fmt::format(", {} times", chosen.size()) : "");

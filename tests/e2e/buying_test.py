@@ -1,9 +1,13 @@
 """What a buyer meets before and while buying: screening that explains itself, quotes, an auction whose record
-anybody decides again, reputation from the log. The built binary and real processes."""
+anybody decides again, reputation from the log, a slow answer that costs less, a second provider for the first token. The
+built binary and real processes."""
 import json
 import os
+import signal
+import time
+from decimal import Decimal
 
-from harness import MODEL, ROOT, Folder, Runner, Service, expect, expect_equal, http
+from harness import MODEL, ROOT, Folder, Runner, Service, expect, expect_equal, http, wait_for
 
 PASS = {"ASSAY_PASSPHRASE": "buying"}
 
@@ -12,19 +16,22 @@ class Market:
     """A ledger, two providers (the dearer one bids lower in auctions), a buyer's gateway."""
 
     def __init__(self, t, folder):
-        self.t, self.folder, self.services = t, folder, []
+        self.t, self.folder, self.services = t, folder, {}
         self.env = dict(os.environ, **PASS)
         self.key("host")
         self.url = self.start("market", "market", "--data", folder / "m", "--key", folder / "host.key").url
         self.cheap = self.provider("cheap", "0.30", "0.60")
         self.dear = self.provider("dear", "0.40", "0.80", "--bid-discount", "50")
         self.funded("buyer", "20.00")
-        self.gateway = self.start("gateway", "gateway", "--market", self.url, "--models", ROOT / "models", "--key",
-                                  folder / "buyer.key", "--data", folder / "g").url
+        self.gateway = self.buyer("g")
+
+    def buyer(self, name, *more):
+        return self.start(name, "gateway", "--market", self.url, "--models", ROOT / "models", "--key",
+                          self.folder / "buyer.key", "--data", self.folder / name, *more).url
 
     def start(self, name, *arguments):
         service = Service(self.t, *arguments, log=self.folder / f"{name}.log", env=PASS)
-        self.services.append(service)
+        self.services[name] = service
         return service
 
     def key(self, name):
@@ -48,7 +55,7 @@ class Market:
         return self
 
     def __exit__(self, *_):
-        for service in reversed(self.services):
+        for service in reversed(self.services.values()):
             service.stop()
 
 
@@ -127,12 +134,65 @@ def reputation_comes_from_the_log(m):
     m.t.cli("reputation", m.url, m.cheap, code=1)
 
 
+def body_for(seed, **provider):
+    return {"model": MODEL.stem, "messages": [{"role": "user", "content": "What is 27 + 48?"}], "max_tokens": 16,
+            "temperature": 1, "seed": seed, "provider": provider}
+
+
+def answered(gateway, body):
+    status, reply = http("POST", gateway + "/v1/chat/completions", body)
+    expect_equal(status, 200, f"answer: {reply}")
+    return reply
+
+
+# It promises a millisecond for 16 tokens of the prompt, and no machine keeps that.
+def a_slow_answer_costs_less(m):
+    late = m.provider("late", "100.00", "400.00", "--rebate", 20, "--first-token-ms", 1, "--per-token-ms", 1)
+    gateway = m.buyer("g2", "--settle-hold", 0, "--rebate-margin", 0, "--audit-rate", 0)
+    status, short = http("POST", gateway + "/v1/chat/completions", body_for(1, only=[late], min_rebate=30))
+    expect_equal(status, 503, f"a rebate nobody promises: {short}")
+    expect("rebate 20 % < 30 %" in short["error"]["message"], short)
+    expect_equal(short["error"]["relaxation"]["change"], {"min_rebate": 20.0}, "relaxation")
+
+    amount = Decimal(answered(gateway, body_for(1, only=[late], min_rebate=20))["assay"]["amount"])
+    given = Decimal(int(amount * 200_000)) / 1_000_000  # a fifth, in whole micro-units
+    (rebate,) = wait_for("the rebate", lambda: [r for r in http("GET", gateway + "/assay/rebates")[1]["data"]
+                                               if r["state"] != "due"])
+    expect_equal((rebate["state"], rebate["provider"], Decimal(rebate["amount"])), ("accepted", late, given), f"{rebate}")
+    lease = wait_for("the payment", lambda: [x for x in http("GET", gateway + "/assay/leases")[1]["data"]
+                                             if Decimal(x["settled"]) > 0])[0]
+    expect_equal(Decimal(lease["settled"]), amount - given, "what is paid")
+    row = m.t.json("gateway", "report", "--data", m.folder / "g2", "--by", "provider")["provider"][0]
+    expect_equal((Decimal(row["settled"]), Decimal(row["rebated"])), (amount - given, given), "the report")
+    return gateway
+
+
+# A provider that has stopped accepts the connection and says nothing.
+def a_hedge_answers(m, gateway):
+    plain = answered(gateway, body_for(5, only=[m.dear]))
+    expect_equal(plain["assay"]["provider"], m.dear, "asked alone")
+    cheap = m.services["cheap"].process
+    os.kill(cheap.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        hedged = answered(gateway, body_for(5, only=[m.cheap, m.dear], order=[m.cheap, m.dear], hedge_ms=300))
+        took = time.monotonic() - began
+    finally:
+        os.kill(cheap.pid, signal.SIGCONT)
+    expect_equal(hedged["choices"][0]["message"], plain["choices"][0]["message"], "the same text")
+    expect_equal((hedged["assay"]["provider"], [x["provider"] for x in hedged["assay"]["earlier"]]), (m.dear, [m.cheap]), "who")
+    expect(took < 10, f"the hedge took {took:.1f} s")
+    quote = http("POST", gateway + "/assay/quote", body_for(5, hedge_ms=300))[1]
+    expect_equal((quote["hedge_ms"], len(quote["providers"])), (300, 2), "a quote of two")
+
+
 def buying(t):
     with Folder() as folder, Market(t, folder) as m:
         screening_explains_itself(m)
         quotes_cost_nothing(m)
         an_auction_can_be_decided_again(m)
         reputation_comes_from_the_log(m)
+        a_hedge_answers(m, a_slow_answer_costs_less(m))
 
 
 if __name__ == "__main__":

@@ -183,9 +183,13 @@ def old_databases_are_taken_along_and_newer_refused(t):
                 expect(versions[path] >= 1, f"{path} states no version")
                 if versions[path] == 1:  # those of the others have changed since version 0
                     db.execute("PRAGMA user_version = 0")
-                if path.name == "provider.db":  # as it was before requests could have an automaton
-                    db.execute("ALTER TABLE requests DROP COLUMN automaton")
+                if path.name == "provider.db":  # as it was before requests could have an automaton, and rebates
+                    for column in ("automaton", "first_ms", "stream_ms", "rebated", "rebate"):
+                        db.execute(f"ALTER TABLE requests DROP COLUMN {column}")
                     db.execute("PRAGMA user_version = 1")
+                if path.name == "gateway.db":  # as it was before rebates
+                    db.execute("DROP TABLE rebates")
+                    db.execute("PRAGMA user_version = 2")
         with market(t, folder) as up:
             expect_equal(ask(up)[0], 200, "after the databases were taken along")
         for path in files:
@@ -193,6 +197,8 @@ def old_databases_are_taken_along_and_newer_refused(t):
                 expect(path.with_name(path.name + ".v0.backup").exists(), f"no copy of {path}")
             if path.name == "provider.db":
                 expect(path.with_name(path.name + ".v1.backup").exists(), f"no copy of {path}")
+            if path.name == "gateway.db":
+                expect(path.with_name(path.name + ".v2.backup").exists(), f"no copy of {path}")
         ledger = next(p for p in files if p.name == "ledger.db")
         t.cli("ledger", "verify", str(ledger) + ".v0.backup")
         with contextlib.closing(sqlite3.connect(ledger)) as db:

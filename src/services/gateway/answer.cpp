@@ -76,7 +76,13 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
   }
   const std::size_t tries =
       routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
-  for (std::size_t i = 0; i < tries; ++i)
+  std::size_t next = 0;
+  if (may_hedge(routing, tries) && answer.tokens.empty()) {
+    const Hedged hedged = hedge(plan, std::span(fitting).first(2), routing, delivery, sink, answer);
+    if (hedged.over) return answer;
+    next = hedged.asked;
+  }
+  for (std::size_t i = next; i < tries; ++i)
     if (try_candidate(plan, fitting[i], delivery, sink, answer)) return answer;
   // Every provider tried has failed: the last one's words, under a status that says "not you".
   if (!answer.error)
@@ -92,7 +98,6 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
   return answer;
 }
 
-// true: the answer is over, well or not.
 bool Answers::try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
                             TokenSink& sink, Answer& answer) {
   const bool held = delivery == Delivery::verify_before_stream;
@@ -104,6 +109,11 @@ bool Answers::try_candidate(const Plan& plan, const market::Candidate& candidate
   };
   // Held tokens of a provider that died were never shown: the next one starts afresh.
   answer.attempts.push_back(attempts_.run(plan, candidate, answer.tokens, on_tokens, gone));
+  return conclude(delivery, sink, answer);
+}
+
+bool Answers::conclude(Delivery delivery, TokenSink& sink, Answer& answer) {
+  const bool held = delivery == Delivery::verify_before_stream;
   Attempt& attempt = answer.attempts.back();
   answer.error = attempt.error;
   if (attempt.record) worker_.wake();

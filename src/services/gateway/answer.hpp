@@ -28,11 +28,22 @@ class Answers {
   // Screens, then tries providers in rank order: the next one when one refuses, and the next one
   // with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
   // audit of their receipt matched; a provider that did not match is disputed and replaced. Where
-  // routing asks for replicas, so many providers answer, and what they agree on is shown.
+  // routing asks for replicas, so many providers answer, and what they agree on is shown. Where it
+  // says when to hedge, a second one is asked for the first token.
   Wish wish_of(const Plan& plan, const Routing& routing) const;
   Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
 
  private:
+  // Of the attempt that came last: true when the answer is over, well or not.
+  bool conclude(Delivery delivery, TokenSink& sink, Answer& answer);
+  // hedge.cpp. Asks the second of two where the first has sent no token in time; of both only the
+  // one that began first is shown, the other is cancelled. No token has been shown before.
+  struct Hedged {
+    bool over = false;      // the answer is
+    std::size_t asked = 1;  // of the two
+  };
+  Hedged hedge(const Plan& plan, std::span<const market::Candidate> two, const Routing& routing,
+               Delivery delivery, TokenSink& sink, Answer& answer);
   bool try_candidate(const Plan& plan, const market::Candidate& candidate, Delivery delivery,
                      TokenSink& sink, Answer& answer);
   void audit_earlier(Answer& answer);
@@ -51,6 +62,9 @@ class Answers {
   Attempts& attempts_;
   Worker& worker_;
 };
+
+// Whether so many fitting providers let one be asked for another's first token.
+bool may_hedge(const Routing& routing, std::size_t fitting);
 
 // Why nobody could be asked: 404 or 503 with every refused offer, its reasons and the cheapest
 // change that helps.

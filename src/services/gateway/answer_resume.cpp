@@ -43,7 +43,12 @@ ApiResult<RequestRecord> Answers::settle_earlier(RequestRecord record, TokenSink
     const bool later =
         picked.error().code == Errc::unavailable || picked.error().code == Errc::conflict;
     const bool waited = io::steady_ms() >= deadline_ms || sink.gone();
-    const bool expired = buyer_.now() > record.request.message.expires;
+    // Whoever says that it is computing will have an answer; whoever does not answer may never
+    // have.
+    const std::uint64_t until = picked.error().code == Errc::conflict
+                                    ? buyer_.receipt_until(record)
+                                    : record.request.message.expires;
+    const bool expired = buyer_.now() > until;
     // The background picks receipts up, too, and files what convicts.
     auto again = buyer_.store->request(record.id);
     if (!again) return std::unexpected(to_api_error(again.error()));
@@ -53,8 +58,8 @@ ApiResult<RequestRecord> Answers::settle_earlier(RequestRecord record, TokenSink
       // Another provider would be paid for what this one may be about to deliver.
       auto pending = api_fail(503, "earlier_try_pending", "",
                               "an earlier try of this request may still be answered by its "
-                              "provider ({}): ask again",
-                              picked.error().message);
+                              "provider ({}): ask again; in {} s another one is asked",
+                              picked.error().message, until + 1 - std::min(buyer_.now(), until));
       pending.error().retry = true;
       return pending;
     }
@@ -70,13 +75,20 @@ ApiResult<bool> Answers::resume(Plan& plan, Delivery delivery, TokenSink& sink, 
   const bool held = delivery == Delivery::verify_before_stream;
   std::vector<std::uint32_t> tokens, logprobs;
   std::optional<protocol::Finish> finish;
+  std::optional<ApiError> open;  // what is not known yet
   const std::size_t width = protocol::logprob_width(plan.sampling);
   for (RequestRecord& earlier : *records) {
     // What the first was to come to, the answer comes to: its limit may have been drawn from
     // prices.
     if (&earlier == &records->front() && !plan.max_tokens)
       plan.max_tokens = earlier.request.message.max_tokens;
-    TRY(RequestRecord record, settle_earlier(std::move(earlier), sink));
+    auto settled = settle_earlier(std::move(earlier), sink);
+    if (!settled) {
+      // Another one, asked at the same time, may have the whole answer.
+      open = std::move(settled).error();
+      continue;
+    }
+    RequestRecord record = std::move(*settled);
     if (held && record.audit == AuditState::pending) {
       auto audited = worker_.audit_now(record.id);
       if (!audited) return std::unexpected(to_api_error(audited.error()));
@@ -90,21 +102,32 @@ ApiResult<bool> Answers::resume(Plan& plan, Delivery delivery, TokenSink& sink, 
     const auto opening = record.statement && record.stage != RequestStage::signed_off
                              ? buyer_.vault.opening(record.statement_id)
                              : buyer_.vault.pending(record.id);
-    finish.reset();
     if (opening && !lied(record) && (!held || record.audit == AuditState::match)) {
       const std::size_t before = record.request.message.continuation;
+      if (before > tokens.size()) continue;  // of a text that is not there
+      // Where two were asked at once, the other one went no further.
+      if (before + opening->answer.size() < tokens.size() &&
+          std::ranges::equal(opening->answer,
+                             std::span(tokens).subspan(before, opening->answer.size()))) {
+        attempt.finish = std::nullopt;
+        answer.attempts.insert(answer.attempts.begin(), std::move(attempt));
+        continue;
+      }
+      finish.reset();
       tokens.resize(std::min(tokens.size(), before));
       logprobs.resize(std::min(logprobs.size(), before * width));
       tokens.insert(tokens.end(), opening->answer.begin(), opening->answer.end());
       logprobs.insert(logprobs.end(), opening->logprobs.begin(), opening->logprobs.end());
       finish = finish_of(record, *opening);
     } else if (lied(record)) {
+      finish.reset();
       tokens.clear();
       logprobs.clear();
     }
     attempt.finish = finish;
     answer.attempts.push_back(std::move(attempt));
   }
+  if (open && !finish) return std::unexpected(std::move(*open));
   if (held && !finish) tokens.clear(), logprobs.clear();
   if (tokens.empty()) return false;
   answer.tokens = tokens;

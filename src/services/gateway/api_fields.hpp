@@ -34,9 +34,9 @@ class Fields {
 };
 
 // The body's `provider` object: {max_price {prompt, completion}, min_vram_gb | min_vram_mib,
-// min_stake, max_latency_ms (to the first token, or {first_token, per_token}), regions,
-// quantizations, only, ignore, order, allow_fallbacks, sort, verification}. Prices are whole coins
-// per million tokens, as number or decimal text.
+// min_stake, min_rebate, max_latency_ms (to the first token, or {first_token, per_token}),
+// hedge_ms, regions, quantizations, only, ignore, order, allow_fallbacks, sort, verification}.
+// Prices are whole coins per million tokens, as number or decimal text.
 ApiResult<Routing> parse_routing(const json::value& provider);
 
 }  // namespace assay::services

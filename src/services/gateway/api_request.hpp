@@ -39,6 +39,10 @@ struct Routing {
   std::optional<protocol::Micros> max_price_in, max_price_out, min_stake;
   std::optional<std::uint32_t> min_vram_mib;
   std::optional<std::uint32_t> max_latency_ms, max_per_token_ms;  // latency: to the first token
+  // What an answer later than promised must cost less, in millionths.
+  std::optional<std::uint32_t> min_rebate_ppm;
+  // A second provider is asked where the first has sent no token after so long; 0: never.
+  std::optional<std::uint32_t> hedge_ms;
   std::vector<std::string> regions, quantizations;
   std::vector<protocol::Address> only, ignore, order;
   bool allow_fallbacks = true;  // false: the first choice or an error

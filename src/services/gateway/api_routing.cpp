@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "market/money.hpp"
 #include "services/gateway/api_fields.hpp"
 
@@ -52,9 +54,9 @@ ApiResult<void> read_latency(const Fields& fields, Routing& out) {
 
 ApiResult<Routing> parse_routing(const json::value& provider) {
   TRY(const Fields fields, Fields::of(provider, "provider"));
-  CHECK_OK(fields.only({"max_price", "min_vram_gb", "min_vram_mib", "min_stake", "max_latency_ms",
-                        "regions", "quantizations", "only", "ignore", "order", "allow_fallbacks",
-                        "sort", "verification"}));
+  CHECK_OK(fields.only({"max_price", "min_vram_gb", "min_vram_mib", "min_stake", "min_rebate",
+                        "max_latency_ms", "hedge_ms", "regions", "quantizations", "only", "ignore",
+                        "order", "allow_fallbacks", "sort", "verification"}));
   Routing out;
   if (const json::value* prices = fields.find("max_price")) {
     TRY(const Fields price, Fields::of(*prices, "provider.max_price"));
@@ -67,6 +69,10 @@ ApiResult<Routing> parse_routing(const json::value& provider) {
   if (gib && !out.min_vram_mib) out.min_vram_mib = static_cast<std::uint32_t>(*gib * 1024.0);
   CHECK_OK(read_latency(fields, out));
   TRY(out.min_stake, read_price(fields, "min_stake"));
+  // Percent of an answer's price.
+  TRY(const auto rebate, fields.number("min_rebate", 0.0, protocol::kRebateMax / 1e4));
+  if (rebate) out.min_rebate_ppm = static_cast<std::uint32_t>(std::lround(*rebate * 1e4));
+  TRY(out.hedge_ms, fields.count("hedge_ms", 0));
   TRY(out.regions, fields.texts("regions"));
   TRY(out.quantizations, fields.texts("quantizations"));
   TRY(out.only, read_addresses(fields, "only"));

@@ -90,6 +90,18 @@ void list_requests(Buyer& buyer, LogWatch* log_watch, const Caller& caller,
   response.send_json(200, list_object(std::move(rows)));
 }
 
+void list_rebates(Buyer& buyer, const Caller& caller, io::HttpResponse& response) {
+  const auto rebates = buyer.store->rebates();
+  if (!rebates) return send_api_error(response, to_api_error(rebates.error()));
+  json::array rows;
+  for (const RebateRecord& rebate : *rebates) {
+    const auto request = buyer.store->request(rebate.request);
+    if (rows.size() < kListed && request && is_of(*request, caller))
+      rows.push_back(rebate_object(buyer, rebate));
+  }
+  response.send_json(200, list_object(std::move(rows)));
+}
+
 void send_file(io::HttpResponse& response, const Result<std::string>& text) {
   if (!text) return send_api_error(response, to_api_error(text.error()));
   response.send(200, "application/json", *text);
@@ -137,6 +149,16 @@ ApiResult<void> read_price(const io::HttpRequest& request, std::string_view key,
   return {};
 }
 
+ApiResult<void> read_rebate(const io::HttpRequest& request, std::optional<std::uint32_t>& out) {
+  const std::string_view text = request.query_value("min_rebate");
+  if (text.empty()) return {};
+  const auto ppm = market::parse_rebate(text);
+  if (!ppm)
+    return api_fail(400, "invalid_value", "min_rebate", "'min_rebate': {}", ppm.error().message);
+  out = *ppm;
+  return {};
+}
+
 std::vector<std::string> read_list(const io::HttpRequest& request, std::string_view key) {
   std::vector<std::string> out;
   std::string_view rest = request.query_value(key);
@@ -170,6 +192,7 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
   CHECK_OK(read_price(request, "max_price_out", routing.max_price_out));
   CHECK_OK(read_number(request, "max_per_token_ms", routing.max_per_token_ms));
   CHECK_OK(read_price(request, "min_stake", routing.min_stake));
+  CHECK_OK(read_rebate(request, routing.min_rebate_ppm));
   routing.regions = read_list(request, "regions");
   routing.quantizations = read_list(request, "quantizations");
   if (const std::string_view sort = request.query_value("sort"); !sort.empty()) {
@@ -206,6 +229,12 @@ void add_assay_routes(io::Router& router, Buyer& buyer, MarketView& market, Gate
   };
   list("/assay/receipts", false);
   list("/assay/audits", true);
+  router.get("/assay/rebates",
+             [&buyer, &gatekeeper](io::HttpRequest& request, io::HttpResponse& response) {
+               const auto caller = gatekeeper.admit(request);
+               if (!caller) return send_api_error(response, caller.error());
+               list_rebates(buyer, *caller, response);
+             });
   router.get("/assay/leases", [&buyer](io::HttpRequest&, io::HttpResponse& response) {
     list_leases(buyer, response);
   });

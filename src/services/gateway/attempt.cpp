@@ -16,6 +16,9 @@
 namespace assay::services {
 namespace {
 
+// Seconds. An answer that may be asked for again must not wait for a provider that is gone longer
+// than a clock may be wrong (docs/decisions/0033): after this nobody begins it any more.
+constexpr std::uint64_t kJobRequestS = 120;
 constexpr int kRoomTries = 8;
 constexpr auto kPickUpPause = std::chrono::milliseconds(50);
 
@@ -69,13 +72,13 @@ Status check_alternatives(std::span<const std::uint32_t> logprobs, std::size_t w
   return {};
 }
 
-std::uint32_t milliseconds(std::int64_t ms) {
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
+std::uint32_t milliseconds(std::uint64_t ms) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(ms, UINT32_MAX));
 }
 
 // Rounded up; the first token's time is its own.
-std::uint32_t per_token_ms(std::int64_t ms, std::size_t tokens) {
-  const auto gaps = static_cast<std::int64_t>(std::max<std::size_t>(tokens, 2)) - 1;
+std::uint32_t per_token_ms(std::uint64_t ms, std::size_t tokens) {
+  const std::uint64_t gaps = std::max<std::size_t>(tokens, 2) - 1;
   return milliseconds((ms + gaps - 1) / gaps);
 }
 
@@ -140,8 +143,10 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
     request.stop_root = protocol::stop_root(call.stop_ids);
     request.salt_commitment = protocol::salt_commitment(call.salt_secret);
     request.cap = *cap;
-    request.expires =
-        std::min(buyer_.now() + buyer_.options.request_s, lease.lease.message.expires);
+    const std::uint64_t lives_s = plan.job.empty()
+                                      ? buyer_.options.request_s
+                                      : std::min(buyer_.options.request_s, kJobRequestS);
+    request.expires = std::min(buyer_.now() + lives_s, lease.lease.message.expires);
     record.request = buyer_.sign(request);
     record.id = buyer_.id(record.request.message);
     buyer_.active.add(record.id);
@@ -180,7 +185,8 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
 Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
                       std::span<const std::uint32_t> earlier,
                       const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
-                      const std::function<bool()>& cancelled) {
+                      const std::function<bool()>& cancelled,
+                      const std::function<void()>& on_asked) {
   Attempt attempt;
   attempt.provider = candidate.offer.message.provider;
   LeaseRecord lease;
@@ -189,6 +195,7 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
     attempt.error = std::move(call).error();
     return attempt;
   }
+  if (on_asked) on_asked();
   stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
   buyer_.active.remove(attempt.record->id);
   // Who finds fault with another's tokens has not failed.
@@ -215,11 +222,10 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   protocol::LogprobsRoot logprobs_root(call.salt_secret, request);  // over attempt.logprobs
 
   const std::int64_t asked_ms = io::steady_ms();
-  std::int64_t first_ms = 0, last_ms = 0;  // when tokens came
+  protocol::AnswerClock clock(asked_ms);
 
   const auto on_token = [&](const protocol::TokenEvent& event) -> Result<Next> {
-    last_ms = io::steady_ms();
-    if (attempt.tokens.empty()) first_ms = last_ms;
+    const std::int64_t came_ms = io::steady_ms();
     if (complete || attempt.tokens.size() + event.tokens.size() > request.max_tokens)
       return fail(Errc::mismatch, "the provider sent more tokens than were asked for");
     if (event.logprobs.size() != event.tokens.size() * width)
@@ -233,11 +239,9 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
     }
     attempt.logprobs.insert(attempt.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     if (attempt.tokens.size() == request.max_tokens) complete = true;
-    if (!on_tokens(event)) {
-      stopped = true;
-      return Next::done;
-    }
-    return Next::more;
+    stopped = !on_tokens(event);
+    clock.token(came_ms, io::steady_ms());
+    return stopped ? Next::done : Next::more;
   };
   const auto on_progress = [&](const Signed<protocol::Progress>& signed_progress) -> Result<Next> {
     const std::uint32_t count = signed_progress.message.count;
@@ -263,6 +267,7 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
                               .logprobs = attempt.logprobs,
                               .position_roots = {},
                               .positions = {}};
+    CHECK_OK(rebates_.note(*attempt.record, lease, clock.times(), attempt.tokens.size()));
     TRY(attempt.record, intake_.accept(*attempt.record, lease, std::move(opening), receipt));
     attempt.finish = static_cast<protocol::Finish>(receipt.message.finish);
     attempt.end = Attempt::End::receipt;
@@ -279,10 +284,17 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
   const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
-  if (!attempt.tokens.empty())
-    market_.measured(attempt.provider, milliseconds(first_ms - asked_ms),
-                     per_token_ms(last_ms - first_ms, attempt.tokens.size()));
+  protocol::AnswerTimes times = clock.times();
+  if (!clock.has_token() && client_left)  // who was given up on took at least so long
+    times.first_token_ms = static_cast<std::uint64_t>(io::steady_ms() - asked_ms);
+  if (clock.has_token())
+    market_.measured(attempt.provider, milliseconds(times.first_token_ms),
+                     per_token_ms(times.stream_ms, attempt.tokens.size()));
   if (attempt.end == Attempt::End::receipt) return;
+  // How long the rest would have taken, nobody waited for.
+  times.stream_ms = 0;
+  if (const Status noted = rebates_.note(*attempt.record, lease, times, 1); !noted)
+    io::log_error("a late answer is not noted: {}", noted.error().message);
   if (!done) {
     attempt.error = to_api_error(done.error());
     if (contradicted) attempt.error->code = "continuation";
@@ -298,7 +310,7 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   if (!attempt.tokens.empty()) save_partial(call, progress, attempt);
   // Nobody waits for the receipt of a client that left; a provider that died is asked later.
   const bool worth_waiting = stopped || complete;
-  if (worth_waiting && !client_left) await_receipt(attempt, cancelled);
+  if (worth_waiting && !gone()) await_receipt(attempt, cancelled);
 }
 
 void Attempts::save_partial(const protocol::InferenceCall& call,

@@ -5,6 +5,7 @@
 #include "engine/grammar/tool_call.hpp"
 #include "services/gateway/intake.hpp"
 #include "services/gateway/leases.hpp"
+#include "services/gateway/rebates.hpp"
 
 namespace assay::services {
 
@@ -46,8 +47,8 @@ struct Attempt {
 
 class Attempts {
  public:
-  Attempts(Buyer& buyer, Leases& leases, Intake& intake, MarketView& market)
-      : buyer_(buyer), leases_(leases), intake_(intake), market_(market) {}
+  Attempts(Buyer& buyer, Leases& leases, Intake& intake, MarketView& market, Rebates& rebates)
+      : buyer_(buyer), leases_(leases), intake_(intake), market_(market), rebates_(rebates) {}
 
   // earlier: answer tokens the client has already, from a provider that died: they become the
   // continuation at the prompt's end. on_tokens: false stops. Blocks; bounded by the provider
@@ -55,7 +56,8 @@ class Attempts {
   Attempt run(const Plan& plan, const market::Candidate& candidate,
               std::span<const std::uint32_t> earlier,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
-              const std::function<bool()>& cancelled);
+              const std::function<bool()>& cancelled,
+              const std::function<void()>& on_asked = {});  // as the signed request is sent
   Result<Intake::PickedUp> pick_up(const RequestRecord& record) { return intake_.pick_up(record); }
 
  private:
@@ -78,6 +80,7 @@ class Attempts {
   Leases& leases_;
   Intake& intake_;
   MarketView& market_;
+  Rebates& rebates_;
 };
 
 }  // namespace assay::services

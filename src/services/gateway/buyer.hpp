@@ -1,5 +1,6 @@
 // What every part of the gateway works with: the buyer's key, state, files and connections.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -57,6 +58,11 @@ struct Buyer {
     return options.audit_by == AuditBy::hire ? 5 * ledger.parameters.move_s : 0;
   }
   std::uint64_t now() const { return static_cast<std::uint64_t>(clock.now_s()); }
+  // Until then a provider may bring the receipt of a request nobody heard of any more.
+  std::uint64_t receipt_until(const RequestRecord& record) const {
+    return std::max(record.request.message.expires,
+                    static_cast<std::uint64_t>(record.created_s) + options.request_s);
+  }
   template <class M>
   Signed<M> sign(const M& message) const {
     return protocol::sign(ledger.domain, message, key);

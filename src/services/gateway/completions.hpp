@@ -64,7 +64,8 @@ class Completions {
   struct Quoted {
     Wish wish;
     market::Quote cost;
-    std::vector<market::Candidate> chosen;
+    std::vector<market::Candidate> chosen;  // and who is asked besides
+    std::optional<std::uint32_t> hedge_ms;  // after so long
   };
   ApiResult<Quoted> quoted(const ApiRequest& request);
   bool always_audited(const ApiRequest& request) const;

@@ -75,8 +75,9 @@ struct GatewayService::Parts {
         market(buyer),
         leases(buyer),
         intake(buyer, market),
-        attempts(buyer, leases, intake, market),
-        worker(buyer, market, leases, intake),
+        rebates(buyer, market),
+        attempts(buyer, leases, intake, market, rebates),
+        worker(buyer, market, leases, intake, rebates),
         answers(buyer, market, attempts, worker),
         auctions(buyer, market),
         gatekeeper(*buyer.store, buyer.clock, options.till != nullptr),
@@ -96,6 +97,7 @@ struct GatewayService::Parts {
   MarketView market;
   Leases leases;
   Intake intake;
+  Rebates rebates;
   Attempts attempts;
   Worker worker;
   Answers answers;
@@ -147,6 +149,7 @@ io::HttpHandler GatewayService::Parts::routes() {
   buyer.metrics.on_scrape([this](io::Metrics& metrics) {
     show_books(*buyer.store, metrics);
     worker.show(metrics);
+    rebates.show(metrics);
   });
   const auto ready = [this]() -> Status {
     CHECK_OK(buyer.settlement.totals());

@@ -12,7 +12,7 @@
 namespace assay::settle::x402 {
 class Till;
 class Purse;
-}
+}  // namespace assay::settle::x402
 
 namespace assay::services {
 
@@ -40,6 +40,12 @@ struct GatewayOptions {
   // 60, or four moves of the ledger where audits are hired.
   std::optional<std::uint64_t> settle_hold_s;
 
+  // An answer is later than promised (protocol/rebates.hpp) when it is so by more than this, which
+  // the network may take; and a provider is waited for so long with its answer before it is paid in
+  // full.
+  std::uint32_t rebate_margin_ms = 100;
+  std::int64_t rebate_wait_s = 60;
+
   // A claimed answer that never came is demanded on the ledger from this amount on; under it the
   // claim is left alone. A demand costs the dispute bond if the provider delivers.
   protocol::Micros demand_from = 0;
@@ -52,9 +58,11 @@ struct GatewayOptions {
   std::uint64_t lease_s = 86'400;  // life of a lease
   // Challenge window; 0: the ledger's minimum, or four of its moves where audits are hired.
   std::uint64_t window_s = 0;
-  std::uint64_t request_s = 900;  // a request's expiry after signing
-  unsigned attempts = 4;          // providers tried for one answer
-  unsigned batch_parallel = 4;    // lines of a batch answered at once
+  // A request's expiry after signing, of one that may be asked for again 120 s at most; and how
+  // long a receipt that did not come is asked for.
+  std::uint64_t request_s = 900;
+  unsigned attempts = 4;        // providers tried for one answer
+  unsigned batch_parallel = 4;  // lines of a batch answered at once
   ProviderLimits limits;
   std::int64_t pick_up_ms = 3'000;  // how long an answer waits for the receipt of a stopped stream
   std::int64_t market_ttl_ms = 1'000;  // age of cached offers and accounts

@@ -116,6 +116,9 @@ ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::Sec
   router.post("/v1/award", [this](io::HttpRequest& request, io::HttpResponse& response) {
     award(request, response);
   });
+  router.post("/v1/rebate", [this](io::HttpRequest& request, io::HttpResponse& response) {
+    rebate(request, response);
+  });
   router.post("/v1/dispute", [this](io::HttpRequest& request, io::HttpResponse& response) {
     dispute(request, response);
   });
@@ -130,7 +133,10 @@ protocol::Signed<protocol::Offer> ScriptedProvider::offer(std::uint64_t sequence
   protocol::Offer offer;
   offer.provider = offer.payout = address();
   offer.sequence = sequence;
-  offer.endpoint = server_->url();
+  offer.endpoint = script.endpoint.empty() ? server_->url() : script.endpoint;
+  offer.first_token_ms = script.first_token_ms;
+  offer.per_token_ms = script.per_token_ms;
+  offer.rebate_ppm = script.rebate_ppm;
   offer.region = script.region;
   offer.hardware = "scripted";
   offer.vram_mib = script.vram_mib;
@@ -150,6 +156,11 @@ protocol::Signed<protocol::Offer> ScriptedProvider::offer(std::uint64_t sequence
 std::vector<protocol::Request> ScriptedProvider::requests() {
   const std::lock_guard lock(mutex_);
   return requests_;
+}
+
+std::vector<protocol::Rebate> ScriptedProvider::rebates() {
+  const std::lock_guard lock(mutex_);
+  return rebates_;
 }
 
 std::vector<ScriptedProvider::Outcome> ScriptedProvider::outcomes() {
@@ -205,6 +216,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
     return message;
   };
   protocol::Finish finish = protocol::Finish::length;
+  std::this_thread::sleep_for(std::chrono::milliseconds(script.waits_ms));
   while (true) {
     const std::uint32_t next = run.sampled.back();
     protocol::TokenEvent event{{next}, {}};
@@ -277,6 +289,28 @@ void ScriptedProvider::award(io::HttpRequest& request, io::HttpResponse& respons
   auto offer = call->offer.message;
   offer.models[0].price_out = call->price_out;
   response.send_json(200, protocol::to_json(protocol::sign(domain_, offer, key_)));
+}
+
+void ScriptedProvider::rebate(io::HttpRequest& request, io::HttpResponse& response) {
+  using Rebates = Script::Rebates;
+  const auto call = protocol::rebate_call_from_json(parse_object(request.body));
+  ASSERT_TRUE(call) << call.error().message;
+  const protocol::Rebate& asked = call->rebate.message;
+  const std::lock_guard lock(mutex_);
+  const Outcome& said = outcomes_.at(asked.request);
+  const Status checked = protocol::check_rebate(
+      domain_, said.call.lease.message, said.call.request.message, said.receipt.message, *call);
+  EXPECT_TRUE(checked) << checked.error().message;
+  rebates_.push_back(asked);
+  if (script.rebates == Rebates::silent) return void(response.send_error(503, "not now"));
+  if (script.rebates == Rebates::refuse) return void(response.send_error(403, "in time, I say"));
+  if (script.rebates == Rebates::forget) {
+    response.begin_stream(200, "application/json");
+    return response.abort();
+  }
+  protocol::RebateAcceptance given{address(), protocol::digest(domain_, asked)};
+  if (script.rebates == Rebates::forge) given.rebate[0] ^= 1;
+  response.send_json(200, protocol::to_json(protocol::sign(domain_, given, key_)));
 }
 
 void ScriptedProvider::recall(io::HttpRequest& request, io::HttpResponse& response, bool trace) {

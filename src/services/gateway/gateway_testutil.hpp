@@ -41,16 +41,21 @@ class ScriptedProvider {
     protocol::Micros price_in = 1'000'000, price_out = 2'000'000;
     std::uint32_t vram_mib = 0;
     std::string region = "local";
-    std::size_t die_after = SIZE_MAX;     // answer tokens sent before the connection is cut
-    bool refuse = false;                  // 503 to every call
-    protocol::Micros bids = 0;            // per million out, in an auction; 0: does not bid
-    bool backs_out = false;               // does not sign for the price that clears
-    bool lose_receipt = false;            // computes it, cuts the connection instead of sending it
-    std::size_t sends = SIZE_MAX;         // tokens; the rest and the receipt it keeps back
-    bool forget_receipt = false;          // /v1/receipt does not know it
-    bool false_logprobs = false;          // the last bit of each token's own is another
-    bool overcharges = false;             // a thousandfold
-    bool false_finish = false;            // says it stopped where it did not
+    std::size_t die_after = SIZE_MAX;  // answer tokens sent before the connection is cut
+    bool refuse = false;               // 503 to every call
+    protocol::Micros bids = 0;         // per million out, in an auction; 0: does not bid
+    bool backs_out = false;            // does not sign for the price that clears
+    bool lose_receipt = false;         // computes it, cuts the connection instead of sending it
+    std::size_t sends = SIZE_MAX;      // tokens; the rest and the receipt it keeps back
+    bool forget_receipt = false;       // /v1/receipt does not know it
+    bool false_logprobs = false;       // the last bit of each token's own is another
+    bool overcharges = false;          // a thousandfold
+    bool false_finish = false;         // says it stopped where it did not
+    std::uint32_t first_token_ms = 0, per_token_ms = 0, rebate_ppm = 0;  // in its offer
+    std::int64_t waits_ms = 0;                                           // before its first token
+    enum class Rebates { give, refuse, silent, forget, forge };
+    Rebates rebates = Rebates::give;      // forget: gives, and cuts the connection
+    std::string endpoint{};               // in its offer; empty: where it is
     std::size_t silent_after = SIZE_MAX;  // moves of a dispute it makes before it stops answering
   };
   ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key, const Clock& clock,
@@ -67,7 +72,8 @@ class ScriptedProvider {
     protocol::Signed<protocol::Receipt> receipt;
     std::shared_ptr<verify::TraceBuilder> trace;
   };
-  std::vector<Outcome> outcomes();  // by sequence
+  std::vector<Outcome> outcomes();          // by sequence
+  std::vector<protocol::Rebate> rebates();  // asked for
   Script script;
 
  private:
@@ -77,6 +83,7 @@ class ScriptedProvider {
   void dispute(io::HttpRequest& request, io::HttpResponse& response);
   void bid(io::HttpRequest& request, io::HttpResponse& response);
   void award(io::HttpRequest& request, io::HttpResponse& response);
+  void rebate(io::HttpRequest& request, io::HttpResponse& response);
 
   protocol::Domain domain_;
   crypto::SecretKey key_;
@@ -84,6 +91,7 @@ class ScriptedProvider {
   std::mutex mutex_;
   std::map<Hash, Outcome> outcomes_;
   std::vector<protocol::Request> requests_;
+  std::vector<protocol::Rebate> rebates_;
   std::atomic<int> calls_{0};
   std::uint64_t key_sequence_ = 0;
   std::unique_ptr<io::HttpServer> server_;

@@ -173,6 +173,31 @@ TEST_F(JobsTest, AnAnswerCutOffContinues) {
   EXPECT_TRUE(ledger->totals()->conserved());
 }
 
+TEST_F(JobsTest, AProviderThatIsGoneIsWaitedForTwoMinutes) {
+  add_provider({});
+  start();
+  json::object body = talkative_body();
+  body["provider"] = {{"sort", "price"}};
+  const std::string whole = text_of(parse_object(post(body).body));
+  ScriptedProvider& gone = add_provider({.price_in = 900'000, .die_after = 1});
+  options.attempts = 1;
+  options.pick_up_ms = 100;
+  start();
+  EXPECT_GE(ask("gone", body).status, 500);
+  gone.stop();
+  options.attempts = 4;
+  start();
+  const int before = providers[0]->calls();
+  const io::HttpReply pending = ask("gone", body);
+  EXPECT_EQ(error_code(pending), "earlier_try_pending");
+  EXPECT_NE(pending.body.find("in 121 s another one is asked"), std::string::npos) << pending.body;
+  EXPECT_EQ(providers[0]->calls(), before);
+  clock.ms += 121'000;
+  const io::HttpReply reply = ask("gone", body);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(text_of(parse_object(reply.body)), whole);
+}
+
 TEST_F(JobsTest, SeveralAnswersAreSeveralRequestsWithSeedsInOrder) {
   ScriptedProvider& provider = add_provider({});
   start();

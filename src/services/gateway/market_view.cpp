@@ -35,6 +35,8 @@ market::Job MarketView::job_of(const Wish& wish) const {
   job.min_vram_mib = routing.min_vram_mib.value_or(0);
   job.max_first_token_ms = routing.max_latency_ms;
   job.max_per_token_ms = routing.max_per_token_ms;
+  job.min_rebate_ppm = routing.min_rebate_ppm.value_or(0);
+  job.plain_http = buyer_.options.limits.plain_http;
   job.regions = routing.regions;
   job.quantizations = routing.quantizations;
   job.only = routing.only;
@@ -62,6 +64,13 @@ Status MarketView::recall() {
       if (request.audit == AuditState::mismatch && !overruled)
         reputation_.convicted(provider, request.reason);
     }
+  }
+  TRY(const auto rebates, buyer_.store->rebates());
+  for (const RebateRecord& rebate : rebates) {
+    if (rebate.state == RebateState::due || rebate.state == RebateState::lapsed) continue;
+    TRY(const RequestRecord request, buyer_.store->request(rebate.request));
+    TRY(const LeaseRecord lease, buyer_.store->lease(request.lease));
+    reputation_.rebate(lease.lease.message.provider, end_of(rebate.state));
   }
   return {};
 }
@@ -260,6 +269,11 @@ void MarketView::convicted(const Address& provider, const std::string& reason) {
   reputation_.convicted(provider, reason);
   note(provider);
 }
+void MarketView::rebate(const Address& provider, market::Reputation::RebateEnd end) {
+  const std::lock_guard lock(mutex_);
+  reputation_.rebate(provider, end);
+  note(provider);
+}
 void MarketView::learn(std::span<const market::Standing> standings) {
   const std::lock_guard lock(mutex_);
   for (const market::Standing& standing : standings) {
@@ -274,6 +288,13 @@ void MarketView::measured(const Address& provider, std::uint32_t first_token_ms,
   note(provider);
 }
 
+market::Reputation::RebateEnd end_of(RebateState state) {
+  using End = market::Reputation::RebateEnd;
+  return state == RebateState::accepted ? End::kept
+         : state == RebateState::broken ? End::broken
+                                        : End::refused;
+}
+
 Routing merged(const Routing& defaults, const Routing& request) {
   Routing out = request;
   const auto tighter = [](auto& own, const auto& general, auto better) {
@@ -285,6 +306,8 @@ Routing merged(const Routing& defaults, const Routing& request) {
   tighter(out.max_per_token_ms, defaults.max_per_token_ms, std::less<>());
   tighter(out.min_vram_mib, defaults.min_vram_mib, std::greater<>());
   tighter(out.min_stake, defaults.min_stake, std::greater<>());
+  tighter(out.min_rebate_ppm, defaults.min_rebate_ppm, std::greater<>());
+  if (!out.hedge_ms) out.hedge_ms = defaults.hedge_ms;
   if (out.regions.empty()) out.regions = defaults.regions;
   if (out.quantizations.empty()) out.quantizations = defaults.quantizations;
   if (out.only.empty()) out.only = defaults.only;

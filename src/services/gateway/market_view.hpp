@@ -48,6 +48,7 @@ class MarketView {
   void audited(const Address& provider);
   void failed(const Address& provider);
   void convicted(const Address& provider, const std::string& reason);
+  void rebate(const Address& provider, market::Reputation::RebateEnd end);
   // What the ledger's log proves.
   void learn(std::span<const market::Standing> standings);
   // Of one answer, as it arrived here.
@@ -77,6 +78,8 @@ class MarketView {
   std::set<Address> leased_;  // providers this buyer has an open lease with
   market::OfferIndex index_;
 };
+
+market::Reputation::RebateEnd end_of(RebateState state);
 
 // What the routing of a request gives where the gateway's own says nothing else.
 Routing merged(const Routing& defaults, const Routing& request);

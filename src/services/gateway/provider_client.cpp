@@ -126,6 +126,13 @@ Result<protocol::Signed<protocol::Offer>> ProviderClient::award(const std::strin
   return protocol::signed_from_json<protocol::Offer>(*object);
 }
 
+Result<protocol::Signed<protocol::RebateAcceptance>> ProviderClient::rebate(
+    const std::string& endpoint, const protocol::RebateCall& call) {
+  TRY(const json::value body, post(endpoint + "/v1/rebate", protocol::to_json(call)));
+  TRY(const json::object* object, json::as_object(body, "the provider's acceptance"));
+  return protocol::signed_from_json<protocol::RebateAcceptance>(*object);
+}
+
 Status ProviderClient::states(const std::string& endpoint, const protocol::StatesCall& call,
                               const std::function<Status(protocol::PositionStates)>& take) {
   // One position: its leaves, states and rows.

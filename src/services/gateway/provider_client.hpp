@@ -7,6 +7,7 @@
 #include "market/operation.hpp"
 #include "protocol/auction.hpp"
 #include "protocol/inference.hpp"
+#include "protocol/rebates.hpp"
 #include "protocol/states.hpp"
 
 namespace assay::services {
@@ -46,6 +47,9 @@ class ProviderClient {
                                  const std::function<bool()>& cancelled);
   Result<protocol::Signed<protocol::Offer>> award(const std::string& endpoint,
                                                   const protocol::AwardCall& call);
+  // refused, conflict, not_found: its words; unavailable: no answer.
+  Result<protocol::Signed<protocol::RebateAcceptance>> rebate(const std::string& endpoint,
+                                                              const protocol::RebateCall& call);
   // The provider's next move in a dispute about what it signed.
   Result<market::SignedMove> dispute(const std::string& endpoint,
                                      const market::FileDispute& dispute);

@@ -24,10 +24,23 @@ ApiResult<Completions::Quoted> Completions::quoted(const ApiRequest& request) {
                            .escrow = options.escrow,
                            .parameters = buyer_.ledger.parameters};
   if (options.audit_rate) terms.audit_rate_q32 = market_.audit_rate_q32({}, 0);
-  const auto chosen = std::span(fitting).first(terms.replicas);
-  const auto cost = market::quote(chosen, market_.job_of(wish), terms);
+  auto cost = market::quote(fitting, market_.job_of(wish), terms);
   if (!cost) return std::unexpected(to_api_error(cost.error()));
-  return Quoted{std::move(wish), *cost, {chosen.begin(), chosen.end()}};
+  const bool hedged = may_hedge(routing, std::min<std::size_t>(fitting.size(), options.attempts));
+  if (hedged) {
+    // The second one, asked for the first token, may get as far as the first did.
+    terms.replicas = 2;
+    const auto both = market::quote(fitting, market_.job_of(wish), terms);
+    if (!both) return std::unexpected(to_api_error(both.error()));
+    cost->most = both->most;
+    cost->audits_most = both->audits_most;
+    cost->held = both->held;
+  }
+  const auto chosen = std::span(fitting).first(terms.replicas);
+  return Quoted{std::move(wish),
+                *cost,
+                {chosen.begin(), chosen.end()},
+                hedged ? routing.hedge_ms : std::nullopt};
 }
 
 ApiResult<Micros> Completions::price(ApiRequest::Kind kind, std::string_view body) {
@@ -55,6 +68,8 @@ void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response)
       {"max_tokens", made->wish.max_tokens},
       {"audited_by", buyer_.options.audit_by == AuditBy::hire ? "hired auditors" : "this gateway"}};
   for (const auto& [key, value] : market::to_json(made->cost)) out[key] = value;
+  // "most" covers the second provider.
+  out["hedge_ms"] = made->hedge_ms ? json::value(*made->hedge_ms) : json::value();
   json::array providers;
   for (const market::Candidate& candidate : made->chosen)
     providers.push_back(market::to_json(candidate));

@@ -52,6 +52,24 @@ std::string_view to_string(RequestStage stage) {
   return "expired";
 }
 
+std::string_view to_string(RebateState state) {
+  switch (state) {
+    case RebateState::due:
+      return "due";
+    case RebateState::accepted:
+      return "accepted";
+    case RebateState::refused:
+      return "refused";
+    case RebateState::unanswered:
+      return "unanswered";
+    case RebateState::lapsed:
+      return "lapsed";
+    case RebateState::broken:
+      return "broken";
+  }
+  return "lapsed";
+}
+
 std::string_view to_string(AuditState audit) {
   switch (audit) {
     case AuditState::none:

@@ -107,6 +107,21 @@ struct HireRecord {
   json::array drawn{};              // who was drawn and what they said, for people
 };
 
+// due → accepted, refused, unanswered or lapsed (nothing to take off); accepted → broken: claimed
+// all the same.
+enum class RebateState { due, accepted, refused, unanswered, lapsed, broken };
+
+// What a late answer should cost less (rebates.hpp).
+struct RebateRecord {
+  Hash request{};
+  RebateState state = RebateState::due;
+  std::uint32_t first_token_ms = 0, stream_ms = 0;  // as measured here; 0: not
+  Micros amount = 0;                                // as accepted
+  std::int64_t since_s = 0;                         // it is asked for
+  std::string proposal{}, acceptance{};             // both signed messages, JSON; empty: none yet
+  std::string reason{};
+};
+
 struct FileRecord {
   std::string id;  // "file-…"
   std::string api_key;
@@ -128,5 +143,6 @@ std::string_view to_string(HireStage stage);
 std::string_view to_string(LeaseStage stage);
 std::string_view to_string(RequestStage stage);
 std::string_view to_string(AuditState audit);
+std::string_view to_string(RebateState state);
 
 }  // namespace assay::services

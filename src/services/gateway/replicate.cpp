@@ -2,26 +2,10 @@
 #include <algorithm>
 #include <thread>
 
-#include "services/gateway/answer.hpp"
+#include "services/gateway/shared_sink.hpp"
 
 namespace assay::services {
 namespace {
-
-// Connections are asked from several threads; a client that left stays gone.
-class Departure {
- public:
-  explicit Departure(TokenSink& sink) : sink_(sink) {}
-  bool operator()() {
-    const std::lock_guard lock(mutex_);
-    gone_ = gone_ || sink_.gone();
-    return gone_;
-  }
-
- private:
-  TokenSink& sink_;
-  std::mutex mutex_;
-  bool gone_ = false;
-};
 
 bool is_whole(const Attempt& attempt) {
   return attempt.end == Attempt::End::receipt && attempt.finish != protocol::Finish::cancelled;
@@ -53,9 +37,9 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
       routing.allow_fallbacks
           ? std::min<std::size_t>(fitting.size(), wanted + buyer_.options.attempts - 1)
           : wanted;
-  Departure gone(sink);
+  SharedSink shared(sink);
   std::vector<std::size_t> whole;
-  for (std::size_t next = 0; whole.size() < wanted && next < most && !gone();) {
+  for (std::size_t next = 0; whole.size() < wanted && next < most && !shared.gone();) {
     const std::size_t count = std::min(wanted - whole.size(), most - next);
     std::vector<Attempt> round(count);
     std::vector<std::thread> threads;
@@ -63,7 +47,7 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
       threads.emplace_back([&, i] {
         round[i] = attempts_.run(
             plan, fitting[next + i], {}, [](const protocol::TokenEvent&) { return true; },
-            [&] { return gone(); });
+            [&] { return shared.gone(); });
       });
     for (std::thread& thread : threads) thread.join();
     next += count;

@@ -44,6 +44,8 @@ json::object to_json(const Spending& spending) {
       {"settled", market::format_money(spending.settled)},
       {"owed", market::format_money(spending.owed)},
       {"open", market::format_money(spending.open)},
+      {"rebated", market::format_money(spending.rebated)},
+      {"rebates_refused", spending.rebates_refused},
       {"per_verified_answer", price ? json::value(market::format_money(*price)) : json::value()}};
 }
 
@@ -52,19 +54,21 @@ Result<std::vector<Spending>> Store::spending(SpendingBy by, std::int64_t since_
   constexpr std::string_view kGroups[] = {"r.model", "l.provider", "r.api_key"};
   TRY(auto select,
       db_->prepare(fmt::format(
-          "SELECT {} AS of, SUM(statement_kind <> '' AND r.stage <> 'signed'), "
+          "SELECT {0} AS of, SUM(statement_kind <> '' AND r.stage <> 'signed'), "
           "SUM(audit = 'match'), SUM(r.stage = 'refunded'), "
           "SUM(CASE WHEN statement_kind <> '' THEN "
           "CAST(json_extract(request, '$.message.prompt_count') AS INTEGER) ELSE 0 END), "
           "SUM(CASE WHEN statement_kind <> '' THEN "
           "CAST(json_extract(statement, '$.message.count') AS INTEGER) ELSE 0 END), "
-          "SUM(CASE WHEN r.stage = 'settled' THEN amount ELSE 0 END), "
+          "SUM(CASE WHEN r.stage = 'settled' THEN {1} ELSE 0 END), "
           "SUM(CASE WHEN r.stage IN ('signed', 'expired', 'refunded', 'settled') THEN 0 "
-          "ELSE amount END), "
-          "SUM(CASE WHEN r.stage = 'signed' THEN cap ELSE 0 END) "
+          "ELSE {1} END), "
+          "SUM(CASE WHEN r.stage = 'signed' THEN cap ELSE 0 END), SUM(r.amount - {1}), "
+          "SUM(EXISTS(SELECT 1 FROM rebates b WHERE b.request = r.id AND b.state IN ('refused', "
+          "'unanswered', 'broken'))) "
           "FROM requests r JOIN leases l ON l.id = r.lease WHERE r.created_s >= ?1 "
           "GROUP BY of ORDER BY 7 DESC, of",
-          kGroups[static_cast<std::size_t>(by)])));
+          kGroups[static_cast<std::size_t>(by)], rows::kNetAmount)));
   select.bind_all(since_s);
   std::vector<Spending> out;
   while (true) {
@@ -88,6 +92,8 @@ Result<std::vector<Spending>> Store::spending(SpendingBy by, std::int64_t since_
     one.settled = select.column_int64(6);
     one.owed = select.column_int64(7);
     one.open = select.column_int64(8);
+    one.rebated = select.column_int64(9);
+    one.rebates_refused = number(10);
     out.push_back(std::move(one));
   }
 }

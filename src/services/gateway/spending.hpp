@@ -17,6 +17,10 @@ struct Spending {
   Micros settled = 0;  // paid
   Micros owed = 0;     // receipted, not paid yet
   Micros open = 0;     // at most, of requests without a receipt
+  // Answers later than promised: what their providers gave up, which is in neither of the others;
+  // and how many rebates were not given, or given and claimed all the same.
+  Micros rebated = 0;
+  std::uint64_t rebates_refused = 0;
 };
 
 enum class SpendingBy { model, provider, key };

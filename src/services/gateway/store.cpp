@@ -118,25 +118,14 @@ Result<Micros> Store::free_escrow(const Hash& lease) {
   return free_escrow_locked(lease);
 }
 
-Result<Micros> Store::known_total(const Hash& lease) {
-  const std::lock_guard lock(mutex_);
-  TRY(auto select,
-      db_->prepare(
-          "SELECT cumulative + COALESCE((SELECT SUM(amount) FROM requests WHERE lease = ?1 "
-          "AND stage NOT IN ('signed', 'expired', 'settled')), 0) FROM leases "
-          "WHERE id = ?1"));
-  select.bind_all(ByteView(lease));
-  TRY(const bool row, select.step());
-  return row ? select.column_int64(0) : 0;
-}
-
 Result<Micros> Store::free_escrow_locked(const Hash& lease) {
   TRY(auto select,
-      db_->prepare("SELECT l.escrow - l.cumulative - COALESCE((SELECT SUM(CASE r.stage "
-                   "WHEN 'signed' THEN r.cap "
-                   "WHEN 'settled' THEN 0 WHEN 'refunded' THEN 0 WHEN 'expired' THEN 0 "
-                   "ELSE r.amount END) FROM requests r WHERE r.lease = l.id), 0) "
-                   "FROM leases l WHERE l.id = ?1"));
+      db_->prepare(fmt::format("SELECT l.escrow - l.cumulative - COALESCE((SELECT SUM(CASE r.stage "
+                               "WHEN 'signed' THEN r.cap "
+                               "WHEN 'settled' THEN 0 WHEN 'refunded' THEN 0 WHEN 'expired' THEN 0 "
+                               "ELSE {} END) FROM requests r WHERE r.lease = l.id), 0) "
+                               "FROM leases l WHERE l.id = ?1",
+                               rows::kNetAmount)));
   select.bind_all(ByteView(lease));
   TRY(const bool row, select.step());
   if (!row) return fail(Errc::not_found, "the gateway has no such lease");

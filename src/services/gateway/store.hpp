@@ -34,8 +34,13 @@ class Store {
                                                   std::uint64_t after);
   // Escrow of the lease that no settlement, statement or open cap needs.
   Result<Micros> free_escrow(const Hash& lease);
-  // What is settled, and the amounts of every other statement the lease's requests led to.
-  Result<Micros> known_total(const Hash& lease);
+  // What every statement the lease's requests led to comes to, settled or not; the same less the
+  // rebates accepted; and whether each request led to one that is here.
+  struct Known {
+    Micros receipted = 0, owed = 0;
+    bool complete = true;
+  };
+  Result<Known> known(const Hash& lease);
 
   // A top-up is written before it is submitted and counted once the ledger has it.
   struct PendingTopUp {
@@ -76,6 +81,19 @@ class Store {
   Status forget_unused_job(const std::string& id);  // unless something was signed under it
   Result<std::vector<std::string>> forget_jobs_before(std::int64_t created_s);  // their ids
 
+  // store_rebates.cpp. One for a request: the first stays.
+  Status add_rebate(const RebateRecord& rebate);
+  // conflict when it is no longer `from`.
+  Status update_rebate(const RebateRecord& rebate, RebateState from);
+  Result<std::optional<RebateRecord>> rebate(const Hash& request);
+  Result<std::vector<RebateRecord>> rebates();  // newest first
+  struct RebateTotal {
+    std::string state;
+    std::uint64_t rebates = 0;
+    Micros amount = 0;
+  };
+  Result<std::vector<RebateTotal>> rebate_totals();
+
   // spending.cpp. The most expensive first.
   Result<std::vector<Spending>> spending(SpendingBy by, std::int64_t since_s);
   struct StageTotal {
@@ -104,8 +122,9 @@ class Store {
   // Both in one transaction, with update_request's condition.
   Status conclude_hire(const HireRecord& hire, const RequestRecord& request, RequestStage from);
 
-  // Signs one cumulative settlement over everything owed in the lease and marks it settled, in one
-  // transaction. nullopt: nothing is owed.
+  // Signs one cumulative settlement over everything owed in the lease, less the rebates accepted,
+  // and marks it settled, in one transaction; requests whose rebate is due wait. nullopt: nothing
+  // is owed.
   Result<std::optional<Signed<protocol::Settlement>>> take_settlement(
       const Hash& lease,
       const std::function<Signed<protocol::Settlement>(const protocol::Settlement&)>& sign);

@@ -95,10 +95,11 @@ Result<Micros> Store::spent(const Spender& spender) {
 
 // Open requests with all they may cost, so that many at once cannot go over together.
 Result<Micros> Store::spent_locked(const Spender& spender) {
-  TRY(auto select,
-      db_->prepare("SELECT COALESCE(SUM(CASE stage WHEN 'signed' THEN cap WHEN 'expired' THEN 0 "
-                   "WHEN 'refunded' THEN 0 ELSE amount END), 0) FROM requests "
-                   "WHERE api_key = ?1 AND created_s >= ?2"));
+  TRY(auto select, db_->prepare(fmt::format(
+                       "SELECT COALESCE(SUM(CASE stage WHEN 'signed' THEN cap WHEN 'expired' "
+                       "THEN 0 WHEN 'refunded' THEN 0 ELSE {} END), 0) FROM requests r "
+                       "WHERE api_key = ?1 AND created_s >= ?2",
+                       rows::kNetAmount)));
   select.bind_all(spender.api_key, spender.since_s);
   TRY(const bool row, select.step());
   return row ? select.column_int64(0) : 0;

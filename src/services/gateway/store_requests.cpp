@@ -6,6 +6,15 @@ namespace assay::services {
 using rows::kRequestColumns;
 using rows::kRequestFields;
 
+namespace {
+
+// Of requests `r` of lease ?1.
+constexpr std::string_view kPayable =
+    "r.lease = ?1 AND r.stage = 'audited' AND NOT EXISTS(SELECT 1 FROM rebates b WHERE b.request = "
+    "r.id AND b.state = 'due')";
+
+}  // namespace
+
 Result<std::vector<RequestRecord>> Store::read_requests(io::Statement& statement) {
   std::vector<RequestRecord> out;
   while (true) {
@@ -122,16 +131,17 @@ Result<std::optional<Signed<protocol::Settlement>>> Store::take_settlement(
   std::int64_t owed = 0, cumulative = 0;
   {
     TRY(auto select,
-        db_->prepare("SELECT cumulative, (SELECT COALESCE(SUM(amount), 0) FROM requests WHERE "
-                     "lease = ?1 AND stage = 'audited') FROM leases WHERE id = ?1"));
+        db_->prepare(fmt::format("SELECT cumulative, (SELECT COALESCE(SUM({}), 0) FROM requests r "
+                                 "WHERE {}) FROM leases WHERE id = ?1",
+                                 rows::kNetAmount, kPayable)));
     select.bind_all(ByteView(lease));
     TRY(const bool row, select.step());
     if (!row) return fail(Errc::not_found, "the gateway has no such lease");
     cumulative = select.column_int64(0);
     owed = select.column_int64(1);
   }
-  TRY(auto mark, db_->prepare("UPDATE requests SET stage = 'settled' WHERE lease = ?1 AND "
-                              "stage = 'audited'"));
+  TRY(auto mark,
+      db_->prepare(fmt::format("UPDATE requests AS r SET stage = 'settled' WHERE {}", kPayable)));
   CHECK_OK(mark.bind_all(ByteView(lease)).run());
   std::optional<Signed<protocol::Settlement>> out;
   if (owed > 0) {

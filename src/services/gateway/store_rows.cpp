@@ -19,6 +19,9 @@ constexpr auto kRequestStages = {RequestStage::signed_off, RequestStage::receipt
                                  RequestStage::refunded,   RequestStage::withheld,
                                  RequestStage::expired,    RequestStage::demanded};
 constexpr auto kHireStages = {HireStage::asked, HireStage::decided, HireStage::over};
+constexpr auto kRebateStates = {RebateState::due,     RebateState::accepted,
+                                RebateState::refused, RebateState::unanswered,
+                                RebateState::lapsed,  RebateState::broken};
 constexpr auto kAuditStates = {AuditState::none, AuditState::pending, AuditState::match,
                                AuditState::mismatch, AuditState::not_drawn};
 
@@ -69,8 +72,15 @@ CREATE TABLE files(
 CREATE TABLE batches(
   id TEXT PRIMARY KEY, api_key TEXT NOT NULL, status TEXT NOT NULL, created_s INTEGER NOT NULL,
   expires_s INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
+)",
+                                   R"(
+CREATE TABLE rebates(
+  request BLOB PRIMARY KEY REFERENCES requests(id), state TEXT NOT NULL,
+  first_token_ms INTEGER NOT NULL, stream_ms INTEGER NOT NULL, amount INTEGER NOT NULL,
+  since_s INTEGER NOT NULL, proposal TEXT NOT NULL, acceptance TEXT NOT NULL,
+  reason TEXT NOT NULL) STRICT;
 )"},
-                         .readable_from = 2};
+                         .readable_from = 3};
 
 Result<LeaseRecord> read_lease(const io::Statement& row) {
   LeaseRecord out;
@@ -145,6 +155,27 @@ void bind_request(io::Statement& statement, const RequestRecord& record) {
   optional(15, record.layer);
   statement.bind(16, record.dispute);
   statement.bind(17, ByteView(record.dispute_id));
+}
+
+Result<RebateRecord> read_rebate(const io::Statement& row) {
+  RebateRecord out;
+  TRY(out.request, row.column_hash(0));
+  TRY(out.state, parse_stage(row.column_text(1), kRebateStates));
+  out.first_token_ms = static_cast<std::uint32_t>(row.column_int64(2));
+  out.stream_ms = static_cast<std::uint32_t>(row.column_int64(3));
+  out.amount = row.column_int64(4);
+  out.since_s = row.column_int64(5);
+  out.proposal = row.column_text(6);
+  out.acceptance = row.column_text(7);
+  out.reason = row.column_text(8);
+  return out;
+}
+
+void bind_rebate(io::Statement& statement, const RebateRecord& rebate) {
+  statement.bind_all(ByteView(rebate.request), to_string(rebate.state),
+                     std::int64_t{rebate.first_token_ms}, std::int64_t{rebate.stream_ms},
+                     rebate.amount, rebate.since_s, rebate.proposal, rebate.acceptance,
+                     rebate.reason);
 }
 
 Result<HireRecord> read_hire(const io::Statement& row) {

@@ -18,11 +18,20 @@ inline constexpr std::string_view kRequestFields =
     "id, lease, model, stage, request, created_s, always_audit, statement_kind, statement, "
     "statement_id, amount, audit, reason, position, layer, dispute, dispute_id, api_key, job";
 
+// Of a request `r`: its amount less the rebate its provider gave.
+inline constexpr std::string_view kNetAmount =
+    "(r.amount - COALESCE((SELECT b.amount FROM rebates b WHERE b.request = r.id AND b.state = "
+    "'accepted'), 0))";
+inline constexpr std::string_view kRebateColumns =
+    "request, state, first_token_ms, stream_ms, amount, since_s, proposal, acceptance, reason";
 inline constexpr std::string_view kHireColumns = "audit, request, stage, operation, checks, drawn";
 
 Result<HireRecord> read_hire(const io::Statement& row);
 // Binds the columns of kHireColumns from parameter 1 on.
 void bind_hire(io::Statement& statement, const HireRecord& hire);
+Result<RebateRecord> read_rebate(const io::Statement& row);
+// Binds the columns of kRebateColumns from parameter 1 on.
+void bind_rebate(io::Statement& statement, const RebateRecord& rebate);
 Result<LeaseRecord> read_lease(const io::Statement& row);
 Result<RequestRecord> read_request(const io::Statement& row);
 // Binds the columns of kRequestColumns from parameter 1 on.

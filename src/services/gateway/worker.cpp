@@ -22,10 +22,11 @@ std::int64_t wait_max_ms(const Buyer& buyer) {
 
 }  // namespace
 
-Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake)
+Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake, Rebates& rebates)
     : buyer_(buyer),
       leases_(leases),
       intake_(intake),
+      rebates_(rebates),
       auditor_(buyer, market),
       disputes_(buyer, market),
       demands_(buyer, market, intake),
@@ -102,7 +103,8 @@ void Worker::sweep() {
        [&](RequestRecord record) { return disputes_.follow(std::move(record)); });
   each(RequestStage::demanded,
        [&](RequestRecord record) { return demands_.follow(std::move(record)); });
-  each(RequestStage::audited, [&](const RequestRecord& record) {
+  each(RequestStage::audited, [&](const RequestRecord& record) -> Status {
+    CHECK_OK(rebates_.ask(record));
     return leases_.settle(record.lease);  // pays whatever else the lease owes, too
   });
   each(RequestStage::receipted,
@@ -130,7 +132,7 @@ Status Worker::pick_up(RequestRecord record) {
     CHECK_OK(intake_.accept_progress(std::move(record), lease, std::move(opening), progress));
     return {};
   }
-  if (now <= record.request.message.expires) return std::unexpected(picked.error());
+  if (now <= buyer_.receipt_until(record)) return std::unexpected(picked.error());
   // Its secrets stay: should the provider claim, the receipt is asked for once more.
   record.stage = RequestStage::expired;
   record.reason = fmt::format("no receipt before it expired ({})", picked.error().message);
@@ -151,6 +153,7 @@ void Worker::watch_claims() {
 
 Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
+  CHECK_OK(rebates_.look(lease, view));
   if (!view.claim) return {};
   const market::PendingClaim& claim = *view.claim;
   if (claim.opened) return demands_.look_into(lease, claim);
@@ -165,7 +168,10 @@ Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const auto expired, buyer_.store->requests_in(RequestStage::expired));
   for (const RequestRecord& record : expired)
     if (record.lease == lease.id) (void)intake_.pick_up(record);
-  TRY(const Micros known, buyer_.store->known_total(lease.id));
+  // A claim that its receipts cover is not contested, also where it breaks a promise: the contest
+  // would be lost, and its bond with it.
+  TRY(const Store::Known held, buyer_.store->known(lease.id));
+  const Micros known = held.receipted;
   if (claim.total <= known) return {};
   io::log_warn("provider {} claims {} on a lease with receipts for {}: contested",
                lease.lease.message.provider.to_string(), claim.total, known);

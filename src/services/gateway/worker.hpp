@@ -13,12 +13,13 @@
 #include "services/gateway/hires.hpp"
 #include "services/gateway/intake.hpp"
 #include "services/gateway/leases.hpp"
+#include "services/gateway/rebates.hpp"
 
 namespace assay::services {
 
 class Worker {
  public:
-  Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake);
+  Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake, Rebates& rebates);
   ~Worker();  // stop()
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -54,6 +55,7 @@ class Worker {
   Buyer& buyer_;
   Leases& leases_;
   Intake& intake_;
+  Rebates& rebates_;
   Auditor auditor_;
   Disputes disputes_;
   Demands demands_;
