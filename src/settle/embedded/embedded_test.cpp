@@ -99,6 +99,17 @@ TEST_F(EmbeddedTest, AnotherHostsKeyDoesNotOpenIt) {
   EXPECT_EQ(EmbeddedLedger::open(path, other, clock).error().code, Errc::conflict);
 }
 
+// Ledgers from before a part of every passed audit's fee was burned.
+TEST_F(EmbeddedTest, AnEarlierFormatIsRefusedByName) {
+  open();
+  sql("UPDATE meta SET value = 'assay-ledger/1' WHERE key = 'format'");
+  const auto opened = EmbeddedLedger::open(path, fresh(), clock);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::unsupported);
+  EXPECT_NE(opened.error().message.find("format assay-ledger/1"), std::string::npos)
+      << opened.error().message;
+}
+
 TEST_F(EmbeddedTest, TheMachinesClockMayGoBack) {
   const auto ledger = open();
   ASSERT_TRUE(ledger->submit(deposit(1)));
