@@ -167,7 +167,7 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
   for (int i = 0; i < kRoomTries && !record && record.error().code == Errc::refused; ++i) {
     TRY(const Micros most, left(plan.spender));
     if (most < *cap) return std::unexpected(over_budget(plan.spender, most, *cap));
-    TRY(lease, leases_.obtain(candidate, *cap));
+    TRY(lease, leases_.obtain(candidate, *cap, !plan.auction.empty()));
     attempt.lease = lease.id;
     call.lease = lease.lease;
     record = buyer_.store->add_request(lease.id, *cap, plan.spender, make);

@@ -47,7 +47,8 @@ ApiResult<Micros> Leases::affordable(Micros amount, std::string_view why) {
       amount + bond, have));
 }
 
-ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap) {
+ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap,
+                                      bool from_this_offer) {
   if (cap > buyer_.options.escrow)
     return std::unexpected(too_small(
         "escrow_too_small",
@@ -67,7 +68,7 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
     const protocol::Lease& terms = lease.lease.message;
     // Other prices need another lease; so does a request larger than this one ever held.
     if (terms.price_in != model.price_in || terms.price_out != model.price_out ||
-        terms.escrow < cap)
+        terms.escrow < cap || (from_this_offer && terms.offer != buyer_.id(offer)))
       continue;
     if (lease.stage == LeaseStage::opening) {
       if (const Status opened = submit_opening(lease); !opened)
@@ -80,10 +81,10 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
       return lease;
     }
   }
-  return open(candidate, cap);
+  return open(candidate, cap, from_this_offer ? cap : buyer_.options.escrow);
 }
 
-ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap) {
+ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap, Micros escrow) {
   TRY(const Micros spendable, affordable(cap, "this request may cost up to"));
 
   const protocol::Offer& offer = candidate.offer.message;
@@ -94,7 +95,7 @@ ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros c
   lease.execution = candidate.execution;
   lease.audit_seed = io::random_hash();
   lease.chain_length = kChainLength;
-  lease.escrow = std::min(buyer_.options.escrow, spendable);
+  lease.escrow = std::min(escrow, spendable);
   lease.lease = buyer_.sign(protocol::Lease{
       .buyer = buyer_.address,
       .provider = offer.provider,

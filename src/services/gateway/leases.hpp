@@ -11,7 +11,10 @@ class Leases {
 
   // An open lease with the candidate under its offer's present prices, with `cap` free in it.
   // ApiError 402 when escrow flag or account are too small; others concern this candidate only.
-  ApiResult<LeaseRecord> obtain(const market::Candidate& candidate, Micros cap);
+  // from_this_offer: one opened from that very offer, and no larger than `cap` (an auction's: the
+  // log takes a record for each lease that an auction led to).
+  ApiResult<LeaseRecord> obtain(const market::Candidate& candidate, Micros cap,
+                                bool from_this_offer = false);
 
   // Submits openings, top-ups and settlements that were written but not confirmed, and asks the
   // rest of ended leases back. Safe to repeat at any time.
@@ -20,7 +23,7 @@ class Leases {
   Status settle(const Hash& lease);
 
  private:
-  ApiResult<LeaseRecord> open(const market::Candidate& candidate, Micros cap);
+  ApiResult<LeaseRecord> open(const market::Candidate& candidate, Micros cap, Micros escrow);
   ApiResult<void> top_up(const LeaseRecord& lease, Micros needed);
   Status submit_opening(LeaseRecord& lease);
   Status submit_top_up(const Store::PendingTopUp& top_up);

@@ -284,8 +284,8 @@ TEST(ProviderLimits, BatchesAreCheaperAndWait) {
   EXPECT_EQ(batch.name, world.toy.offered.name + "@batch");
   EXPECT_EQ(batch.price_out, world.toy.offered.price_out / 2);
 
-  const Hash listed = world.open_lease(100'000'000),
-             cheap = world.open_lease(batch, 10'000'000, 3600);
+  const Hash listed = world.open_lease(10'000'000),
+             cheap = world.open_lease(batch, 1'000'000, 3600);
   EXPECT_FALSE(protocol::for_batches(world.leases.at(listed).message, offers[0].message));
   EXPECT_TRUE(protocol::for_batches(world.leases.at(cheap).message, offers[0].message));
   const auto first = world.call(cheap, 1, 4);
