@@ -192,6 +192,15 @@ Result<OpenTill> OpenTill::open(const X402Flags& flags, const SettlementFlags& l
       sender = out.sender_.get();
     }
   }
+  if (sender != nullptr && out.sender_ == nullptr) {
+    // The settlement's own queue: as deep as it calls done.
+    const auto chain_id = rpc->chain_id();
+    if (!chain_id) return std::unexpected(Error(chain_id.error()));
+    if (ledger.confirmations != 0)
+      sending.confirmations = ledger.confirmations;
+    else if (*chain_id == io::DevChain::kChainId)
+      sending.confirmations = 1;
+  }
   if (rpc == nullptr)
     return fail(Errc::invalid, "--x402-rpc is required: the JSON-RPC of the token's chain");
   if (flags.wanted()) {

@@ -117,6 +117,8 @@ void list_leases(Buyer& buyer, io::HttpResponse& response) {
     rows.push_back({{"lease", to_hex(lease.id)},
                     {"provider", terms.provider.to_string()},
                     {"stage", to_string(lease.stage)},
+                    {"price_in", market::format_money(terms.price_in)},
+                    {"price_out", market::format_money(terms.price_out)},
                     {"escrow", market::format_money(lease.escrow)},
                     {"free", market::format_money(free ? *free : 0)},
                     {"settled", market::format_money(lease.confirmed)},

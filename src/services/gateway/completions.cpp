@@ -185,6 +185,7 @@ ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiReques
     first.max_tokens =
         answers_.wish_of(first, merged(buyer_.options.routing, request.routing)).max_tokens;
   first.spender = caller.spender;
+  first.prepaid = caller.prepaid;
   first.may_wait = caller.may_wait;
   first.always_audit = always_audited(request);
   std::vector<Choice> out;

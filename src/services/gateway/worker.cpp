@@ -92,6 +92,7 @@ void Worker::each(RequestStage stage, const std::function<Status(RequestRecord)>
   for (const RequestRecord& record : *records) {
     if (buyer_.active.contains(record.id)) continue;
     attempt(record.id, [&] { return step(record); }, stage);
+    watch_claims();  // their windows run while a provider keeps us waiting
   }
 }
 

@@ -12,14 +12,14 @@ CREATE TABLE channels(
   deposited BLOB, deposit INTEGER, charged_s INTEGER,
   balance INTEGER NOT NULL, claimed INTEGER NOT NULL, withdrawing INTEGER NOT NULL,
   withdraw_requested_at INTEGER NOT NULL, refund_nonce INTEGER NOT NULL, seen_s INTEGER NOT NULL,
-  refunded_s INTEGER NOT NULL DEFAULT 0) STRICT;
+  refunded_s INTEGER NOT NULL DEFAULT 0, published INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX channels_unclaimed ON channels(id) WHERE charged > claimed;
 )"}};
 
 constexpr std::string_view kFields =
     "SELECT id, config, charged, voucher_most, voucher_signature, request, amount, identifier, "
     "deposited, deposit, charged_s, balance, claimed, withdrawing, withdraw_requested_at, "
-    "refund_nonce, seen_s, refunded_s FROM channels ";
+    "refund_nonce, seen_s, refunded_s, published FROM channels ";
 
 std::int64_t i64(std::uint64_t n) { return static_cast<std::int64_t>(n); }
 
@@ -74,6 +74,7 @@ Result<std::vector<ChannelRow>> ChannelBook::read(io::Statement& select) {
                  .refund_nonce = static_cast<std::uint64_t>(select.column_int64(15))};
     row.seen_s = select.column_int64(16);
     row.refunded_s = select.column_int64(17);
+    row.published = select.column_int64(18);
     out.push_back(std::move(row));
   }
 }
@@ -99,7 +100,8 @@ Result<ChannelRow> ChannelBook::saw(const Hash& id, const Channel& channel,
                    "withdraw_requested_at, refund_nonce, seen_s) "
                    "VALUES(?1,?2,?4,?3,?4,?5,?6,?7,?8) ON CONFLICT(id) DO UPDATE SET "
                    "balance = ?3, claimed = ?4, withdrawing = ?5, withdraw_requested_at = ?6, "
-                   "refund_nonce = ?7, seen_s = ?8, charged = MAX(charged, ?4)"));
+                   "refund_nonce = ?7, seen_s = ?8, charged = MAX(charged, ?4) "
+                   "WHERE ?7 >= refund_nonce"));  // not what was read before a refund
   CHECK_OK(upsert
                .bind_all(ByteView(id), json::dump(to_json(channel)), funds.balance, funds.claimed,
                          funds.withdrawing, i64(funds.withdraw_requested_at),
@@ -131,6 +133,13 @@ Status ChannelBook::refunded(const Hash& id, std::int64_t now_s) {
   const std::lock_guard lock(mutex_);
   TRY(auto update, db_->prepare("UPDATE channels SET refunded_s = ?2 WHERE id = ?1"));
   return update.bind_all(ByteView(id), now_s).run();
+}
+
+Status ChannelBook::publish(const Hash& id, Micros most) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto update,
+      db_->prepare("UPDATE channels SET published = MAX(published, ?2) WHERE id = ?1"));
+  return update.bind_all(ByteView(id), most).run();
 }
 
 Result<std::vector<ChannelRow>> ChannelBook::unclaimed() {

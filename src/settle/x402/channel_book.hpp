@@ -30,6 +30,7 @@ struct ChannelRow {
   ChannelFunds funds{};          // as of `seen_s`
   std::int64_t seen_s = 0;
   std::int64_t refunded_s = 0;  // 0: never
+  Micros published = 0;         // vouchers up to this are in claims, for all to see
 };
 
 class ChannelBook {
@@ -44,6 +45,8 @@ class ChannelBook {
   // conflict: something else was charged since `before`.
   Status charge(const Hash& id, Micros before, const Charge& charge);
   Status refunded(const Hash& id, std::int64_t now_s);
+  // A claim with a voucher over `most` is about to be sent.
+  Status publish(const Hash& id, Micros most);
   // Those of which more was charged than the chain has as claimed; oldest first.
   Result<std::vector<ChannelRow>> unclaimed();
   Result<std::vector<ChannelRow>> newest(std::uint32_t limit);

@@ -28,6 +28,12 @@ class IntentName {
 
 }  // namespace
 
+Hash ChannelTill::refund_intent(const ChannelRow& row) {
+  return IntentName("assay/x402/refund/v0")
+      .add(row.id, static_cast<Micros>(row.funds.refund_nonce))
+      .hash();
+}
+
 Status ChannelTill::look(bool all) {
   const std::lock_guard one(look_mutex_);
   if (claiming_) {
@@ -72,6 +78,7 @@ Result<bool> ChannelTill::claim(std::span<const ChannelRow> rows) {
   name.add({}, reverted_);
   std::vector<Claim> claims;
   for (const ChannelRow& row : rows) {
+    CHECK_OK(book_->publish(row.id, row.last->voucher.most));
     name.add(row.id, row.charged);
     claims.push_back({row.channel, row.last->voucher, row.charged});
   }
@@ -83,7 +90,11 @@ Result<bool> ChannelTill::claim(std::span<const ChannelRow> rows) {
   if (!sent && sent.error().kind == io::ChainErrc::reverted && rows.size() > 1) {
     bool whole = true;
     for (std::size_t i = 0; i < rows.size() && whole; ++i) {
-      TRY(whole, claim(rows.subspan(i, 1)));
+      const auto one = claim(rows.subspan(i, 1));
+      if (!one)
+        io::log_error("x402 channels: {}: {}", to_hex(rows[i].id), one.error().message);
+      else
+        whole = *one;
     }
     return whole;
   }
@@ -146,9 +157,7 @@ Taken<protocol::x402::Settled> ChannelTill::refund(const ChannelPayment& payment
     return invalid("refund_amount_invalid", "a refund of nothing");
   // What stays covers what was charged, claimed or not.
   const Micros amount = std::min(payment.refund_amount.value_or(left), left);
-  const Hash intent = IntentName("assay/x402/refund/v0")
-                          .add(sale.row.id, static_cast<Micros>(sale.row.funds.refund_nonce))
-                          .hash();
+  const Hash intent = refund_intent(sale.row);
   const auto sent = sender_.submit({.id = intent,
                                     .to = contract_.domain().contract,
                                     .value = {},

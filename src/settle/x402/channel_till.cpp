@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kPrefix = "invalid_batch_settlement_evm_";
 // What the chain said of a channel is good for a third of what a withdrawal takes, at most this.
 constexpr std::int64_t kFreshMostS = 300;
+// For one channel: each holds a thread of the server.
+constexpr unsigned kWaitingMax = 4;
 
 template <class... Args>
 std::unexpected<Refusal> invalid(std::string_view code, fmt::format_string<Args...> format,
@@ -109,8 +111,15 @@ Taken<void> ChannelTill::check_terms(const ChannelPayment& payment) const {
 
 Taken<ChannelTurn> ChannelTill::turn(const Hash& id) {
   std::unique_lock lock(mutex_);
-  if (!left_.wait_for(lock, std::chrono::milliseconds(seller_.patience_ms),
-                      [&] { return !busy_.contains(id); }))
+  const auto waiting = waiting_.try_emplace(id).first;
+  const bool may_wait = waiting->second < kWaitingMax;
+  waiting->second += 1;
+  const bool mine =
+      !busy_.contains(id) ||
+      (may_wait && left_.wait_for(lock, std::chrono::milliseconds(seller_.patience_ms),
+                                  [&] { return !busy_.contains(id); }));
+  if (--waiting->second == 0) waiting_.erase(waiting);
+  if (!mine)
     return invalid("channel_busy", "the channel's last request is being answered: ask again");
   busy_.insert(id);
   return ChannelTurn(*this, id);
@@ -129,12 +138,20 @@ Result<ChannelRow> ChannelTill::seen(const Hash& id, const Channel& channel) {
   return book_->saw(id, channel, funds, clock_.now_s());
 }
 
+Taken<bool> ChannelTill::refunding(const ChannelRow& row) const {
+  const auto sent = sender_.status(refund_intent(row));
+  if (!sent) return unwell(Error(sent.error()));
+  return *sent && (*sent)->state != io::TxState::reverted;
+}
+
 Refusal ChannelTill::corrected(const ChannelRow& row) const {
   Refusal out{.code = fmt::format("{}cumulative_amount_mismatch", kPrefix),
               .message = fmt::format("{} was charged to this channel: the next voucher goes on "
                                      "from there",
                                      row.charged)};
   const ChannelFunds& f = row.funds;
+  // The next is to be over more than any that others have seen.
+  out.at_least = row.published > 0 ? row.published - row.charged + 1 : 0;
   out.channel_state = to_json(protocol::x402::ChannelState{
       row.id, f.balance, f.claimed, row.charged, f.withdraw_requested_at, f.refund_nonce});
   // A book older than the chain has none that covers what was charged; the chain's word counts.
@@ -202,11 +219,22 @@ Taken<void> ChannelTill::admit(ChannelSale& sale, Micros asked) {
   Micros most = 0;
   if (__builtin_add_overflow(sale.row.charged, amount, &most) || payment.voucher.most != most)
     return std::unexpected(corrected(sale.row));
+  // Who sends it may have read it in a claim, and never have been its payer.
+  if (most <= sale.row.published) return std::unexpected(corrected(sale.row));
   sale.id = sale_id(id, sale.row.charged, sale.request);
   if (payment.deposit) {
     if (const auto made = deposit(sale); !made) return made;
     if (const auto done = look(); !done) return done;
   }
+  auto leaving = refunding(sale.row);
+  if (leaving && *leaving) {
+    if (const auto done = look(); !done) return done;  // over, it has used up its nonce
+    leaving = refunding(sale.row);
+  }
+  if (!leaving) return std::unexpected(leaving.error());
+  if (*leaving)
+    return refuse(503, "settlement_unknown",
+                  "a refund of this channel is on its way: send the same request again");
   // Somebody may have added to it since it was looked at.
   if (sale.row.funds.certain() < most && !looked)
     if (const auto done = look(); !done) return done;
@@ -226,6 +254,11 @@ Taken<void> ChannelTill::deposit(ChannelSale& sale) {
   const Address& payer = sale.payment.channel.payer;
   const Hash nonce = protocol::x402::deposit_nonce(sale.row.id, made.salt);
   const Hash intent = name_of("assay/x402/deposit/v0", nonce);
+  // Before anybody waits: a payer's turn is its own.
+  const auto signer = crypto::recover(
+      digest(token_.domain(), contract_.collector(), payer, sale.row.id, made), made.signature);
+  if (!signer || *signer != payer)
+    return invalid("receive_authorization_signature", "the deposit is not signed by the payer");
   // One at a time for a payer: its balance is promised to one of them only.
   Hash whose{};
   std::ranges::copy(payer.bytes, whose.begin());
@@ -247,10 +280,6 @@ Taken<void> ChannelTill::deposit(ChannelSale& sale) {
     if (made.valid_before < now + kLeadS)
       return invalid("payload_authorization_valid_before",
                      "the deposit no longer holds, or not long enough");
-    const auto signer = crypto::recover(
-        digest(token_.domain(), contract_.collector(), payer, sale.row.id, made), made.signature);
-    if (!signer || *signer != payer)
-      return invalid("receive_authorization_signature", "the deposit is not signed by the payer");
     const auto balance = token_.balance(payer);
     if (!balance) return unwell(balance.error());
     if (*balance < made.amount)

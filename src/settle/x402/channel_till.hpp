@@ -10,6 +10,7 @@
 // not claimed.
 #pragma once
 #include <condition_variable>
+#include <map>
 #include <set>
 
 #include "base/clock.hpp"
@@ -119,6 +120,9 @@ class ChannelTill {
   Result<ChannelRow> seen(const Hash& id, const Channel& channel);
   Taken<void> deposit(ChannelSale& sale);
   Refusal corrected(const ChannelRow& row) const;
+  // Named by the nonce it uses up: while that is the channel's, it is not over.
+  static Hash refund_intent(const ChannelRow& row);
+  Taken<bool> refunding(const ChannelRow& row) const;
   Result<bool> claim(std::span<const ChannelRow> rows);
   Status pay_out();
 
@@ -133,6 +137,7 @@ class ChannelTill {
   std::mutex mutex_;
   std::condition_variable left_;
   std::set<Hash> busy_;
+  std::map<Hash, unsigned> waiting_;  // for their turn, where not 0
 
   std::mutex look_mutex_;  // the rest: one look at a time
   std::int64_t claimed_s_;

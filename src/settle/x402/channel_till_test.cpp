@@ -424,6 +424,35 @@ TEST_F(X402Channels, MoneyThatWasNotChargedIsGivenBackWhenAsked) {
   EXPECT_EQ(balance(channels->contract), 0);
 }
 
+// A claim shows its voucher to everybody: what it was over and was not charged is nobody else's.
+TEST_F(X402Channels, AVoucherThatWasClaimedBuysNothingMore) {
+  ASSERT_EQ(sold(with_deposit(voucher(0, 1'000)), 100), "");
+  ASSERT_TRUE(shopkeeper().look(true));
+  EXPECT_EQ(balance(shop), 100);
+  const auto stolen = admitted(voucher(100, 900), kOtherRequest);
+  ASSERT_FALSE(stolen);
+  EXPECT_EQ(short_code(stolen.error()), "cumulative_amount_mismatch");
+  EXPECT_EQ(stolen.error().at_least, 901);
+  EXPECT_EQ(sold(voucher(100, 901), 50, kOtherRequest), "");
+  EXPECT_EQ(row().charged, 150);
+}
+
+TEST_F(X402Channels, WhatARefundTakesBuysNothing) {
+  ASSERT_EQ(sold(with_deposit(voucher(0, 1'000)), 100), "");
+  ChannelPayment back = voucher(100, 0);
+  back.refund = true;
+  automine(false);
+  const auto asked = shopkeeper().refund(back);
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().code, "settlement_unknown");
+  EXPECT_EQ(refusal(voucher(100, 5'000)), "settlement_unknown");
+  open();  // the next process knows of it, too
+  EXPECT_EQ(refusal(voucher(100, 5'000)), "settlement_unknown");
+  automine(true);
+  ASSERT_TRUE(chain->mine());
+  EXPECT_EQ(refusal(voucher(100, 5'000)), "cumulative_exceeds_balance");
+}
+
 TEST_F(X402Channels, AnotherContractIsNoChannels) {
   const auto opened = ChannelContract::open(chain->rpc(), asset, channels->collector, 1);
   ASSERT_FALSE(opened);

@@ -111,7 +111,9 @@ std::optional<Sale> accept(Till& till, const io::HttpRequest& request, io::HttpR
     if (why.status != 402) {
       answer(response, why.status, why.code, why.message);
     } else if (const auto asked = price()) {
-      ask_for_payment(till, request, response, why, *asked);
+      // The fee comes on top.
+      ask_for_payment(till, request, response, why,
+                      std::max(*asked, why.at_least - till.options().fee));
     }
     return std::nullopt;
   };

@@ -12,6 +12,7 @@ struct Refusal {
   std::string code{}, message{};
   // Of a voucher that does not go on from what was charged: what does.
   json::object channel_state{}, voucher_state{};
+  std::int64_t at_least = 0;  // what is to be asked for then, if that is more than the price
 };
 template <class T>
 using Taken = std::expected<T, Refusal>;
