@@ -34,5 +34,7 @@ inline constexpr std::int64_t kLeadS = 6;
 // knows, for half of the day that answers are kept; without one, briefly: what else is in the
 // header is on the chain for all to see.
 inline constexpr std::int64_t kFetchedAgainS = 300, kFetchedByIdentifierS = 43'200;
+// And never when the answer may have been forgotten: it would be bought once more, for nothing.
+inline constexpr std::int64_t kFetchedMostS = 86'400 - 3'600;  // from when it was asked for
 
 }  // namespace assay::settle::x402

@@ -1,5 +1,7 @@
 #include "settle/x402/till.hpp"
 
+#include <algorithm>
+
 #include "base/hex.hpp"
 #include "crypto/sha256.hpp"
 #include "io/log.hpp"
@@ -120,7 +122,8 @@ Taken<std::optional<PaymentRow>> Till::find(const Payment& payment, const Hash& 
                   "this authorization came with another payment identifier");
   if (row.state == PaymentState::settled) {
     const std::int64_t until =
-        row.ended_s + (row.payment.id ? kFetchedByIdentifierS : kFetchedAgainS);
+        std::min(row.ended_s + (row.payment.id ? kFetchedByIdentifierS : kFetchedAgainS),
+                 row.taken_s + kFetchedMostS);
     if (clock_.now_s() > until)
       return refuse(410, "payment_used",
                     "this payment was settled, and its answer fetched, long ago");

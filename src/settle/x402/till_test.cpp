@@ -129,6 +129,27 @@ TEST_F(X402Till, AnIdentifierStandsForItsFirstPayment) {
 }
 
 // To crash at every point between two writes, and to go on with what the files say.
+TEST_F(X402Till, AnAnswerIsFetchedWhileItIsKept) {
+  const Payment brief = payment(100);
+  ASSERT_EQ(settled(answered(brief)).fate, Fate::settled);
+  later.s = 299;
+  EXPECT_TRUE(till->find(brief, kRequest));
+  later.s = 302;
+  EXPECT_EQ(till->find(brief, kRequest).error().status, 410);
+  // Asked for, and paid thirteen hours later: half a day from then, were it kept so long.
+  later.s = 0;
+  Payment late = payment(100, "pay_0123456789abcdef");
+  late.authorization.valid_before += 100'000;
+  sign(late);
+  const Hash id = answered(late);
+  later.s = 13 * 3'600;
+  ASSERT_EQ(settled(id).fate, Fate::settled);
+  later.s = 22 * 3'600;
+  EXPECT_TRUE(till->find(late, kRequest));
+  later.s = 23 * 3'600 + 2;
+  EXPECT_EQ(till->find(late, kRequest).error().status, 410);
+}
+
 TEST_F(X402Till, EveryCrashPoint) {
   const Payment p = payment(70);
   const Hash id = taken(p);

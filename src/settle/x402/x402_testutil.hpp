@@ -72,7 +72,7 @@ class X402Test : public evm::EvmTest {
                               .round_ms = round_ms,
                               .channels = channels,
                               .channels_file = folder->file("channels.db")},
-                             chain->rpc(), *by_seller, clock);
+                             chain->rpc(), *by_seller, later);
     ASSERT_TRUE(opened) << opened.error().message;
     till = std::move(*opened);
   }
@@ -92,6 +92,13 @@ class X402Test : public evm::EvmTest {
   void sign(Payment& p) {
     p.signature = crypto::sign(digest(p.accepted, p.authorization), payer_key);
   }
+
+  // The machine's clock, so many seconds on.
+  struct Later : Clock {
+    io::SystemClock clock;
+    std::atomic<std::int64_t> s{0};
+    std::int64_t now_ms() const override { return clock.now_ms() + s * 1000; }
+  } later;
 
   static inline const Hash kRequest{1}, kOtherRequest{2};
   std::int64_t round_ms = 1'000'000;  // only when a test asks
