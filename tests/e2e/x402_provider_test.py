@@ -1,13 +1,12 @@
 """A provider asked directly by whoever pays by x402: no lease, no gateway. What comes with the answer is enough to compute it
 again, and to find out one that is not the model's; whatever is repeated or killed, it is charged once."""
 import json
-import threading
 import time
 
 from crash_test import PASS, Market
 from harness import MODEL, WORSE, Runner, Service, expect, expect_equal, http, wait_for
 from x402_channels_test import ChannelShop
-from x402_test import MINTED, Purchase, decoded, in_a, post, question
+from x402_test import MINTED, Purchase, decoded, five_of_the_same, in_a, post, question
 
 PAID = ["--x402-fee", "0.002", "--x402-patience", "2"]
 
@@ -141,18 +140,7 @@ def kill_9_of_a_provider_neither_loses_nor_repeats_a_payment(t, counter):
         expect_equal(ask(), (text, settled), "once more")
         receipt, opening = papers(counter.folder, f"killed{number}", json.loads(text))
         expect_equal(t.json("audit", receipt, "--opening", opening, "--model", MODEL)["match"], True, "an audit")
-    # Four at once with one payment: computed once, charged once.
-    body, answers = question("What is 30 + 31?", max_tokens=48), []
-    buying = Purchase(counter.chat, body)
-    payment = buying.paying()
-    threads = [threading.Thread(target=lambda: answers.append(post(counter.chat, body, payment))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    reply = buying.reply()
-    expect_equal([reply.get("status")] + [a[0] for a in answers], [200] * 5, f"five of the same: {reply} {answers}")
-    expect_equal({a[1] for a in answers}, {reply["text"]}, "answers")
+    reply = five_of_the_same(counter.chat, question("What is 30 + 31?", max_tokens=48))
     expect_equal(counter.spent(), total + int(reply["settled"]["amount"]), "spent in the end")
     expect(counter.dollars.balance(counter.payer) < MINTED, "nothing was paid")
 

@@ -83,6 +83,21 @@ class Purchase:
         self.process.stderr.close()
 
 
+def five_of_the_same(chat, body):
+    """Four more with the payment of a purchase that is being answered: computed once, charged once. What it got."""
+    buying, answers = Purchase(chat, body), []
+    payment = buying.paying()
+    threads = [threading.Thread(target=lambda: answers.append(post(chat, body, payment))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    reply = buying.reply()
+    expect_equal([reply.get("status")] + [a[0] for a in answers], [200] * 5, f"five of the same: {reply} {answers}")
+    expect_equal({a[1] for a in answers}, {reply["text"]}, "answers")
+    return reply
+
+
 def post(url, body, payment=None, headers=None, timeout=90):
     """(status, text, headers); the payment is a PAYMENT-SIGNATURE as the client sent it."""
     request = urllib.request.Request(url, data=json.dumps(body, separators=(",", ":")).encode(), method="POST", headers={
@@ -235,18 +250,7 @@ def one_authorization_or_identifier_is_charged_once(t, shop):
     buying.drop()  # no provider: whatever it was told, it is not charged
     shop.start("provider")
     wait_for("offers", lambda: post(shop.chat, question("What is 30 + 31?"))[0] == 402)
-    buying = Purchase(shop.chat, question("What is 30 + 31?", max_tokens=48))
-    payment = buying.paying()
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(
-        post(shop.chat, question("What is 30 + 31?", max_tokens=48), payment))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    reply = buying.reply()
-    expect_equal([reply.get("status")] + [a[0] for a in answers], [200] * 5, f"five of the same: {reply} {answers}")
-    expect_equal({a[1] for a in answers}, {reply["text"]}, "answers")
+    reply = five_of_the_same(shop.chat, question("What is 30 + 31?", max_tokens=48))
     expect_equal(shop.spent(), price + int(reply["settled"]["amount"]), "spent")
 
 

@@ -2,21 +2,11 @@
 // template shows tools.
 // Prints "ok NAME" or "FAIL NAME: why" for each check; exit status 1 if one failed.
 import OpenAI from "openai";
+import { check, finish } from "./check.mjs";
 
 const [baseURL, model] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: `${baseURL}/v1`, apiKey: "unused", maxRetries: 0, timeout: 60_000 });
 const question = [{ role: "user", content: "What is 27 + 48?" }];
-let failed = 0;
-
-async function check(name, body) {
-  try {
-    await body();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}: ${error.message.split("\n")[0]}`);
-  }
-}
 function expect(condition, message) {
   if (!condition) throw new Error(message);
 }
@@ -321,4 +311,4 @@ await check("abort_mid_stream", async () => {
   expect(reply.choices[0].message.content.includes("75"), "the gateway works after an abort");
 });
 
-process.exit(failed ? 1 : 0);
+finish();

@@ -4,6 +4,7 @@
 // Prints "ok NAME" or "FAIL NAME: why" for each check; exit status 1 if one failed.
 import Ajv2020 from "ajv/dist/2020.js";
 import { readFileSync } from "node:fs";
+import { check, finish } from "./check.mjs";
 
 const [file, base, model] = process.argv.slice(2);
 // "nullable" is a word of OpenAPI 3.0 that the document of 3.1 still says in places.
@@ -16,17 +17,8 @@ const description = JSON.parse(readFileSync(file), (_, value) => {
 const ajv = new Ajv2020({ strict: false, validateFormats: false, discriminator: false, allErrors: false });
 ajv.addSchema({ $id: "openai", components: description.components });
 const question = [{ role: "user", content: "What is 27 + 48?" }];
-let failed = 0, validated = 0;
+let validated = 0;
 
-async function check(name, body) {
-  try {
-    await body();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}: ${error.message.split("\n")[0]}`);
-  }
-}
 function schemaOf(method, path, status, type) {
   const operation = description.paths[path][method];
   // Errors are described once, not at each operation.
@@ -121,4 +113,4 @@ await check("files_and_batches", async () => {
   await call("delete", "/files/{file_id}", undefined, { params: { file_id: uploaded.id } });
 });
 console.log(`${validated} documents held to ${description.info.title} ${description.info.version}`);
-process.exit(failed ? 1 : 0);
+finish();

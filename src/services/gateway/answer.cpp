@@ -78,7 +78,7 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
   const std::size_t tries =
       routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
   std::size_t next = 0;
-  if (!plan.may_wait && !plan.prepaid && may_hedge(routing, tries) && answer.tokens.empty()) {
+  if (may_hedge(routing, tries) && answer.tokens.empty()) {
     const Hedged hedged = hedge(plan, std::span(fitting).first(2), routing, delivery, sink, answer);
     if (hedged.over) return answer;
     next = hedged.asked;

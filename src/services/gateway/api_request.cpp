@@ -319,10 +319,14 @@ ApiResult<ApiRequest> parse_text_request(std::string_view body) {
   return out;
 }
 
+ApiResult<ApiRequest> parse_request(ApiRequest::Kind kind, std::string_view body) {
+  return kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
+}
+
 ApiResult<ApiRequest> parse_any_request(std::string_view body) {
   const auto parsed = json::parse(body);
   const bool is_chat = parsed && parsed->is_object() && parsed->get_object().contains("messages");
-  return is_chat ? parse_chat_request(body) : parse_text_request(body);
+  return parse_request(is_chat ? ApiRequest::Kind::chat : ApiRequest::Kind::text, body);
 }
 
 }  // namespace assay::services

@@ -74,6 +74,7 @@ struct ApiRequest {
 
 ApiResult<ApiRequest> parse_chat_request(std::string_view body);
 ApiResult<ApiRequest> parse_text_request(std::string_view body);
+ApiResult<ApiRequest> parse_request(ApiRequest::Kind kind, std::string_view body);
 // A chat where it has messages.
 ApiResult<ApiRequest> parse_any_request(std::string_view body);
 

@@ -24,7 +24,6 @@ struct Plan {
   json::object auction{};  // where they come from one: what the client is told about it
   Spender spender{};
   std::string job{};      // what its requests are kept under; "": nothing (jobs.hpp)
-  bool prepaid = false;   // one payment covers one answer: nobody is asked for a second
   bool may_wait = false;  // part of a batch: at prices for that, behind those who do not wait
 };
 

@@ -185,7 +185,6 @@ ApiResult<std::vector<Completions::Choice>> Completions::choices(const ApiReques
     first.max_tokens =
         answers_.wish_of(first, merged(buyer_.options.routing, request.routing)).max_tokens;
   first.spender = caller.spender;
-  first.prepaid = caller.prepaid;
   first.may_wait = caller.may_wait;
   first.always_audit = always_audited(request);
   std::vector<Choice> out;
@@ -228,9 +227,10 @@ Result<Micros> Completions::spent(const Caller& caller, std::string_view key) {
 
 void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Caller& caller,
                          const JobRecord* job, ReplySink& sink) {
-  const auto request =
-      kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
+  auto request = parse_request(kind, body);
   if (!request) return send_api_error(sink, request.error());
+  // One payment covers one answer; who waits is in no haste.
+  if (caller.prepaid || caller.may_wait) request->routing.hedge_ms = 0;
   auto asked = choices(*request, caller, job);
   if (!asked) return send_api_error(sink, asked.error());
   const std::string id =

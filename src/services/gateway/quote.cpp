@@ -44,9 +44,9 @@ ApiResult<Completions::Quoted> Completions::quoted(const ApiRequest& request) {
 }
 
 ApiResult<Completions::Price> Completions::price(ApiRequest::Kind kind, std::string_view body) {
-  const auto request =
-      kind == ApiRequest::Kind::chat ? parse_chat_request(body) : parse_text_request(body);
+  auto request = parse_request(kind, body);
   if (!request) return std::unexpected(request.error());
+  request->routing.hedge_ms = 0;  // as answer() does for who has paid
   CHECK_OK(check_repeatable(*request));
   TRY(const Quoted one, quoted(*request));
   const auto n = static_cast<Micros>(request->n);

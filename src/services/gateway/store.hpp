@@ -66,7 +66,8 @@ class Store {
   Result<std::vector<RequestRecord>> recent_requests(std::uint32_t limit);  // newest first
 
   Result<std::vector<RequestRecord>> requests_of_job(const std::string& job);  // oldest first
-  Result<Micros> spent_on_job(const std::string& id);  // receipts of all its choices
+  // What all its choices cost; a try whose end is not known with its cap.
+  Result<Micros> spent_on_job(const std::string& id);
 
   // store_keys.cpp. conflict: a name that is in use.
   Status add_api_key(const ApiKey& key, const Hash& hash);
@@ -141,6 +142,8 @@ class Store {
   Result<std::vector<LeaseRecord>> read_leases(io::Statement& statement);
   Result<std::vector<RequestRecord>> read_requests(io::Statement& statement);
   Result<Micros> free_escrow_locked(const Hash& lease);
+  // Of the requests `r` for which `which` holds: one number.
+  Result<io::Statement> select_spent(std::string_view which);
   Result<Micros> spent_locked(const Spender& spender);
   Status update_request_locked(const RequestRecord& request, RequestStage from);
   Status put_hire_locked(const HireRecord& hire);

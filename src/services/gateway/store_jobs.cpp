@@ -42,10 +42,7 @@ Status Store::forget_unused_job(const std::string& id) {
 
 Result<Micros> Store::spent_on_job(const std::string& id) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select,
-      db_->prepare("SELECT COALESCE(SUM(CASE stage WHEN 'signed' THEN cap WHEN 'expired' THEN 0 "
-                   "WHEN 'refunded' THEN 0 ELSE amount END), 0) FROM requests WHERE job >= ?1 || "
-                   "'/' AND job < ?1 || '0'"));
+  TRY(auto select, select_spent("r.job >= ?1 || '/' AND r.job < ?1 || '0'"));
   TRY(const bool row, select.bind_all(id).step());
   return row ? select.column_int64(0) : 0;
 }

@@ -94,12 +94,15 @@ Result<Micros> Store::spent(const Spender& spender) {
 }
 
 // Open requests with all they may cost, so that many at once cannot go over together.
+Result<io::Statement> Store::select_spent(std::string_view which) {
+  return db_->prepare(
+      fmt::format("SELECT COALESCE(SUM(CASE r.stage WHEN 'signed' THEN r.cap WHEN 'expired' THEN 0 "
+                  "WHEN 'refunded' THEN 0 ELSE {} END), 0) FROM requests r WHERE {}",
+                  rows::kNetAmount, which));
+}
+
 Result<Micros> Store::spent_locked(const Spender& spender) {
-  TRY(auto select, db_->prepare(fmt::format(
-                       "SELECT COALESCE(SUM(CASE stage WHEN 'signed' THEN cap WHEN 'expired' "
-                       "THEN 0 WHEN 'refunded' THEN 0 ELSE {} END), 0) FROM requests r "
-                       "WHERE api_key = ?1 AND created_s >= ?2",
-                       rows::kNetAmount)));
+  TRY(auto select, select_spent("r.api_key = ?1 AND r.created_s >= ?2"));
   select.bind_all(spender.api_key, spender.since_s);
   TRY(const bool row, select.step());
   return row ? select.column_int64(0) : 0;

@@ -125,10 +125,7 @@ void X402Door::handle(ApiRequest::Kind kind, const io::HttpRequest& request,
     settle::x402::release(till_, *sale);
     return held.send_error();
   }
-  // Kept, and nobody there to get it: `exact` is settled when it is asked for again. A voucher is
-  // worth its face whatever the payer does.
-  const bool exact = std::holds_alternative<settle::x402::PaymentRow>(sale->how);
-  if (response.client_gone() && exact && sale->open()) return;
+  if (response.client_gone() && sale->needs_its_payer()) return;  // the answer is kept
   const auto spent = completions_.spent(caller, job);
   if (!spent) return send_api_error(response, to_api_error(spent.error()));
   if (!failed && !settle::x402::collect(till_, *sale, *spent + audits, request, response)) return;

@@ -312,6 +312,17 @@ Computer& ProviderService::computer_of(const Hash& execution) {
   return served == nullptr || !served->computer ? canonical_ : *served->computer;
 }
 
+Result<StoredOutcome> ProviderService::keep(const protocol::InferenceCall& call, const Hash& id,
+                                            const RunResult& result,
+                                            const protocol::AnswerTimes& times) {
+  return core_.store->finish(id, call.request.message.lease, result.answer, result.logprobs, times,
+                             core_.now(), [&](std::uint64_t key_sequence) {
+                               protocol::Receipt receipt = result.receipt;
+                               receipt.key_sequence = key_sequence;
+                               return core_.sign(receipt);
+                             });
+}
+
 void ProviderService::compute(const protocol::InferenceCall& call, const Hash& id,
                               io::HttpResponse& response, engine::Batcher::Place place,
                               Admission::Ticket ticket, protocol::AnswerClock times) {
@@ -344,13 +355,7 @@ void ProviderService::compute(const protocol::InferenceCall& call, const Hash& i
     response.end();
     return;
   }
-  const auto outcome =
-      core_.store->finish(id, lease, result->answer, result->logprobs, times.times(), core_.now(),
-                          [&](std::uint64_t key_sequence) {
-                            protocol::Receipt receipt = result->receipt;
-                            receipt.key_sequence = key_sequence;
-                            return core_.sign(receipt);
-                          });
+  const auto outcome = keep(call, id, *result, times.times());
   if (outcome) admission_.billed(lease, call.prompt.size() + result->answer.size());
   held.reset();  // whoever has the receipt may ask about it
   if (!outcome) {

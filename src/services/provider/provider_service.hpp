@@ -61,6 +61,9 @@ class ProviderService {
   void award(io::HttpRequest& request, io::HttpResponse& response);
   void compute(const protocol::InferenceCall& call, const Hash& id, io::HttpResponse& response,
                engine::Batcher::Place place, Admission::Ticket ticket, protocol::AnswerClock times);
+  // Numbers and signs its receipt, both on disk before anybody has it.
+  Result<StoredOutcome> keep(const protocol::InferenceCall& call, const Hash& id,
+                             const RunResult& result, const protocol::AnswerTimes& times);
   // For whoever has paid: kept, or not owed.
   Result<StoredOutcome> compute_paid(const protocol::InferenceCall& call, const Hash& id);
   void list_models(io::HttpResponse& response) const;

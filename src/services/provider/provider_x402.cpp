@@ -57,13 +57,7 @@ Result<StoredOutcome> ProviderService::compute_paid(const protocol::InferenceCal
                                                          core_.options.progress_tokens, events));
   if (result.receipt.finish == static_cast<std::uint32_t>(protocol::Finish::cancelled))
     return shutting_down();
-  TRY(auto outcome,
-      core_.store->finish(id, call.request.message.lease, result.answer, result.logprobs, {},
-                          core_.now(), [&](std::uint64_t key_sequence) {
-                            protocol::Receipt receipt = result.receipt;
-                            receipt.key_sequence = key_sequence;
-                            return core_.sign(receipt);
-                          }));
+  TRY(auto outcome, keep(call, id, result, {}));
   io::log_fields(io::LogLevel::info, "answered",
                  {{"request", to_hex(id)},
                   {"paid_by", "x402"},

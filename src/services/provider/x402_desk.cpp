@@ -255,10 +255,7 @@ void X402Desk::handle(Kind kind, const io::HttpRequest& http, io::HttpResponse& 
     return;
   }
   const auto& [call, outcome] = *made;
-  // Kept, and nobody there to get it: `exact` is settled when it is asked for again. A voucher is
-  // worth its face whatever the payer does.
-  const bool exact = std::holds_alternative<settle::x402::PaymentRow>(sale->how);
-  if (response.client_gone() && exact && sale->open()) return;
+  if (response.client_gone() && sale->needs_its_payer()) return;  // the answer is kept
   const protocol::Micros cost = outcome.receipt.message.amount;
   if (!failed && !settle::x402::collect(till_, *sale, cost, http, response)) return;
   const json::object body = render(kind, *asked, call, outcome);

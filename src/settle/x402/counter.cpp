@@ -49,9 +49,9 @@ bool Sale::failed() const {
   return row != nullptr && row->state == PaymentState::failed;
 }
 
-bool Sale::open() const {
-  if (const auto* channel = std::get_if<ChannelSale>(&how)) return !channel->done;
-  return std::get<PaymentRow>(how).state == PaymentState::taken;
+bool Sale::needs_its_payer() const {
+  const auto* row = std::get_if<PaymentRow>(&how);
+  return row != nullptr && row->state == PaymentState::taken;
 }
 
 namespace {

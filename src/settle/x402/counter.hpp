@@ -21,7 +21,9 @@ struct Sale {
 
   Hash id() const;      // of the work: the same for whoever asks for the same again
   bool failed() const;  // it did not settle, and unless it does after all, nothing is given
-  bool open() const;    // not charged yet, and charged to nobody who is not there
+  // Not settled yet, and not for a payer who is not there: `exact` is settled when it is asked for
+  // again. A voucher is worth its face whatever the payer does.
+  bool needs_its_payer() const;
 };
 
 // The payment that came with the request, taken; nullopt: there is none, or no good one, and that
