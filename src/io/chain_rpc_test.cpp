@@ -1,5 +1,6 @@
 #include "io/chain_rpc.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -75,6 +76,27 @@ TEST(ChainRpc, BacksOffWithJitterUpToTheDeadline) {
   // Doubling from 250 ms: few attempts, not thousands.
   EXPECT_GE(node.calls("eth_blockNumber"), 5);
   EXPECT_LE(node.calls("eth_blockNumber"), 12);
+}
+
+TEST(ChainRpc, ATryCutShortByTheDeadlineDoesNotHideWhatFailedBefore) {
+  struct : ManualPacer {
+    std::atomic<bool> late = false;
+    std::int64_t now_ms() const override { return ms + (late ? 60'000 : 0); }
+  } pacer;
+  FakeNode node;
+  ChainRpc rpc(options_for({node.url()}), pacer);
+  int tries = 0;
+  node.on("eth_blockNumber", [&](const json::array&) {
+    if (tries++ == 0) return status(500);
+    pacer.late = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    return FakeReply{.result = "0x1"};
+  });
+  const auto answer = rpc.call("eth_blockNumber", {});
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().message.find("HTTP status 500"), std::string::npos)
+      << answer.error().message;
+  EXPECT_EQ(node.calls("eth_blockNumber"), 2);
 }
 
 TEST(ChainRpc, ObeysRetryAfter) {

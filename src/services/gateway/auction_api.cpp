@@ -68,9 +68,8 @@ void Completions::job(const io::HttpRequest& http, io::HttpResponse& response) {
     choice.plan.auction = auction;
   }
   const std::string id = to_hex_bare(io::random_hash()).substr(0, 24);
-  whole(*request, *asked, ApiRenderer(request->kind, id, request->model, buyer_.clock.now_s()),
-        sink);
-  count(*caller, *asked);
+  whole(*request, *asked, *caller,
+        ApiRenderer(request->kind, id, request->model, buyer_.clock.now_s()), sink);
 }
 
 }  // namespace assay::services

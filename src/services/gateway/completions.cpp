@@ -238,11 +238,10 @@ void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Cal
   const ApiRenderer renderer(kind, id, request->model,
                              job != nullptr ? job->created_s : buyer_.clock.now_s());
   if (request->stream) {
-    stream(*request, *asked, renderer, sink);
+    stream(*request, *asked, caller, renderer, sink);
   } else {
-    whole(*request, *asked, renderer, sink);
+    whole(*request, *asked, caller, renderer, sink);
   }
-  count(caller, *asked);
 }
 
 void Completions::count(const Caller& caller, const std::vector<Choice>& choices) {
@@ -301,7 +300,7 @@ void set_receipt_header(ReplySink& reply, const Choices& choices) {
 }  // namespace
 
 void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
-                        const ApiRenderer& renderer, ReplySink& reply) {
+                        const Caller& caller, const ApiRenderer& renderer, ReplySink& reply) {
   std::mutex one_at_a_time;
   const std::int64_t asked_ms = io::steady_ms();
   side_by_side(choices.size(), [&](std::size_t i) {
@@ -325,6 +324,7 @@ void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
     sink.finish();
     for (const auto& part : choice.read_end()) choice.took(part);
   });
+  count(caller, choices);
   if (const auto error = error_of(choices, [&] { return assay_object(choices); }))
     return send_api_error(reply, *error);
   if (reply.gone()) return;
@@ -343,7 +343,7 @@ void Completions::whole(const ApiRequest& request, std::vector<Choice>& choices,
 }
 
 void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices,
-                         const ApiRenderer& renderer, ReplySink& reply) {
+                         const Caller& caller, const ApiRenderer& renderer, ReplySink& reply) {
   std::mutex one_at_a_time;
   const std::int64_t asked_ms = io::steady_ms();
   // Headers wait for the first text, so that whatever fails before it has its own status.
@@ -401,6 +401,7 @@ void Completions::stream(const ApiRequest& request, std::vector<Choice>& choices
     reply.event(json::dump(renderer.final_chunk(index, choice.finish_reason(),
                                                 request.include_usage, assay_object(choice))));
   });
+  count(caller, choices);
   if (const auto error = error_of(choices, [&] { return assay_object(choices); })) {
     if (!reply.started()) return send_api_error(reply, *error);
     reply.event(json::dump(to_json(*error)));

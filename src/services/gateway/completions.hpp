@@ -77,12 +77,13 @@ class Completions {
   ApiResult<void> check_repeatable(const ApiRequest& request) const;
   ApiResult<std::vector<Choice>> choices(const ApiRequest& request, const Caller& caller,
                                          const JobRecord* job) const;
-  // What was answered, in metrics and in the caller's limits.
+  // What was answered, in metrics and in the caller's limits: before the reply's end, after which
+  // the caller may ask again.
   void count(const Caller& caller, const std::vector<Choice>& choices);
-  void whole(const ApiRequest& request, std::vector<Choice>& choices, const ApiRenderer& renderer,
-             ReplySink& reply);
-  void stream(const ApiRequest& request, std::vector<Choice>& choices, const ApiRenderer& renderer,
-              ReplySink& reply);
+  void whole(const ApiRequest& request, std::vector<Choice>& choices, const Caller& caller,
+             const ApiRenderer& renderer, ReplySink& reply);
+  void stream(const ApiRequest& request, std::vector<Choice>& choices, const Caller& caller,
+              const ApiRenderer& renderer, ReplySink& reply);
   Answer make(const ApiRequest& request, const Plan& plan, TokenSink& sink);
   json::object assay_object(const Choice& choice) const;
   json::object assay_object(const std::vector<Choice>& choices) const;
