@@ -3,15 +3,15 @@
 namespace assay {
 namespace {
 
-constexpr std::string_view kDigits =
+constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::uint8_t kNone = 64;
 
 constexpr std::array<std::uint8_t, 256> kValues = [] {
   std::array<std::uint8_t, 256> out{};
   out.fill(kNone);
-  for (std::size_t i = 0; i < kDigits.size(); ++i)
-    out[static_cast<std::uint8_t>(kDigits[i])] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i)
+    out[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
   return out;
 }();
 
@@ -25,7 +25,7 @@ std::string to_base64(ByteView bytes) {
     std::uint32_t word = 0;
     for (std::size_t j = 0; j < 3; ++j) word = word << 8 | (j < n ? bytes[i + j] : 0u);
     for (std::size_t j = 0; j < 4; ++j)
-      out.push_back(j <= n ? kDigits[word >> (18 - 6 * j) & 63] : '=');
+      out.push_back(j <= n ? kAlphabet[word >> (18 - 6 * j) & 63] : '=');
   }
   return out;
 }

@@ -24,6 +24,20 @@ inline std::string_view text(ByteView b) {
   return {reinterpret_cast<const char*>(b.data()), b.size()};
 }
 
+inline bool begins_with(ByteView bytes, ByteView start) {
+  return bytes.size() >= start.size() && std::ranges::equal(bytes.first(start.size()), start);
+}
+// Numbers as they lie in memory.
+template <class T>
+ByteView raw_view(std::span<const T> values) {
+  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+}
+template <class T>
+Bytes raw_bytes(std::span<const T> values) {
+  const ByteView bytes = raw_view(values);
+  return {bytes.begin(), bytes.end()};
+}
+
 inline void append(Bytes& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }
 
 // Little-endian (GGUF, traces) and big-endian (EVM words) integers.

@@ -18,7 +18,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct AttackOptions {
   ProviderFlags flags;
   std::string serve, claim;           // model-swap
   unsigned bits = 0;                  // model-swap, instead of serve
@@ -30,7 +30,7 @@ struct Options {
 
 // The service computes with one file what its offer and receipts say about another; nothing in it
 // knows.
-Result<int> model_swap(const Context& context, Options options) {
+Result<int> model_swap(const Context& context, AttackOptions options) {
   if (options.serve.empty() == (options.bits == 0))
     return context.report({Errc::invalid, "either --serve or --bits (see --help)"}, kUsage);
   TRY(const ModelFile claim, ModelFile::open(options.claim));
@@ -51,7 +51,7 @@ Result<int> model_swap(const Context& context, Options options) {
   return run_provider(context, options.flags, offered);
 }
 
-Result<int> compute(const Context& context, const Options& options) {
+Result<int> compute(const Context& context, const AttackOptions& options) {
   TRY(const ModelFile model, ModelFile::open(options.model));
   if (options.layer >= model.model->hyper().layers)
     return fail(Errc::invalid, "--layer {}: {} has {} layers, from 0", options.layer, options.model,
@@ -98,7 +98,7 @@ Result<json::object> sign_line(const protocol::Domain& domain, const crypto::Sec
 }
 
 // Lines in, lines out, until the end of the input.
-Result<int> sign(const Context&, const Options& options) {
+Result<int> sign(const Context&, const AttackOptions& options) {
   TRY(const crypto::SecretKey key, load_key(options.key));
   settle::RemoteLedger remote(options.market);
   TRY(const auto info, remote.info());
@@ -120,7 +120,7 @@ void add_model_swap(CLI::App& attack, Context& context) {
       "assay attack model-swap --serve models/tern-worse-q8_0.gguf --claim models/tern-q8_0.gguf "
       "\\\n    --price-in 0.10 --price-out 0.40 --market http://127.0.0.1:8790 --key key.json \\\n"
       "    --data ./cheat --stake 5.00");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AttackOptions>();
   verb->add_option("--serve", options->serve, "GGUF file that computes");
   verb->add_option(
           "--bits", options->bits,
@@ -139,7 +139,7 @@ void add_compute(CLI::App& attack, Context& context) {
       "assay attack compute --how kv8 --model models/tern-q8_0.gguf --price-in 0.10 \\\n"
       "    --price-out 0.40 --market http://127.0.0.1:8790 --key key.json --data ./cheat "
       "--stake 5.00");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AttackOptions>();
   std::string list = "how it cheats:";
   std::vector<std::string> names;
   for (const CheatName& cheat : cheat_names()) {
@@ -164,7 +164,7 @@ void add_sign(CLI::App& attack, Context& context) {
       "echo '{\"type\": \"Stake\", \"message\": {\"account\": \"0x…\", \"amount\": \"1\", "
       "\"nonce\": \"1\"}}' | \\\n    assay attack sign --market http://127.0.0.1:8790 --key "
       "key.json");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AttackOptions>();
   verb->add_option("--market", options->market, "the ledger whose domain is signed for")
       ->required();
   add_key_options(verb, options->key, "the key")->required();

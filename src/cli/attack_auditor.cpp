@@ -21,20 +21,20 @@
 namespace assay::cli {
 namespace {
 
-enum class Cheat {
+enum class AuditorCheat {
   lazy,  // commits to noise
   copy,  // commits to what another auditor of the same audit committed to
   sell,  // commits to noise, and gives the nonce of its tree away before it is known
 };
 
-struct Options {
+struct AttackAuditorOptions {
   std::string market, execution, fee = "0.01", stake;
   KeyOptions key;
 };
 
 struct Shirker {
   const Context& context;
-  Cheat cheat;
+  AuditorCheat cheat;
   crypto::SecretKey key;
   protocol::Address self{};
   market::LedgerInfo info;
@@ -55,7 +55,7 @@ struct Shirker {
 Status Shirker::commit(const market::AuditView& view) {
   protocol::CommitAudit commit{
       .account = self, .audit = view.id, .nonce_hash = {}, .root_hash = {}};
-  if (cheat == Cheat::copy) {
+  if (cheat == AuditorCheat::copy) {
     const auto other = std::ranges::find_if(view.drawn, [&](const market::DrawnAuditor& a) {
       return a.account != self && a.nonce_hash != Hash{};
     });
@@ -69,7 +69,7 @@ Status Shirker::commit(const market::AuditView& view) {
   commit.nonce_hash = protocol::nonce_hash(nonce);
   commit.root_hash = protocol::keyed_root_hash(io::random_hash(), secret);
   CHECK_OK(submit(commit));
-  if (cheat != Cheat::sell || !sold.insert(view.id).second) return {};
+  if (cheat != AuditorCheat::sell || !sold.insert(view.id).second) return {};
   context.print(json::object{
       {"sold", to_hex(nonce)}, {"audit", to_hex(view.id)}, {"auditor", self.to_string()}});
   std::fflush(stdout);
@@ -96,7 +96,8 @@ void Shirker::round(std::uint64_t now) {
         fmt::print(stderr, "assay: {}\n", done.error().message);
 }
 
-Result<int> run(const Context& context, const Options& options, Cheat cheat) {
+Result<int> run_attack_auditor(const Context& context, const AttackAuditorOptions& options,
+                               AuditorCheat cheat) {
   const io::StopSignal stop;
   TRY(const crypto::SecretKey key, load_key(options.key));
   TRY(const Hash execution, array_from_hex<32>(options.execution));
@@ -133,13 +134,13 @@ Result<int> run(const Context& context, const Options& options, Cheat cheat) {
 }  // namespace
 
 void add_auditor_attacks(CLI::App& attack, Context& context) {
-  const auto add = [&](const std::string& name, const char* purpose, Cheat cheat) {
+  const auto add = [&](const std::string& name, const char* purpose, AuditorCheat cheat) {
     CLI::App* verb = context.verb(
         attack, name, purpose,
         fmt::format("assay attack {} --execution 0x… --market http://127.0.0.1:8790 \\\n"
                     "    --key key.json --stake 5.00",
                     name));
-    const auto o = std::make_shared<Options>();
+    const auto o = std::make_shared<AttackAuditorOptions>();
     verb->add_option("--market", o->market, "the ledger")->required();
     verb->add_option("--execution", o->execution,
                      "hash of the execution id it registers for (`assay model id` shows it)")
@@ -148,11 +149,11 @@ void add_auditor_attacks(CLI::App& attack, Context& context) {
     verb->add_option("--stake", o->stake, "raise the stake to this amount, e.g. 5.00");
     add_key_options(verb, o->key, "the auditor's key")->required();
     context.json_flag(verb);
-    context.on_run(verb, [&context, o, cheat] { return run(context, *o, cheat); });
+    context.on_run(verb, [&context, o, cheat] { return run_attack_auditor(context, *o, cheat); });
   };
-  add("auditor-lazy", "an auditor that commits to noise and passes everything", Cheat::lazy);
-  add("auditor-copy", "an auditor that copies another's commitment", Cheat::copy);
-  add("auditor-sell", "an auditor that gives the nonce of its keyed tree away", Cheat::sell);
+  add("auditor-lazy", "an auditor that commits to noise and passes everything", AuditorCheat::lazy);
+  add("auditor-copy", "an auditor that copies another's commitment", AuditorCheat::copy);
+  add("auditor-sell", "an auditor that gives the nonce of its keyed tree away", AuditorCheat::sell);
 }
 
 }  // namespace assay::cli

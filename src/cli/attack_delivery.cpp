@@ -15,13 +15,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct AttackDeliveryOptions {
   std::string demand, market;
   KeyOptions key;
 };
 
 // Of the right length and rightly signed: only who unseals it sees that it is noise.
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_attack_delivery(const Context& context, const AttackDeliveryOptions& options) {
   auto id = array_from_hex<32>(options.demand);
   if (!id) return fail(Errc::invalid, "'{}' is not an id: {}", options.demand, id.error().message);
   settle::RemoteLedger ledger(options.market);
@@ -52,12 +52,12 @@ void add_attack_delivery(CLI::App& attack, Context& context) {
   CLI::App* verb = context.verb(
       attack, "garbage-delivery", "answers a buyer's demand with noise of the right length",
       "assay attack garbage-delivery 0x12… --key provider.json --market http://127.0.0.1:8790");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<AttackDeliveryOptions>();
   verb->add_option("DEMAND", o->demand, "id of the demand")->required();
   verb->add_option("--market", o->market, "the host's address")->required();
   add_key_options(verb, o->key, "the provider's key")->required();
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_attack_delivery(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -20,7 +20,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct AuditOptions {
   std::string receipt, opening, model, isa, state;
   unsigned threads = 0;
   std::uint64_t kv_memory_mib = 0;
@@ -33,8 +33,8 @@ json::value or_null(const std::optional<T>& v) {
 }
 
 // share: how much of the verb's time was re-execution.
-json::object document(const protocol::ReceiptFile& file, const verify::AuditReport& report,
-                      std::uint32_t layers, double share) {
+json::object audit_document(const protocol::ReceiptFile& file, const verify::AuditReport& report,
+                            std::uint32_t layers, double share) {
   json::object o{{"mode", "full"},
                  {"match", report.match},
                  {"provider", file.lease.message.provider.to_string()},
@@ -67,7 +67,7 @@ Status check_file(const protocol::ReceiptFile& file, const protocol::Opening& op
 }
 
 // Both sides' first differing value, where the provider serves its states.
-Result<std::optional<verify::Difference>> locate(const Options& options,
+Result<std::optional<verify::Difference>> locate(const AuditOptions& options,
                                                  const protocol::ReceiptFile& file,
                                                  const protocol::Opening& opening,
                                                  const verify::AuditReport& report,
@@ -91,7 +91,7 @@ Result<std::optional<verify::Difference>> locate(const Options& options,
                                    std::move(model), source, pool, isa);
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_audit(const Context& context, const AuditOptions& options) {
   const std::int64_t started = io::steady_ms();
   verify::AuditOptions audit;
   audit.kv_bytes_max = kv_memory_bytes(options.kv_memory_mib);
@@ -136,7 +136,7 @@ Result<int> run(const Context& context, const Options& options) {
   const int code = report->match ? kOk : kFailed;
   if (context.json()) {
     const auto total = static_cast<double>(io::steady_ms() - started + 1) / 1000;
-    json::object out = document(file, *report, layers, report->seconds / total);
+    json::object out = audit_document(file, *report, layers, report->seconds / total);
     out["difference"] = nullptr;
     if (located && *located) out["difference"] = difference_json(**located, layers);
     context.print(out);
@@ -165,7 +165,7 @@ void add_audit(CLI::App& app, Context& context) {
   CLI::App* verb =
       context.verb(app, "audit", "re-execute what a receipt is about and compare every bit",
                    "assay audit receipt.json --opening opening.json --model tern.gguf");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AuditOptions>();
   verb->add_option("RECEIPT", options->receipt, "the receipt file")->required();
   verb->add_option("--opening", options->opening, "the secrets beside it: prompt, answer, salt")
       ->required();
@@ -179,7 +179,7 @@ void add_audit(CLI::App& app, Context& context) {
                    "with the verdict");
   add_sampled_flags(verb, options->sampled);
   context.json_flag(verb);
-  context.on_run(verb, [&context, options] { return run(context, *options); });
+  context.on_run(verb, [&context, options] { return run_audit(context, *options); });
 }
 
 }  // namespace assay::cli

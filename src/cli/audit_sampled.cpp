@@ -87,8 +87,8 @@ std::string_view word(verify::SampledVerdict verdict) {
   return "unanswered";
 }
 
-json::object document(const SampledInput& input, const Draw& drawn,
-                      const verify::SampledReport& r) {
+json::object audit_sampled_document(const SampledInput& input, const Draw& drawn,
+                                    const verify::SampledReport& r) {
   json::array layers;
   for (const std::uint32_t layer : drawn.layers) layers.emplace_back(layer);
   const double power = static_cast<double>(drawn.layers.size()) / r.layers;
@@ -114,7 +114,8 @@ json::object document(const SampledInput& input, const Draw& drawn,
   return o;
 }
 
-void print(const SampledInput& input, const Draw& drawn, const verify::SampledReport& r) {
+void print_audit_sampled(const SampledInput& input, const Draw& drawn,
+                         const verify::SampledReport& r) {
   if (r.verdict == verify::SampledVerdict::match)
     fmt::print("{}\n", green(r.reason));
   else if (r.verdict == verify::SampledVerdict::mismatch)
@@ -209,9 +210,9 @@ Result<int> audit_sampled(const Context& context, const SampledFlags& flags,
   if (report->verdict != verify::SampledVerdict::unanswered) journal.remove();
 
   if (context.json())
-    context.print(document(input, drawn, *report));
+    context.print(audit_sampled_document(input, drawn, *report));
   else
-    print(input, drawn, *report);
+    print_audit_sampled(input, drawn, *report);
   return report->verdict == verify::SampledVerdict::match ? kOk : kFailed;
 }
 

@@ -22,7 +22,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct AuditorOptions {
   services::AuditorOptions service;
   std::vector<std::string> models;
   std::string market, fee = "0.01", stake, status_data, settlement = "embedded";
@@ -41,7 +41,7 @@ Result<services::AuditedModel> audited(const ModelFile& file, ThreadPool& pool) 
                                 .program = verify::program_bytes(program)};
 }
 
-Result<int> serve(const Context& context, Options options) {
+Result<int> serve_auditor(const Context& context, AuditorOptions options) {
   if (options.settlement == "evm")
     return fail(Errc::unsupported,
                 "hired auditors are not in the contracts: an auditor needs an embedded ledger "
@@ -98,7 +98,7 @@ Result<int> serve(const Context& context, Options options) {
   return kOk;
 }
 
-Result<int> status(const Context& context, const Options& options) {
+Result<int> auditor_status(const Context& context, const AuditorOptions& options) {
   TRY(const auto store, services::AuditStore::open_existing(options.status_data + "/auditor.db"));
   TRY(const auto t, store->totals());
   if (context.json()) {
@@ -117,7 +117,7 @@ Result<int> status(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> leave(const Context& context, const Options& options) {
+Result<int> leave(const Context& context, const AuditorOptions& options) {
   TRY(const crypto::SecretKey key, load_key(options.key));
   const auto self = crypto::address_of(key);
   settle::RemoteLedger ledger(options.market);
@@ -153,7 +153,7 @@ void add_auditor(CLI::App& app, Context& context) {
       context.verb(app, "auditor", "audit what others bought, for money and with a stake",
                    "assay auditor --model models/tern-q8_0.gguf --market http://127.0.0.1:8790 \\\n"
                    "    --key auditor.json --data ./auditor --stake 5.00 --fee 0.01");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<AuditorOptions>();
   auto& s = o->service;
   verb->add_option("--model", o->models, "GGUF file to audit with (may be given again)");
   verb->add_option("--market", o->market, "the ledger, e.g. http://127.0.0.1:8790");
@@ -190,9 +190,9 @@ void add_auditor(CLI::App& app, Context& context) {
   const AuditorTrial trial = add_auditor_trials(*verb, context);
   context.on_run(verb, [&context, o, report, retire, trial]() -> Result<int> {
     if (auto tried = trial()) return std::move(*tried);
-    if (report->parsed()) return status(context, *o);
+    if (report->parsed()) return auditor_status(context, *o);
     if (retire->parsed()) return leave(context, *o);
-    return serve(context, *o);
+    return serve_auditor(context, *o);
   });
 }
 

@@ -19,7 +19,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct AuditorCanaryOptions {
   std::string market, serve, claim, stake, audit, auditor, nonce;
   std::string prompt = "What is 27 + 48?", fee_max = "0.10", escrow = "0.10";
   KeyOptions key, provider_key;
@@ -33,7 +33,7 @@ constexpr std::uint64_t kLeaseS = 86'400;
 class Canary {
  public:
   Canary(settle::RemoteLedger& ledger, const market::LedgerInfo& info, const CanaryParties& parties,
-         const Options& options)
+         const AuditorCanaryOptions& options)
       : ledger_(ledger),
         info_(info),
         parties_(parties),
@@ -65,7 +65,7 @@ class Canary {
   settle::RemoteLedger& ledger_;
   const market::LedgerInfo info_;
   const CanaryParties& parties_;
-  const Options& options_;
+  const AuditorCanaryOptions& options_;
   const protocol::Address buyer_, provider_;
   const io::SystemClock clock_;
   settle::AuditEscort escort_;
@@ -204,7 +204,7 @@ json::array Canary::results(const market::AuditView& view) const {
   return out;
 }
 
-Result<int> run_canary(const Context& context, const Options& options) {
+Result<int> run_canary(const Context& context, const AuditorCanaryOptions& options) {
   CHECK_OK(io::setup_log("", "canary"));
   CanaryParties parties;
   TRY(parties.buyer, load_key(options.key));
@@ -239,7 +239,7 @@ Result<int> run_canary(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_report(const Context& context, const Options& options) {
+Result<int> run_report(const Context& context, const AuditorCanaryOptions& options) {
   TRY(const crypto::SecretKey key, load_key(options.key));
   const auto self = crypto::address_of(key);
   protocol::ReportKey report{.challenger = self, .audit = {}, .auditor = {}, .key_nonce = {}};
@@ -266,7 +266,7 @@ Result<int> run_report(const Context& context, const Options& options) {
 }  // namespace
 
 AuditorTrial add_auditor_trials(CLI::App& auditor, Context& context) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<AuditorCanaryOptions>();
   CLI::App* canary = context.verb(
       auditor, "canary", "have auditors look at a receipt that is false on purpose",
       "assay auditor canary --serve models/tern-worse-q8_0.gguf --claim models/tern-q8_0.gguf \\\n"

@@ -19,7 +19,7 @@ namespace {
 
 using engine::Forward, engine::Sequence, engine::Slice, engine::Token;
 
-struct Options {
+struct BenchOptions {
   std::string model, isa;
   unsigned threads = 0, prompt = 512, decode = 64, depth = 0, streams = 1, rounds = 5;
   bool no_commit = false;
@@ -84,7 +84,7 @@ struct Sample {
 
 class Bench {
  public:
-  Bench(const ModelFile& file, const Options& options, engine::Isa isa, unsigned threads)
+  Bench(const ModelFile& file, const BenchOptions& options, engine::Isa isa, unsigned threads)
       : options_(options),
         model_(file.model),
         pool_(threads),
@@ -200,7 +200,7 @@ class Bench {
     return {tokens / wall, (commit_cost() - before) / spent, spent / tokens};
   }
 
-  const Options& options_;
+  const BenchOptions& options_;
   std::shared_ptr<const engine::Model> model_;
   ThreadPool pool_;
   Forward forward_;
@@ -248,7 +248,7 @@ std::string row(const Series& s, const std::string& test, double roofline) {
   return line;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_bench(const Context& context, const BenchOptions& options) {
   const double started = wall_s();
   TRY(const ModelFile file, ModelFile::open(options.model));
   const double loaded = wall_s();
@@ -266,7 +266,7 @@ Result<int> run(const Context& context, const Options& options) {
                 "the model holds {} positions, this run needs {}: lower -p, -n or -d",
                 hyper.context, needed);
 
-  Options first = options;
+  BenchOptions first = options;
   first.prompt = 1, first.depth = 0;
   Bench(file, first, isa, threads).prefill();
   const double first_token = wall_s();
@@ -332,7 +332,7 @@ Result<int> run(const Context& context, const Options& options) {
 }  // namespace
 
 void add_bench(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   auto* verb =
       context.verb(app, "bench", "how fast this machine runs a model, commitments included",
                    "assay bench --model models/tern-q8_0.gguf -p 256 -n 64 --threads 2");
@@ -348,7 +348,7 @@ void add_bench(CLI::App& app, Context& context) {
   verb->add_option("--isa", options->isa, "an instruction set (default: the best of this machine)");
   verb->add_flag("--no-commit", options->no_commit, "without the trace, to see what it costs");
   context.json_flag(verb);
-  context.on_run(verb, [&context, options] { return run(context, *options); });
+  context.on_run(verb, [&context, options] { return run_bench(context, *options); });
 }
 
 }  // namespace assay::cli

@@ -92,7 +92,7 @@ struct StatusOptions {
   SettlementFlags chain;
 };
 
-Result<int> status(const Context& context, const StatusOptions& options) {
+Result<int> chain_status(const Context& context, const StatusOptions& options) {
   TRY(const ChainPlace place, chain_place(options.chain));
   TRY(const auto contracts, built_in_contracts());
   io::ChainRpc rpc(place.rpc);
@@ -190,7 +190,7 @@ void add_status(CLI::App& chain, Context& context) {
       ->required();
   add_chain_flags(verb, o->chain);
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return status(context, *o); });
+  context.on_run(verb, [&context, o] { return chain_status(context, *o); });
 }
 
 }  // namespace

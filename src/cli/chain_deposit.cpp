@@ -12,13 +12,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ChainDepositOptions {
   SettlementFlags chain;
   KeyOptions key;
   std::string data, to, amount, nonce;
 };
 
-Result<int> deposit(const Context& context, const Options& options) {
+Result<int> deposit_on_chain(const Context& context, const ChainDepositOptions& options) {
   TRY(const auto amount, market::parse_money(options.amount));
   TRY(const crypto::SecretKey key, load_key(options.key));
   crypto::Address to = crypto::address_of(key);
@@ -57,7 +57,7 @@ void add_chain_deposit(CLI::App& chain, Context& context) {
       chain, "deposit", "moves the key's own tokens into an account of the market",
       "assay chain deposit --rpc URL --market ./deployment/manifest.json --key buyer.json \\\n"
       "    --data ./buyer/chain --amount 25.00");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ChainDepositOptions>();
   verb->add_option("--market", o->chain.market, "the market's contract, 0x…, or its manifest")
       ->required();
   add_key_options(verb, o->key, "the key whose tokens they are, which pays for gas")->required();
@@ -70,7 +70,7 @@ void add_chain_deposit(CLI::App& chain, Context& context) {
   verb->add_option("--nonce", o->nonce, "of a deposit whose outcome is not known: it is made once");
   add_chain_flags(verb, o->chain);
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return deposit(context, *o); });
+  context.on_run(verb, [&context, o] { return deposit_on_chain(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -10,7 +10,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct DemoOptions {
   std::string data, models = "models", settlement = "embedded", anvil;
 };
 
@@ -28,7 +28,7 @@ Result<std::string> demo_folder(const std::string& asked) {
   return path;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_demo(const Context& context, const DemoOptions& options) {
   const io::StopSignal stop;
   TRY(const std::string folder, demo_folder(options.data));
   DemoStory story(folder, options.models, !context.json(), [&] { return stop.requested(); });
@@ -49,9 +49,8 @@ void add_demo(CLI::App& app, Context& context) {
   auto* verb =
       context.verb(app, "demo", "a whole market on this machine, with a cheat that is caught",
                    "assay demo --models models");
-  const auto o = std::make_shared<Options>();
-  verb->add_option("--models", o->models,
-                   "folder with tern-q8_0.gguf (default ./models)");
+  const auto o = std::make_shared<DemoOptions>();
+  verb->add_option("--models", o->models, "folder with tern-q8_0.gguf (default ./models)");
   verb->add_option("--data", o->data,
                    "folder to create and leave behind (default: a new one in /tmp)");
   verb->add_option("--settlement", o->settlement,
@@ -60,7 +59,7 @@ void add_demo(CLI::App& app, Context& context) {
   verb->add_option("--anvil", o->anvil,
                    "the chain's program (default: where `make setup` puts it)");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_demo(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -19,7 +19,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct GatewayOptions {
   services::GatewayOptions gateway;
   KeyOptions key;
   SettlementFlags ledger;
@@ -32,7 +32,7 @@ struct Options {
   bool verify_before_stream = false, follow_reputation = false, private_auctions = false;
 };
 
-Result<services::GatewayOptions> gateway_options(const Options& options) {
+Result<services::GatewayOptions> gateway_options(const GatewayOptions& options) {
   services::GatewayOptions out = options.gateway;
   const auto price = [](const std::string& text, const char* flag,
                         std::optional<protocol::Micros>& ceiling) -> Status {
@@ -78,7 +78,7 @@ Result<services::GatewayOptions> gateway_options(const Options& options) {
   return out;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_gateway(const Context& context, const GatewayOptions& options) {
   const io::StopSignal stop;
   CHECK_OK(io::setup_log("", "gateway"));
   TRY(services::GatewayOptions gateway, gateway_options(options));
@@ -128,7 +128,7 @@ void add_gateway(CLI::App& app, Context& context) {
   auto* verb = context.verb(app, "gateway", "an OpenAI-compatible API in front of a market",
                             "assay gateway --market http://127.0.0.1:8790 --models models --key "
                             "buyer.json --data ./buyer --port 8787");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GatewayOptions>();
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
   add_x402_flags(verb, o->x402, "all others need an API key then");
@@ -215,7 +215,7 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_flag("--verify-before-stream", o->verify_before_stream,
                  "show nothing before its audit matched");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_gateway(context, *o); });
   add_gateway_keys(*verb, context);
   add_gateway_report(*verb, context);
   // What a gateway needs to run, these do not.

@@ -10,12 +10,12 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct GatewayKeysOptions {
   std::string data, name, budget, per = "month", key;
   std::optional<std::uint32_t> requests_per_min, tokens_per_min;
 };
 
-Result<int> add(const Context& context, const Options& options) {
+Result<int> add(const Context& context, const GatewayKeysOptions& options) {
   services::ApiKey key;
   key.id = services::new_api_key_id();
   key.name = options.name;
@@ -44,7 +44,7 @@ Result<int> add(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> list(const Context& context, const Options& options) {
+Result<int> list_keys(const Context& context, const GatewayKeysOptions& options) {
   TRY(const auto store, services::Store::open_beside(options.data));
   TRY(const auto keys, store->api_keys());
   const std::int64_t now = io::SystemClock().now_s();
@@ -76,7 +76,7 @@ Result<int> list(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> revoke(const Context& context, const Options& options) {
+Result<int> revoke(const Context& context, const GatewayKeysOptions& options) {
   TRY(const auto store, services::Store::open_beside(options.data));
   CHECK_OK(store->revoke_api_key(options.key, io::SystemClock().now_s()));
   if (context.json()) {
@@ -93,9 +93,9 @@ void add_gateway_keys(CLI::App& gateway, Context& context) {
   CLI::App* keys = context.verb(gateway, "keys", "who may ask this gateway, and spend how much",
                                 "assay gateway keys add --data ./buyer --name ci --budget 5.00");
   keys->require_subcommand(1);
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GatewayKeysOptions>();
   const auto verb = [&](const char* name, const char* purpose, const char* example,
-                        Result<int> (*run)(const Context&, const Options&)) {
+                        Result<int> (*run)(const Context&, const GatewayKeysOptions&)) {
     CLI::App* out = context.verb(*keys, name, purpose, example);
     out->add_option("--data", o->data, "the gateway's data folder")->required();
     context.json_flag(out);
@@ -115,7 +115,7 @@ void add_gateway_keys(CLI::App& gateway, Context& context) {
   making->add_option("--tokens-per-minute", o->tokens_per_min, "prompt and answer (default any)")
       ->check(CLI::Range(1, 1'000'000'000));
   verb("list", "every key, its limits and what it spent", "assay gateway keys list --data ./buyer",
-       list);
+       list_keys);
   verb("revoke", "refuse a key from now on", "assay gateway keys revoke ci --data ./buyer", revoke)
       ->add_option("KEY", o->key, "its id or name")
       ->required();

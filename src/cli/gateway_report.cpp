@@ -11,13 +11,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct GatewayReportOptions {
   std::string data;
   std::vector<std::string> by{"model", "provider", "key"};
   std::uint32_t days = 30;
 };
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_gateway_report(const Context& context, const GatewayReportOptions& options) {
   TRY(const auto store, services::Store::open_beside(options.data));
   TRY(const auto keys, store->api_keys());
   std::map<std::string, std::string> names;
@@ -66,14 +66,14 @@ void add_gateway_report(CLI::App& gateway, Context& context) {
   CLI::App* verb = context.verb(
       gateway, "report", "what was spent, by model, provider and key, and per verified answer",
       "assay gateway report --data ./buyer --days 7 --json");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GatewayReportOptions>();
   verb->add_option("--data", o->data, "the gateway's data folder")->required();
   verb->add_option("--by", o->by, "model, provider, key (default all)")
       ->delimiter(',')
       ->check(CLI::IsMember({"model", "provider", "key"}));
   verb->add_option("--days", o->days, "how far back (default 30)")->check(CLI::Range(1, 36'500));
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_gateway_report(context, *o); });
 }
 
 }  // namespace assay::cli

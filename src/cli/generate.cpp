@@ -15,9 +15,9 @@
 namespace assay::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
-struct Options {
+struct GenerateOptions {
   std::string model, prompt, isa;
   std::uint32_t max_tokens = 128;
   SamplingOptions sampling;
@@ -31,7 +31,7 @@ struct Timing {
   double prefill_ms = 0, decode_ms = 0;  // up to the first token; the rest
 };
 
-double ms_between(Clock::time_point from, Clock::time_point to) {
+double ms_between(SteadyClock::time_point from, SteadyClock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
@@ -58,7 +58,8 @@ Result<engine::Isa> chosen_isa(const std::string& name) {
   return isa;
 }
 
-Result<std::vector<engine::Token>> prompt_tokens(const ModelFile& m, const Options& options) {
+Result<std::vector<engine::Token>> prompt_tokens(const ModelFile& m,
+                                                 const GenerateOptions& options) {
   if (!options.chat) return m.tokenizer.encode(options.prompt);
   if (!m.chat) return fail(Errc::unsupported, "{}: {}", m.path, m.chat_problem);
   const engine::ChatMessage message{"user", options.prompt};
@@ -107,8 +108,9 @@ std::string logprob_table(const ModelFile& m, const engine::Generation& result) 
   return out;
 }
 
-json::object document(std::span<const engine::Token> prompt, const engine::Generation& result,
-                      const std::string& text, const Hash& root, const Timing& timing) {
+json::object generate_document(std::span<const engine::Token> prompt,
+                               const engine::Generation& result, const std::string& text,
+                               const Hash& root, const Timing& timing) {
   json::array tokens, prompt_ids;
   for (const auto token : result.answer) tokens.emplace_back(token);
   for (const auto token : prompt) prompt_ids.emplace_back(token);
@@ -131,7 +133,7 @@ json::object document(std::span<const engine::Token> prompt, const engine::Gener
   return out;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_generate(const Context& context, const GenerateOptions& options) {
   TRY(const auto isa, chosen_isa(options.isa));
   TRY(const ModelFile m, ModelFile::open(options.model));
   TRY(const auto prompt, prompt_tokens(m, options));
@@ -155,26 +157,26 @@ Result<int> run(const Context& context, const Options& options) {
     std::fwrite(more.data(), 1, more.size(), stdout);
     std::fflush(stdout);
   };
-  const auto start = Clock::now();
+  const auto start = SteadyClock::now();
   auto first = start;
   const auto stops = m.tokenizer.stop_tokens();
   const engine::GenerationLimits limits{max_tokens, stops,
                                         options.logprobs ? 1 + *options.logprobs : 0};
   engine::Generation result =
       engine::generate(session, prompt, limits, sampling, &trace, [&](engine::Token token) {
-        if (first == start) first = Clock::now();
+        if (first == start) first = SteadyClock::now();
         show(trimmer.push(detokenizer.push(token)));
         return !trimmer.stopped() && std::ferror(stdout) == 0;
       });
   if (trimmer.stopped()) result.finish = engine::Finish::stop;
-  const auto end = Clock::now();
+  const auto end = SteadyClock::now();
   if (first == start) first = end;  // no token was sampled: all of it was prefill
   const Timing timing{ms_between(start, first), ms_between(first, end)};
 
   show(trimmer.push(detokenizer.finish()));
   show(trimmer.finish());
   if (context.json()) {
-    json::object out = document(prompt, result, text, trace.root(), timing);
+    json::object out = generate_document(prompt, result, text, trace.root(), timing);
     if (options.logprobs) out["logprobs"] = logprob_list(m, result);
     context.print(out);
   } else {
@@ -197,7 +199,7 @@ void add_generate(CLI::App& app, Context& context) {
       "--repeat-penalty 1.1 --seed 7\n"
       "  assay generate --model models/tern-q8_0.gguf --prompt \"Once\" --logit-bias 300=-100 "
       "--stop . --logprobs 3 --json");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GenerateOptions>();
   verb->add_option("--model", o->model, "GGUF file")->required();
   verb->add_option("--prompt", o->prompt, "the text to continue, or the question with --chat")
       ->required();
@@ -218,7 +220,7 @@ void add_generate(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"scalar", "avx2", "avx512", "neon"}));
   verb->add_flag("--chat", o->chat, "wrap the prompt in the model's chat template");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_generate(context, *o); });
 }
 
 }  // namespace assay::cli

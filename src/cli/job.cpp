@@ -19,7 +19,7 @@ namespace {
 
 using market::format_money;
 
-constexpr std::size_t kFileBytesMax = 64u << 20;
+constexpr std::size_t kJobBytesMax = 64u << 20;
 
 struct Submit {
   std::string gateway, model, prompt, message, pricing = "second", max_price_out, verification;
@@ -113,7 +113,7 @@ struct Record {
 };
 
 Result<market::Auction> read_auction(std::string_view text) {
-  TRY(const json::value parsed, json::parse(text, kFileBytesMax));
+  TRY(const json::value parsed, json::parse(text, kJobBytesMax));
   TRY(const json::object* object, json::as_object(parsed, "an auction"));
   return market::auction_from_json(*object);
 }
@@ -148,7 +148,7 @@ Result<Record> read_record(const Verify& o) {
                   o.what);
     call = *digest;
   } else {
-    TRY(const std::string text, io::read_file(o.what, kFileBytesMax));
+    TRY(const std::string text, io::read_file(o.what, kJobBytesMax));
     TRY(out.auction, read_auction(text));
     if (o.log.empty() && o.market.empty())
       return fail(Errc::invalid, "give --market (the ledger the signatures are for) or --log");
@@ -174,7 +174,7 @@ Result<Record> read_record(const Verify& o) {
   return logged;
 }
 
-Result<int> run_verify(const Context& context, const Verify& o) {
+Result<int> verify_job(const Context& context, const Verify& o) {
   TRY(const Record record, read_record(o));
   auto verdict = market::verify(record.domain, record.auction);
   const auto opened = market::open_bids(record.domain, record.auction);
@@ -265,7 +265,7 @@ void add_job(CLI::App& app, Context& context) {
     add_policy_options(verb, o->policy, false);
     log->needs("--vkey");
     context.json_flag(verb);
-    context.on_run(verb, [&context, o] { return run_verify(context, *o); });
+    context.on_run(verb, [&context, o] { return verify_job(context, *o); });
   }
 }
 

@@ -15,9 +15,9 @@
 namespace assay::cli {
 namespace {
 
-constexpr std::size_t kFileBytesMax = 64 << 10;
+constexpr std::size_t kKeyFileBytesMax = 64 << 10;
 
-struct Options {
+struct KeysOptions {
   PassphraseOptions passphrase;
   std::string out, file, hex_file, keystore, directory;
   unsigned cost = 17;
@@ -31,7 +31,7 @@ Result<crypto::SecretKey> random_key() {
   }
 }
 
-Result<int> store(const Context& context, const Options& options, const crypto::SecretKey& key,
+Result<int> store(const Context& context, const KeysOptions& options, const crypto::SecretKey& key,
                   const std::string& passphrase) {
   if (passphrase.empty()) return fail(Errc::invalid, "the passphrase is empty: choose another");
   const crypto::Address address = crypto::address_of(key);
@@ -53,7 +53,7 @@ Result<int> store(const Context& context, const Options& options, const crypto::
   return kOk;
 }
 
-Result<int> run_new(const Context& context, const Options& options) {
+Result<int> run_new(const Context& context, const KeysOptions& options) {
   TRY(const std::string passphrase,
       read_passphrase(options.passphrase, "Passphrase for the new key", true));
   TRY(const crypto::SecretKey key, random_key());
@@ -67,7 +67,7 @@ std::string trimmed(std::string text) {
 }
 
 Result<crypto::SecretKey> key_from_hex_file(const std::string& path) {
-  TRY(const std::string text, io::read_file(path, kFileBytesMax));
+  TRY(const std::string text, io::read_file(path, kKeyFileBytesMax));
   crypto::SecretKey bytes;
   if (!from_hex(trimmed(text), bytes.bytes))
     return fail(Errc::invalid, "{} must contain a secret key of 64 hex digits and nothing else",
@@ -78,13 +78,13 @@ Result<crypto::SecretKey> key_from_hex_file(const std::string& path) {
 }
 
 Result<crypto::SecretKey> open_keystore(const std::string& path, const std::string& passphrase) {
-  TRY(const std::string text, io::read_file(path, kFileBytesMax));
+  TRY(const std::string text, io::read_file(path, kKeyFileBytesMax));
   auto key = crypto::keystore_decrypt(text, passphrase);
   if (!key) return fail_in(path, key.error());
   return key;
 }
 
-Result<int> run_import(const Context& context, const Options& options) {
+Result<int> run_import(const Context& context, const KeysOptions& options) {
   if (!options.hex_file.empty()) {
     TRY(const crypto::SecretKey key, key_from_hex_file(options.hex_file));
     TRY(const std::string passphrase,
@@ -98,8 +98,8 @@ Result<int> run_import(const Context& context, const Options& options) {
 }
 
 // Without a passphrase the address is the file's own word, and so it is called.
-Result<int> run_show(const Context& context, const Options& options) {
-  TRY(const std::string text, io::read_file(options.file, kFileBytesMax));
+Result<int> show_keys(const Context& context, const KeysOptions& options) {
+  TRY(const std::string text, io::read_file(options.file, kKeyFileBytesMax));
   auto address = crypto::keystore_address(text);
   const bool checked = passphrase_given(options.passphrase);
   if (checked) {
@@ -118,7 +118,7 @@ Result<int> run_show(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_list(const Context& context, const Options& options) {
+Result<int> run_list(const Context& context, const KeysOptions& options) {
   std::error_code error;
   std::vector<std::string> paths;
   for (std::filesystem::directory_iterator it(options.directory, error), end; !error && it != end;
@@ -128,7 +128,7 @@ Result<int> run_list(const Context& context, const Options& options) {
   std::ranges::sort(paths);
   json::array keys;
   for (const std::string& path : paths) {
-    const auto text = io::read_file(path, kFileBytesMax);
+    const auto text = io::read_file(path, kKeyFileBytesMax);
     if (!text) continue;
     const auto address = crypto::keystore_address(*text);
     if (!address) continue;
@@ -148,10 +148,10 @@ void add_keys(CLI::App& app, Context& context) {
   CLI::App* keys = context.verb(app, "keys", "make, import and look at keys (Web3 keystore files)",
                                 "assay keys new --out buyer.json");
   keys->require_subcommand(1);
-  using Run = Result<int> (*)(const Context&, const Options&);
+  using Run = Result<int> (*)(const Context&, const KeysOptions&);
   const auto add = [&](const char* name, const char* purpose, const char* example, Run run) {
     CLI::App* verb = context.verb(*keys, name, purpose, example);
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<KeysOptions>();
     context.json_flag(verb);
     context.on_run(verb, [&context, options, run] { return run(context, *options); });
     return std::pair(verb, options);
@@ -179,7 +179,7 @@ void add_keys(CLI::App& app, Context& context) {
   {
     const auto [verb, options] =
         add("show", "the address of a key file; checked if a passphrase is given",
-            "assay keys show buyer.json --passphrase-file p.txt", run_show);
+            "assay keys show buyer.json --passphrase-file p.txt", show_keys);
     verb->add_option("FILE", options->file, "key file")->required();
     add_passphrase_options(verb, options->passphrase);
   }

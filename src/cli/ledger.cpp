@@ -16,7 +16,7 @@ namespace {
 
 using market::format_money;
 
-struct Options {
+struct LedgerOptions {
   std::string source, market, id;
   std::uint64_t from = 1;
 };
@@ -44,7 +44,7 @@ Result<settle::LogReport> verify_url(const std::string& url) {
   return report;
 }
 
-Result<int> run_verify(const Context& context, const Options& options) {
+Result<int> verify_ledger(const Context& context, const LedgerOptions& options) {
   // A market's data folder stands for the ledger in it.
   const std::string file =
       is_directory(options.source) ? options.source + "/ledger.db" : options.source;
@@ -73,7 +73,7 @@ Result<int> run_verify(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_show(const Context& context, const Options& options) {
+Result<int> show_ledger(const Context& context, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   TRY(const auto info, remote.info());
   TRY(const auto t, remote.totals());
@@ -94,7 +94,7 @@ Result<int> run_show(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_account(const Context& context, const Options& options) {
+Result<int> run_account(const Context& context, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   TRY(const auto address, market::Address::parse(options.id));
   TRY(const auto a, remote.account(address));
@@ -112,7 +112,7 @@ Result<int> run_account(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_lease(const Context& context, const Options& options) {
+Result<int> run_lease(const Context& context, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   auto id = array_from_hex<32>(options.id);
   if (!id) return fail(Errc::invalid, "'{}' is not a lease id: {}", options.id, id.error().message);
@@ -137,7 +137,7 @@ Result<int> run_lease(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_audit(const Context& context, const Options& options) {
+Result<int> audit_ledger(const Context& context, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   auto id = array_from_hex<32>(options.id);
   if (!id)
@@ -165,7 +165,7 @@ Result<int> run_audit(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_auditors(const Context& context, const Options& options) {
+Result<int> run_auditors(const Context& context, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   auto execution = array_from_hex<32>(options.id);
   if (!execution)
@@ -183,7 +183,7 @@ Result<int> run_auditors(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run_log(const Context&, const Options& options) {
+Result<int> run_log(const Context&, const LedgerOptions& options) {
   settle::RemoteLedger remote(options.market);
   TRY(const std::string log, remote.log(options.from));
   std::fwrite(log.data(), 1, log.size(), stdout);
@@ -193,10 +193,10 @@ Result<int> run_log(const Context&, const Options& options) {
 }  // namespace
 
 void add_ledger_reading(CLI::App& ledger, Context& context) {
-  using Run = Result<int> (*)(const Context&, const Options&);
+  using Run = Result<int> (*)(const Context&, const LedgerOptions&);
   const auto add = [&](const char* name, const char* purpose, const char* example, Run run) {
     CLI::App* verb = context.verb(ledger, name, purpose, example);
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<LedgerOptions>();
     context.json_flag(verb);
     context.on_run(verb, [&context, options, run] { return run(context, *options); });
     return std::pair(verb, options);
@@ -208,12 +208,12 @@ void add_ledger_reading(CLI::App& ledger, Context& context) {
   };
   {
     const auto [verb, o] = add("verify", "replay the whole log: signatures, rules, hashes, money",
-                               "assay ledger verify market/ledger.db", run_verify);
+                               "assay ledger verify market/ledger.db", verify_ledger);
     verb->add_option("SOURCE", o->source, "ledger.db, a market's data folder, or a host's address")
         ->required();
   }
   remote("show", "the ledger's rules and sums", "assay ledger show --market http://127.0.0.1:8790",
-         run_show);
+         show_ledger);
   {
     const auto [verb, o] =
         remote("account", "what an address has",
@@ -229,7 +229,7 @@ void add_ledger_reading(CLI::App& ledger, Context& context) {
   {
     const auto [verb, o] =
         remote("audit", "one audit by hired auditors: who is drawn and what they said",
-               "assay ledger audit 0x12… --market http://127.0.0.1:8790", run_audit);
+               "assay ledger audit 0x12… --market http://127.0.0.1:8790", audit_ledger);
     verb->add_option("ID", o->id, "digest of the audit request")->required();
   }
   {

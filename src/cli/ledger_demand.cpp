@@ -19,7 +19,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct LedgerDemandOptions {
   std::string market, receipt, opening, out;
   KeyOptions key;
   bool report = false;
@@ -92,7 +92,7 @@ Result<int> show(const Context& context, const Case& c, const Hash& demand,
   return code;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_ledger_demand(const Context& context, const LedgerDemandOptions& options) {
   Case c{settle::RemoteLedger(options.market), {}, {}, {}, {}, {}};
   TRY(c.file, read_receipt(options.receipt));
   TRY(c.opening, read_opening(options.opening));
@@ -151,7 +151,7 @@ void add_ledger_demand(CLI::App& ledger, Context& context) {
       ledger, "demand", "make a provider hand over an answer it signed for, under bond",
       "assay ledger demand receipt.json --opening pending.json --key buyer.json \\\n"
       "    --market http://127.0.0.1:8790");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<LedgerDemandOptions>();
   verb->add_option("RECEIPT", o->receipt, "receipt file whose answer never came")->required();
   verb->add_option("--opening", o->opening, "its opening without the answer: the salt secret")
       ->required();
@@ -162,7 +162,7 @@ void add_ledger_demand(CLI::App& ledger, Context& context) {
                  "with it what was delivered and any guess of the prompt");
   add_key_options(verb, o->key, "the buyer's key")->required();
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_ledger_demand(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -14,7 +14,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct LedgerSignOptions {
   std::string market, to, amount;
   KeyOptions key;
 };
@@ -29,7 +29,7 @@ struct Request {
 
 using Make = market::Operation (*)(const Request&);
 
-Result<int> run(const Context& context, const Options& options, Make make) {
+Result<int> run_ledger_sign(const Context& context, const LedgerSignOptions& options, Make make) {
   settle::RemoteLedger remote(options.market);
   Request request;
   if (!options.to.empty()) {
@@ -84,14 +84,14 @@ void add_ledger_signing(CLI::App& ledger, Context& context) {
     CLI::App* verb = context.verb(
         ledger, name, purpose,
         fmt::format("assay ledger {} {} --market http://127.0.0.1:8790", name, arguments));
-    const auto o = std::make_shared<Options>();
+    const auto o = std::make_shared<LedgerSignOptions>();
     verb->add_option("--market", o->market, "the host's address")->required();
     if (to) verb->add_option("--to", o->to, "receiving account")->required();
     if (amount) verb->add_option("--amount", o->amount, "like 12.50")->required();
     add_key_options(verb, o->key, name == "deposit" ? "the host's key" : "the account's key")
         ->required();
     context.json_flag(verb);
-    context.on_run(verb, [&context, o, make] { return run(context, *o, make); });
+    context.on_run(verb, [&context, o, make] { return run_ledger_sign(context, *o, make); });
   };
   add("deposit", "host: money that came in for an account",
       "--to 0xAb… --amount 25.00 --key host.json", true, true, deposit);

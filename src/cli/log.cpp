@@ -52,7 +52,7 @@ struct ServeOptions {
   std::vector<std::string> witnesses;
 };
 
-Result<int> serve(const Context& context, ServeOptions options) {
+Result<int> serve_log(const Context& context, ServeOptions options) {
   const io::StopSignal stop;
   CHECK_OK(io::setup_log("", "log"));
   auto& log = options.log;
@@ -191,7 +191,7 @@ void add_log_serving(CLI::App& log, Context& context) {
     verb->add_option("--quorum", l.publisher.quorum,
                      "publish only with so many cosignatures (default 0)");
     context.json_flag(verb);
-    context.on_run(verb, [&context, o] { return serve(context, *o); });
+    context.on_run(verb, [&context, o] { return serve_log(context, *o); });
   }
   {
     auto* verb = context.verb(log, "append", "append signed, numbered commitments",

@@ -15,7 +15,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct LogMonitorOptions {
   std::string log, data;
   PolicyOptions policy;
   std::vector<std::string> witness_urls;
@@ -41,8 +41,9 @@ Status keep(const std::string& data, const tlog::Alarm& alarm) {
                                view(text));
 }
 
-Result<std::vector<tlog::Alarm>> look(const Options& options, const tlog::LogPolicy& policy,
-                                      LogSource& source, tlog::Monitor& monitor) {
+Result<std::vector<tlog::Alarm>> look(const LogMonitorOptions& options,
+                                      const tlog::LogPolicy& policy, LogSource& source,
+                                      tlog::Monitor& monitor) {
   TRY(const std::string note, source.checkpoint());
   TRY(auto alarms, monitor.follow(note, policy, *source.tiles));
   for (const auto& url : options.witness_urls) {
@@ -55,7 +56,7 @@ Result<std::vector<tlog::Alarm>> look(const Options& options, const tlog::LogPol
   return alarms;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_log_monitor(const Context& context, const LogMonitorOptions& options) {
   const io::StopSignal stop;
   TRY(const auto policy, policy_of(options.policy));
   CHECK_OK(io::make_directories(options.data, 0700));
@@ -105,7 +106,7 @@ void add_log_monitor(CLI::App& log, Context& context) {
       "Exit code 1 when there was an alarm. The signed notes that prove a fork are kept in "
       "the data folder.\nExample:\n  assay log monitor http://127.0.0.1:8795 --vkey "
       "example.com/log+… --data ./monitor");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<LogMonitorOptions>();
   verb->add_option("LOG", o->log, "URL of the log, or its folder")->required();
   add_policy_options(verb, o->policy);
   verb->add_option("--data", o->data, "folder of what was seen; made when missing")->required();
@@ -116,7 +117,7 @@ void add_log_monitor(CLI::App& log, Context& context) {
   verb->add_flag("--once", o->once, "one look");
   verb->add_flag("--any-entries", o->any_entries, "a log of anything: only the tree is checked");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_log_monitor(context, *o); });
 }
 
 }  // namespace assay::cli

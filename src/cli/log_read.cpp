@@ -18,13 +18,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct LogReadOptions {
   std::string source, out, entry, leaf, receipt, opening;
   std::optional<std::uint64_t> index;
   PolicyOptions policy;
 };
 
-Result<int> prove(const Context& context, const Options& options) {
+Result<int> prove(const Context& context, const LogReadOptions& options) {
   TRY(const auto policy, policy_of(options.policy));
   const LogSource source = open_source(options.source);
   TRY(std::string checkpoint, source.checkpoint());
@@ -51,7 +51,7 @@ Result<int> prove(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> verify(const Context& context, const Options& options) {
+Result<int> verify(const Context& context, const LogReadOptions& options) {
   TRY(const auto policy, policy_of(options.policy));
   TRY(const std::string text, io::read_file(options.source));
   TRY(const auto proof, tlog::parse_proof_file(text));
@@ -96,7 +96,7 @@ Result<int> verify(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> check(const Context& context, const Options& options) {
+Result<int> check(const Context& context, const LogReadOptions& options) {
   TRY(const auto policy, policy_of(options.policy));
   const LogSource source = open_source(options.source);
   TRY(const std::string note, source.checkpoint());
@@ -147,9 +147,9 @@ LogSource open_source(const std::string& url_or_folder) {
 
 void add_log_reading(CLI::App& log, Context& context) {
   const auto add = [&](const char* name, const char* purpose, const char* example,
-                       Result<int> (*run)(const Context&, const Options&)) {
+                       Result<int> (*run)(const Context&, const LogReadOptions&)) {
     auto* verb = context.verb(log, name, purpose, example);
-    const auto o = std::make_shared<Options>();
+    const auto o = std::make_shared<LogReadOptions>();
     add_policy_options(verb, o->policy);
     context.json_flag(verb);
     context.on_run(verb, [&context, o, run] { return run(context, *o); });

@@ -12,13 +12,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct LogWitnessOptions {
   services::WitnessOptions witness;
   std::string name, key;
   std::vector<std::string> logs;
 };
 
-Result<int> run(const Context& context, Options options) {
+Result<int> run_log_witness(const Context& context, LogWitnessOptions options) {
   const io::StopSignal stop;
   CHECK_OK(io::setup_log("", "witness"));
   for (const auto& text : options.logs) {
@@ -55,7 +55,7 @@ void add_log_witness(CLI::App& log, Context& context) {
                             "cosign checkpoints of logs that only ever grow (C2SP tlog-witness)",
                             "assay log witness --data ./witness --name example.com/w1 --log "
                             "example.org/log+… --port 8797");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<LogWitnessOptions>();
   auto& w = o->witness;
   verb->add_option("--data", w.data_dir, "folder of what was cosigned; made when missing")
       ->required();
@@ -65,7 +65,7 @@ void add_log_witness(CLI::App& log, Context& context) {
   verb->add_option("--address", w.address, "address to listen on (default 127.0.0.1)");
   verb->add_option("--port", w.port, "port (default: a free one)");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_log_witness(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -17,7 +17,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct MarketOptions {
   services::MarketOptions market;
   KeyOptions key;
   bool dev_key = false;
@@ -25,7 +25,7 @@ struct Options {
   std::string stake_min = "1.00", dispute_bond = "0.10", reward_max = "1.00";
 };
 
-Result<crypto::SecretKey> host_key(const Options& options) {
+Result<crypto::SecretKey> host_key(const MarketOptions& options) {
   CHECK_OK(io::make_directories(options.market.data_dir, 0700));
   const std::string own = options.market.data_dir + "/host.key.json";
   if (options.dev_key) {
@@ -40,7 +40,7 @@ Result<crypto::SecretKey> host_key(const Options& options) {
 }
 
 // Contracts elsewhere; a board of offers, and the ledger's HTTP in front of them, here.
-Result<int> run_on_chain(const Context& context, const Options& options) {
+Result<int> run_on_chain(const Context& context, const MarketOptions& options) {
   const io::StopSignal stop;
   TRY(const crypto::SecretKey key, host_key(options));
   const io::SystemClock clock;
@@ -65,7 +65,7 @@ Result<int> run_on_chain(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> run(const Context& context, Options options) {
+Result<int> run_market(const Context& context, MarketOptions options) {
   CHECK_OK(io::setup_log("", "market"));
   if (options.chain.on_chain()) return run_on_chain(context, options);
   const io::StopSignal stop;
@@ -97,7 +97,7 @@ Result<int> run(const Context& context, Options options) {
 void add_market(CLI::App& app, Context& context) {
   auto* verb = context.verb(app, "market", "host a ledger (SQLite) and a board of offers over HTTP",
                             "assay market --data ./market --port 8790");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<MarketOptions>();
   auto& m = o->market;
   auto& p = m.parameters;
   verb->add_option("--data", m.data_dir, "folder of the ledger; made when missing")->required();
@@ -150,7 +150,7 @@ void add_market(CLI::App& app, Context& context) {
   verb->add_option("--move-deadline", p.move_s, "time for one move of a dispute, s (default 3600)")
       ->group(fresh);
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_market(context, *o); });
 }
 
 }  // namespace assay::cli

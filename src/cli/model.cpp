@@ -15,7 +15,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ModelOptions {
   std::string file;
   unsigned threads = 0;
 };
@@ -57,7 +57,7 @@ json::value optional_json(std::optional<engine::Token> token) {
   return token ? json::value(*token) : json::value(nullptr);
 }
 
-json::object document(const ModelFile& m, const verify::ModelIdentity& id, ThreadPool& pool) {
+json::object model_document(const ModelFile& m, const verify::ModelIdentity& id, ThreadPool& pool) {
   json::object shapes, types;
   for (const engine::Tensor* tensor : m.model->weights()) {
     json::array shape;
@@ -123,19 +123,19 @@ void print_details(const ModelFile& m) {
 }
 
 // What `assay audit --layers --tensors` reads.
-Result<int> print_tensors(const Context& context, const Options& options) {
+Result<int> print_tensors(const Context& context, const ModelOptions& options) {
   TRY(const ModelFile m, ModelFile::open(options.file));
   ThreadPool pool(thread_count(options.threads));
   context.print(protocol::to_json(protocol::TensorsReply{verify::tensor_leaves(*m.model, pool)}));
   return kOk;
 }
 
-Result<int> run(const Context& context, const Options& options, bool details) {
+Result<int> run_model(const Context& context, const ModelOptions& options, bool details) {
   TRY(const ModelFile m, ModelFile::open(options.file));
   ThreadPool pool(thread_count(options.threads));
   TRY(const auto id, m.identity(pool));
   if (context.json()) {
-    context.print(document(m, id, pool));
+    context.print(model_document(m, id, pool));
     return kOk;
   }
   print_id(id);
@@ -151,12 +151,13 @@ void add_model(CLI::App& app, Context& context) {
   model->require_subcommand(1);
   const auto add = [&](const char* name, const char* purpose, const char* example, bool details) {
     CLI::App* verb = context.verb(*model, name, purpose, example);
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ModelOptions>();
     verb->add_option("FILE", options->file, "the GGUF file")->required();
     verb->add_option("--threads", options->threads, "threads (default: all)")
         ->check(CLI::Range(1, 1024));
     context.json_flag(verb);
-    context.on_run(verb, [&context, options, details] { return run(context, *options, details); });
+    context.on_run(verb,
+                   [&context, options, details] { return run_model(context, *options, details); });
   };
   add("id", "the hashes a receipt names a model by", "assay model id models/tern-q8_0.gguf", false);
   add("inspect", "hashes, shapes, types, tokenizer and template",
@@ -164,7 +165,7 @@ void add_model(CLI::App& app, Context& context) {
   CLI::App* tensors =
       context.verb(*model, "tensors", "the leaves of the weights root, as JSON, for sampled audits",
                    "assay model tensors models/tern-q8_0.gguf > leaves.json");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ModelOptions>();
   tensors->add_option("FILE", options->file, "the GGUF file")->required();
   tensors->add_option("--threads", options->threads, "threads (default: all)")
       ->check(CLI::Range(1, 1024));

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct ModelPullOptions {
   std::string source, models = "models", name, sha256;
   std::vector<std::string> accepted;
   bool hash = false;
@@ -52,7 +52,7 @@ Status check_license(const engine::Gguf& gguf, const std::vector<std::string>& a
               license);
 }
 
-Result<std::string> name_of(const Options& options) {
+Result<std::string> name_of(const ModelPullOptions& options) {
   std::string name = options.name;
   if (name.empty()) {
     const std::string path = options.source.substr(0, options.source.find_first_of("?#"));
@@ -64,7 +64,7 @@ Result<std::string> name_of(const Options& options) {
   return name;
 }
 
-Result<int> pull(const Context& context, const Options& options) {
+Result<int> pull(const Context& context, const ModelPullOptions& options) {
   const io::StopSignal stop;
   TRY(const std::string name, name_of(options));
   std::optional<Hash> wanted;
@@ -135,7 +135,7 @@ Result<int> pull(const Context& context, const Options& options) {
   return kOk;
 }
 
-Result<int> list(const Context& context, const Options& options) {
+Result<int> list_models(const Context& context, const ModelPullOptions& options) {
   std::error_code error;
   std::vector<fs::path> paths;
   for (auto it = fs::directory_iterator(options.models, error);
@@ -195,7 +195,7 @@ void add_model_pull(CLI::App& model, Context& context) {
       model, "pull", "bring a model file from this machine or a mirror, checked and resumable",
       "assay model pull https://mirror.example/qwen3-0.6b-q8_0.gguf --models ./models --sha256 "
       "9465…");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelPullOptions>();
   pulling->add_option("SOURCE", o->source, "a path, or an http(s) URL of a GGUF file")->required();
   pulling->add_option("--models", o->models, "the folder it goes to (default models)");
   pulling->add_option("--name", o->name, "what to call it there (default: as at the source)");
@@ -207,11 +207,11 @@ void add_model_pull(CLI::App& model, Context& context) {
 
   CLI::App* listing = context.verb(model, "list", "the models in a folder",
                                    "assay model list --models ./models --hash");
-  const auto l = std::make_shared<Options>();
+  const auto l = std::make_shared<ModelPullOptions>();
   listing->add_option("--models", l->models, "the folder (default models)");
   listing->add_flag("--hash", l->hash, "their SHA-256 and execution ids, too: reads every byte");
   context.json_flag(listing);
-  context.on_run(listing, [&context, l] { return list(context, *l); });
+  context.on_run(listing, [&context, l] { return list_models(context, *l); });
 }
 
 }  // namespace assay::cli

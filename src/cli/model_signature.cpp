@@ -12,11 +12,12 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ModelSignatureOptions {
   std::string bundle, public_key, certificates, model;
 };
 
-json::object document(const verify::ModelSignature& s, const verify::SignedResource* file) {
+json::object model_signature_document(const verify::ModelSignature& s,
+                                      const verify::SignedResource* file) {
   json::array resources;
   for (const auto& r : s.resources)
     resources.push_back(
@@ -30,7 +31,7 @@ json::object document(const verify::ModelSignature& s, const verify::SignedResou
           {"resources", std::move(resources)}};
 }
 
-Result<int> run(const Context& context, const Options& o) {
+Result<int> run_model_signature(const Context& context, const ModelSignatureOptions& o) {
   TRY(const json::object bundle, read_model_signature(o.bundle));
   TRY(const verify::ModelTrust trust, read_model_trust(o.public_key, o.certificates));
   const auto signature = verify::verify_model_signature(bundle, trust);
@@ -45,7 +46,7 @@ Result<int> run(const Context& context, const Options& o) {
                   to_hex_bare(sha256), signature->signer);
   }
   if (context.json()) {
-    context.print(document(*signature, file));
+    context.print(model_signature_document(*signature, file));
     return kOk;
   }
   fmt::print("{} '{}', {} {}, signed by {}\n", green("✓"), signature->model,
@@ -64,7 +65,7 @@ void add_model_signature(CLI::App& model, Context& context) {
   CLI::App* verb = context.verb(
       model, "verify-signature", "who signed a model's files (OpenSSF Model Signing)",
       "assay model verify-signature model.sig --public-key publisher.pem --model tern-q8_0.gguf");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelSignatureOptions>();
   verb->add_option("BUNDLE", o->bundle, "the signature: a Sigstore bundle, often model.sig")
       ->required();
   auto* key = verb->add_option("--public-key", o->public_key, "PEM: the signer's public key");
@@ -73,7 +74,7 @@ void add_model_signature(CLI::App& model, Context& context) {
       ->excludes(key);
   verb->add_option("--model", o->model, "a file that must be among those signed");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_model_signature(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -9,7 +9,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ModelTemplateOptions {
   std::string model, source, messages, date, bos, eos;
   bool has_model = false, has_source = false, has_date = false, has_bos = false, has_eos = false;
   bool ids = false, no_generation_prompt = false;
@@ -32,7 +32,7 @@ Result<engine::jinja::Date> parse_date(const std::string& text) {
   return fail(Errc::invalid, "--date '{}' is not a day: write it as 2026-01-31", text);
 }
 
-Result<engine::Conversation> read_conversation(const Options& options) {
+Result<engine::Conversation> read_conversation(const ModelTemplateOptions& options) {
   TRY(const std::string text, io::read_file(options.messages));
   auto parsed = json::parse(text);
   if (!parsed) return fail_in(options.messages, parsed.error());
@@ -66,21 +66,21 @@ Result<engine::Conversation> read_conversation(const Options& options) {
   return out;
 }
 
-json::object document(std::span<const engine::TextRun> runs,
-                      const std::optional<std::vector<engine::Token>>& ids) {
+json::object model_template_document(std::span<const engine::TextRun> runs,
+                                     const std::optional<std::vector<engine::Token>>& ids) {
   std::string text;
   json::array list;
-  for (const engine::TextRun& run : runs) {
-    text += run.text;
-    list.push_back(
-        json::object{{"text", run.text}, {"from", run.specials ? "template" : "content"}});
+  for (const engine::TextRun& run_model_template : runs) {
+    text += run_model_template.text;
+    list.push_back(json::object{{"text", run_model_template.text},
+                                {"from", run_model_template.specials ? "template" : "content"}});
   }
   json::object out{{"text", text}, {"runs", list}};
   if (ids) out["tokens"] = json::array(ids->begin(), ids->end());
   return out;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_model_template(const Context& context, const ModelTemplateOptions& options) {
   if (!options.has_model && (!options.has_source || options.ids))
     return fail(Errc::invalid, "give a model with --model{}",
                 options.ids ? ": token ids need its tokenizer" : ", or a template with --template");
@@ -112,12 +112,13 @@ Result<int> run(const Context& context, const Options& options) {
   std::optional<std::vector<engine::Token>> ids;
   if (options.ids) ids = tokenizer->encode(runs);
   if (context.json()) {
-    context.print(document(runs, ids));
+    context.print(model_template_document(runs, ids));
   } else if (ids) {
     fmt::print("{}\n", fmt::join(*ids, " "));
   } else {
-    for (const engine::TextRun& run : runs)
-      fmt::print("{}", run.specials ? dim(run.text) : run.text);
+    for (const engine::TextRun& run_model_template : runs)
+      fmt::print("{}", run_model_template.specials ? dim(run_model_template.text)
+                                                   : run_model_template.text);
     fmt::print("\n");
   }
   return kOk;
@@ -129,7 +130,7 @@ void add_model_template(CLI::App& model, Context& context) {
   CLI::App* verb =
       context.verb(model, "template", "the exact prompt that a chat becomes",
                    "assay model template --model models/tern-q8_0.gguf --messages chat.json");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelTemplateOptions>();
   auto* file = verb->add_option("--model", o->model, "GGUF file; a vocabulary only will do");
   auto* source = verb->add_option("--template", o->source, "a Jinja file instead of the model's");
   verb->add_option("--messages", o->messages,
@@ -150,7 +151,7 @@ void add_model_template(CLI::App& model, Context& context) {
     o->has_date = date->count() > 0;
     o->has_bos = bos->count() > 0;
     o->has_eos = eos->count() > 0;
-    return run(context, *o);
+    return run_model_template(context, *o);
   });
 }
 

@@ -11,11 +11,11 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ModelVocabularyOptions {
   std::string file, out;
 };
 
-Result<int> run(const Context& context, const Options& o) {
+Result<int> run_model_vocabulary(const Context& context, const ModelVocabularyOptions& o) {
   TRY(const ModelFile model, ModelFile::open(o.file));
   ThreadPool pool(thread_count(0));
   const verify::Program program =
@@ -39,11 +39,11 @@ void add_model_vocabulary(CLI::App& model, Context& context) {
       "Give it to readers beside a bundle: web/verify compares quotations with it. It is checked "
       "by\n"
       "the receipt's program hash.");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelVocabularyOptions>();
   verb->add_option("FILE", o->file, "GGUF file")->required();
   verb->add_option("--out", o->out, "file to write")->required();
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_model_vocabulary(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -11,7 +11,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct PerplexityOptions {
   std::string model, file, logits_out;
   unsigned threads = 0;
 };
@@ -46,7 +46,7 @@ class Surprise : public engine::StateSink {
 };
 
 // Each line of the file is a text of its own, with control tokens, cut to the model's context.
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_perplexity(const Context& context, const PerplexityOptions& options) {
   TRY(const ModelFile m, ModelFile::open(options.model));
   TRY(const std::string text, io::read_file(options.file, 256u << 20));
   std::ofstream logits;
@@ -93,7 +93,7 @@ Result<int> run(const Context& context, const Options& options) {
 }  // namespace
 
 void add_perplexity(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PerplexityOptions>();
   auto* verb = context.verb(app, "perplexity", "how well a model predicts a text",
                             "assay perplexity --model models/tern-q8_0.gguf "
                             "--file models/eval/heldout.txt");
@@ -104,7 +104,7 @@ void add_perplexity(CLI::App& app, Context& context) {
                    "also write every position's logits as little-endian float32");
   verb->add_option("--threads", options->threads, "0: one per core");
   context.json_flag(verb);
-  context.on_run(verb, [&context, options] { return run(context, *options); });
+  context.on_run(verb, [&context, options] { return run_perplexity(context, *options); });
 }
 
 }  // namespace assay::cli

@@ -10,13 +10,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct ProviderOptions {
   ProviderFlags flags;
   std::vector<std::string> models;
   std::string status_data;
 };
 
-Result<int> serve(const Context& context, const Options& options) {
+Result<int> serve_provider(const Context& context, const ProviderOptions& options) {
   if (options.models.empty())
     return context.report({Errc::invalid, "--model is required (see --help)"}, kUsage);
   if (options.models.size() > 1 && !options.flags.name.empty())
@@ -32,7 +32,7 @@ Result<int> serve(const Context& context, const Options& options) {
   return run_provider(context, options.flags, offered);
 }
 
-Result<int> status(const Context& context, const Options& options) {
+Result<int> provider_status(const Context& context, const ProviderOptions& options) {
   TRY(const auto store,
       services::ProviderStore::open_existing(options.status_data + "/provider.db"));
   TRY(const auto totals, store->totals());
@@ -57,7 +57,7 @@ void add_provider(CLI::App& app, Context& context) {
       app, "provider", "serve models for money: offers, receipts, claims",
       "assay provider --model models/tern-q8_0.gguf --price-in 0.30 --price-out 1.20 \\\n"
       "    --market http://127.0.0.1:8790 --key key.json --data ./provider --stake 5.00");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ProviderOptions>();
   verb->add_option("--model", options->models, "GGUF file to serve (may be given again)");
   add_provider_flags(verb, options->flags);
   context.json_flag(verb);
@@ -66,7 +66,8 @@ void add_provider(CLI::App& app, Context& context) {
   report->add_option("--data", options->status_data, "the provider's folder")->required();
   context.json_flag(report);
   context.on_run(verb, [&context, options, report] {
-    return report->parsed() ? status(context, *options) : serve(context, *options);
+    return report->parsed() ? provider_status(context, *options)
+                            : serve_provider(context, *options);
   });
 }
 

@@ -16,14 +16,14 @@ namespace {
 
 using market::format_money;
 
-struct Options {
+struct QuoteOptions {
   JobOptions job;
   std::string verification = "stream-then-verify", audit_fee = "0.10", escrow;
   std::uint32_t auditors = 0;
   double audit_rate = -1;
 };
 
-Result<market::QuoteTerms> terms_of(const Options& options, const services::Proof& proof,
+Result<market::QuoteTerms> terms_of(const QuoteOptions& options, const services::Proof& proof,
                                     const market::LedgerInfo& info) {
   market::QuoteTerms terms;
   terms.replicas = proof.replicas;
@@ -45,8 +45,8 @@ Result<market::QuoteTerms> terms_of(const Options& options, const services::Proo
   return terms;
 }
 
-void print(const market::Quote& q, std::span<const market::Candidate> chosen,
-           const market::Job& job, const market::QuoteTerms& terms) {
+void print_quote(const market::Quote& q, std::span<const market::Candidate> chosen,
+                 const market::Job& job, const market::QuoteTerms& terms) {
   for (const auto& c : chosen)
     fmt::print("provider   {}  at most {}{}\n", c.offer.message.provider.to_string(),
                format_money(c.expected_price),
@@ -74,7 +74,7 @@ void print(const market::Quote& q, std::span<const market::Candidate> chosen,
       format_money(terms.parameters.dispute_bond));
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_quote(const Context& context, const QuoteOptions& options) {
   TRY(market::Job job, job_of(options.job));
   const auto proof = services::parse_proof(options.verification, "--verification");
   if (!proof) return fail(Errc::invalid, "{}", proof.error().message);
@@ -100,7 +100,7 @@ Result<int> run(const Context& context, const Options& options) {
   const auto chosen = std::span(screening.fitting).first(terms.replicas);
   TRY(const market::Quote q, market::quote(chosen, job, terms));
   if (!context.json()) {
-    print(q, chosen, job, terms);
+    print_quote(q, chosen, job, terms);
     return kOk;
   }
   json::object out = market::to_json(q);
@@ -118,7 +118,7 @@ void add_quote(CLI::App& app, Context& context) {
       app, "quote", "what a job would cost, verified, before spending (exit 1: nobody fits)",
       "assay quote --market http://127.0.0.1:8790 --model tern-q8_0 --prompt-tokens 200 "
       "--max-tokens 100 --verification replicate:2");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<QuoteOptions>();
   add_job_options(verb, o->job);
   verb->add_option("--verification", o->verification,
                    "stream-then-verify (audits are drawn), audit, verify-before-stream, "
@@ -132,7 +132,7 @@ void add_quote(CLI::App& app, Context& context) {
   verb->add_option("--audit-fee", o->audit_fee, "most that each is paid (default 0.10)");
   verb->add_option("--escrow", o->escrow, "held in a new lease (default: what the job needs)");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_quote(context, *o); });
 }
 
 }  // namespace assay::cli

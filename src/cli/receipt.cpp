@@ -33,7 +33,7 @@ Status write_out(const std::string& path, std::string_view content) {
 }
 
 Result<int> run_export(const ExportOptions& o) {
-  TRY(const verify::Evidence evidence, read_evidence(o.receipt));
+  TRY(const verify::Exhibit evidence, read_evidence(o.receipt));
   TRY(const crypto::SecretKey key, load_key(o.key));
   const auto now = static_cast<std::uint64_t>(io::SystemClock().now_ms() / 1000);
   if (o.form == "cose") {
@@ -95,7 +95,7 @@ Result<protocol::Anchor> read_anchor(const std::string& path) {
 
 Result<int> run_bundle(const Context& context, const BundleOptions& o) {
   TRY(const Trust trust, Trust::load(o.trust));
-  TRY(const verify::Evidence evidence, read_evidence(o.receipt));
+  TRY(const verify::Exhibit evidence, read_evidence(o.receipt));
   protocol::Bundle bundle{.receipt = evidence.file};
   const bool logged = !o.log.empty() || !o.log_proof.empty();
   if (logged && (o.opening.empty() || trust.log.logs.size() != 1))
@@ -120,7 +120,7 @@ Result<int> run_bundle(const Context& context, const BundleOptions& o) {
   // What is filed away must hold today: an opening of another request is found now, not in ten
   // years.
   const std::string text = to_text(bundle);
-  TRY(const verify::Evidence again, verify::evidence_from(view(text)));
+  TRY(const verify::Exhibit again, verify::evidence_from(view(text)));
   const auto report = verify::verify_evidence(again, trust.given());
   for (const auto& finding : report.findings)
     if (finding.standing == verify::Standing::failed)

@@ -18,7 +18,7 @@ Result<protocol::Opening> read_opening(const std::string& path) {
   return opening;
 }
 
-Result<verify::Evidence> read_evidence(const std::string& path) {
+Result<verify::Exhibit> read_evidence(const std::string& path) {
   TRY(const std::string bytes, io::read_file(path, protocol::kFileBytesMax));
   auto evidence = verify::evidence_from(view(bytes));
   if (!evidence) return fail_in(path, evidence.error());

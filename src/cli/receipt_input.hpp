@@ -8,6 +8,6 @@ namespace assay::cli {
 
 Result<protocol::ReceiptFile> read_receipt(const std::string& path);
 Result<protocol::Opening> read_opening(const std::string& path);
-Result<verify::Evidence> read_evidence(const std::string& path);
+Result<verify::Exhibit> read_evidence(const std::string& path);
 
 }  // namespace assay::cli

@@ -14,7 +14,7 @@ namespace {
 
 using market::format_money;
 
-struct Options {
+struct ReputationOptions {
   std::string source, provider;
 };
 
@@ -25,7 +25,7 @@ std::string claimed(const market::ClaimedLatency& l) {
                      l.per_token_ms, l.buyers);
 }
 
-void print(const market::Standing& s) {
+void print_reputation(const market::Standing& s) {
   fmt::print(
       "{}  proven {:5.1f} %  audited {:>5} by {:>3} buyers  convicted {:>2}  stake {:>8}  {}\n",
       s.provider.to_string(), static_cast<double>(s.proven_ppm) / 1e4, s.audited, s.buyers,
@@ -47,7 +47,7 @@ void print_whole(const market::Standing& s) {
       format_money(s.stake), claimed(s.latency), s.latency.answers);
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_reputation(const Context& context, const ReputationOptions& options) {
   std::optional<market::Address> wanted;
   if (!options.provider.empty()) {
     TRY(wanted, market::Address::parse(options.provider));
@@ -73,7 +73,7 @@ Result<int> run(const Context& context, const Options& options) {
   } else {
     fmt::print("{} operations replayed\n", state.totals.operations);
     if (all.empty()) fmt::print("nobody was leased from yet\n");
-    for (const auto& s : all) print(s);
+    for (const auto& s : all) print_reputation(s);
   }
   return kOk;
 }
@@ -85,12 +85,12 @@ void add_reputation(CLI::App& app, Context& context) {
                             "what a ledger's log proves about its providers: audits by drawn "
                             "auditors, convictions",
                             "assay reputation http://127.0.0.1:8790");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ReputationOptions>();
   verb->add_option("SOURCE", o->source, "ledger.db, a market's data folder, or a host's address")
       ->required();
   verb->add_option("PROVIDER", o->provider, "only this one, in full");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_reputation(context, *o); });
 }
 
 }  // namespace assay::cli

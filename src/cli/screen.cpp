@@ -31,7 +31,7 @@ void print_table(const market::Screening& screening) {
   print_refused(screening);
 }
 
-struct Options : JobOptions {
+struct ScreenOptions : JobOptions {
   bool reputation = false;
 };
 
@@ -45,7 +45,7 @@ Status learn(MarketReading& reading, const std::string& market) {
   return {};
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_screen(const Context& context, const ScreenOptions& options) {
   TRY(const market::Job job, job_of(options));
   TRY(MarketReading reading, read_market(options.market));
   if (options.reputation) CHECK_OK(learn(reading, options.market));
@@ -71,14 +71,14 @@ void add_screen(CLI::App& app, Context& context) {
       context.verb(app, "screen", "which offers fit, and why the others do not (exit 1: none)",
                    "assay screen --market http://127.0.0.1:8790 --model tern-q8_0 "
                    "--max-price-out 1.00");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ScreenOptions>();
   add_job_options(verb, *o);
   verb->add_flag(
       "--reputation", o->reputation,
       "replay the ledger's log: what it proves counts in the ranking, and buyers' reports "
       "of a provider that is slower than it says (marked 'claimed by buyers')");
   context.json_flag(verb);
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_screen(context, *o); });
 }
 
 }  // namespace assay::cli

@@ -9,12 +9,12 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::string model, text, file;
   bool from_file = false, no_special = false;
 };
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_tokenize(const Context& context, const TokenizeOptions& options) {
   TRY(const io::MappedFile file, io::MappedFile::open(options.model));
   // Only metadata is needed: a vocabulary without a model will do.
   const auto gguf = engine::Gguf::parse(file.bytes());
@@ -46,7 +46,7 @@ void add_tokenize(CLI::App& app, Context& context) {
   CLI::App* verb =
       context.verb(app, "tokenize", "text to token ids, as a model's own tokenizer does",
                    "assay tokenize --model models/tern-q8_0.gguf --text \"Hello world\"");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TokenizeOptions>();
   verb->add_option("--model", options->model, "GGUF file; a vocabulary only will do")->required();
   CLI::Option_group* source = verb->add_option_group("text");
   source->add_option("--text", options->text, "the text");
@@ -57,7 +57,7 @@ void add_tokenize(CLI::App& app, Context& context) {
   context.json_flag(verb);
   context.on_run(verb, [&context, options, file] {
     options->from_file = file->count() > 0;
-    return run(context, *options);
+    return run_tokenize(context, *options);
   });
 }
 

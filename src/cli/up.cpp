@@ -9,13 +9,13 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct UpOptions {
   std::string data = "assay-data", model, models;
   std::uint16_t port = 8787, market_port = 0;
   unsigned providers = 2;
 };
 
-LocalMarketOptions market_options(const Options& options) {
+LocalMarketOptions market_options(const UpOptions& options) {
   LocalMarketOptions out;
   out.data = options.data;
   out.models = options.models;
@@ -34,7 +34,7 @@ LocalMarketOptions market_options(const Options& options) {
   return out;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_up(const Context& context, const UpOptions& options) {
   const io::StopSignal stop;
   auto market = LocalMarket::start(market_options(options), [&] { return stop.requested(); });
   if (!market && market.error().code == Errc::cancelled) return kOk;
@@ -76,7 +76,7 @@ void add_up(CLI::App& app, Context& context) {
   auto* verb =
       context.verb(app, "up", "start a whole market on loopback: ledger, log, providers, gateway",
                    "assay up --models models --model models/tern-q8_0.gguf");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<UpOptions>();
   verb->add_option("--data", o->data, "folder for keys, ledger, receipts (default ./assay-data)");
   verb->add_option("--model", o->model, "GGUF the providers serve")
       ->default_str("models/tern-q8_0.gguf");
@@ -88,7 +88,7 @@ void add_up(CLI::App& app, Context& context) {
   context.json_flag(verb);
   o->model = "models/tern-q8_0.gguf";
   o->models = "models";
-  context.on_run(verb, [&context, o] { return run(context, *o); });
+  context.on_run(verb, [&context, o] { return run_up(context, *o); });
 }
 
 }  // namespace assay::cli

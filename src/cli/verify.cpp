@@ -11,7 +11,7 @@
 namespace assay::cli {
 namespace {
 
-struct Options {
+struct VerifyOptions {
   std::vector<std::string> files, require;
   std::string opening, model;
   TrustOptions trust;
@@ -65,8 +65,8 @@ void print_words(const verify::VerifyReport& report, const std::vector<std::stri
     fmt::print("\n{}\n", green("The receipt holds."));
 }
 
-Result<int> run_one(const Context& context, const Options& options, verify::Given given) {
-  TRY(const verify::Evidence evidence, read_evidence(options.files[0]));
+Result<int> run_one(const Context& context, const VerifyOptions& options, verify::Given given) {
+  TRY(const verify::Exhibit evidence, read_evidence(options.files[0]));
   std::optional<protocol::Opening> opening;
   if (!options.opening.empty()) {
     TRY(opening, read_opening(options.opening));
@@ -92,7 +92,7 @@ Result<int> run_one(const Context& context, const Options& options, verify::Give
   return report.ok() && missing.empty() ? kOk : kFailed;
 }
 
-Result<int> run(const Context& context, const Options& options) {
+Result<int> run_verify(const Context& context, const VerifyOptions& options) {
   TRY(const Trust trust, Trust::load(options.trust));
   if (options.batch) {
     if (!options.opening.empty() || !options.model.empty())
@@ -117,7 +117,7 @@ void add_verify(CLI::App& app, Context& context) {
                    "Offline. FILE is a receipt file, its COSE or DSSE export, or a bundle. Exit 0 "
                    "only when nothing\n"
                    "failed and all that --require asks for is proven.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<VerifyOptions>();
   verb->add_option("FILE", options->files, "receipt, COSE, DSSE or bundle; --batch: also folders")
       ->required();
   verb->add_option("--opening", options->opening, "the secrets beside it: prompt, answer, salt");
@@ -133,7 +133,7 @@ void add_verify(CLI::App& app, Context& context) {
   verb->add_option("--threads", options->threads, "threads (default: all)")
       ->check(CLI::Range(1, 1024));
   context.json_flag(verb);
-  context.on_run(verb, [&context, options] { return run(context, *options); });
+  context.on_run(verb, [&context, options] { return run_verify(context, *options); });
 }
 
 }  // namespace assay::cli

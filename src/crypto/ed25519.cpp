@@ -1,21 +1,13 @@
 #include "crypto/ed25519.hpp"
 
-#include <memory>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 
 #include "base/assert.hpp"
+#include "crypto/openssl.hpp"
 
 namespace assay::crypto {
 namespace {
-
-struct Free {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free>;
-using Context = std::unique_ptr<EVP_MD_CTX, Free>;
 
 Key private_key(const Ed25519Seed& seed) {
   Key key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.bytes.data(),
@@ -39,7 +31,7 @@ Ed25519PublicKey ed25519_public_key(const Ed25519Seed& seed) {
 
 Ed25519Signature ed25519_sign(ByteView message, const Ed25519Seed& seed) {
   const Key key = private_key(seed);
-  const Context context(EVP_MD_CTX_new());
+  const Digest context(EVP_MD_CTX_new());
   Ed25519Signature out;
   std::size_t size = out.size();
   ASSAY_ASSERT(context != nullptr &&
@@ -53,7 +45,7 @@ Ed25519Signature ed25519_sign(ByteView message, const Ed25519Seed& seed) {
 bool ed25519_verify(ByteView message, const Ed25519Signature& signature,
                     const Ed25519PublicKey& key) {
   const Key handle(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()));
-  const Context context(EVP_MD_CTX_new());
+  const Digest context(EVP_MD_CTX_new());
   const bool good =
       handle != nullptr && context != nullptr &&
       EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, handle.get()) == 1 &&

@@ -1,22 +1,14 @@
 #include "crypto/hpke.hpp"
 
-#include <memory>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 
 #include "base/assert.hpp"
+#include "crypto/openssl.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::crypto {
 namespace {
-
-struct Free {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free>;
 
 constexpr std::size_t kEnc = 32, kTag = 16;
 constexpr std::uint8_t kKemSuite[] = {'K', 'E', 'M', 0x00, 0x20};
@@ -43,7 +35,7 @@ Hash labeled_expand(ByteView suite, const Hash& prk, std::string_view label, Byt
   return hmac_sha256(prk, in);
 }
 
-Key private_key(const X25519SecretKey& key) {
+Key x25519_key(const X25519SecretKey& key) {
   Key out(
       EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, key.bytes.data(), key.bytes.size()));
   ASSAY_ASSERT(out != nullptr);
@@ -52,10 +44,10 @@ Key private_key(const X25519SecretKey& key) {
 
 // invalid where the result would be zero, whatever the secret.
 Result<Hash> diffie_hellman(const X25519SecretKey& secret, const X25519PublicKey& public_key) {
-  const Key own = private_key(secret);
+  const Key own = x25519_key(secret);
   const Key peer(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, public_key.data(), public_key.size()));
-  const std::unique_ptr<EVP_PKEY_CTX, Free> context(EVP_PKEY_CTX_new(own.get(), nullptr));
+  const KeyContext context(EVP_PKEY_CTX_new(own.get(), nullptr));
   ASSAY_ASSERT(peer != nullptr && context != nullptr && EVP_PKEY_derive_init(context.get()) == 1);
   Hash out{};
   std::size_t size = out.size();
@@ -85,7 +77,7 @@ Schedule schedule(const Hash& dh, ByteView enc, ByteView to, ByteView info) {
           labeled_expand(kSuite, secret, "base_nonce", context, 12)};
 }
 
-using Cipher = std::unique_ptr<EVP_CIPHER_CTX, Free>;
+using Cipher = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 
 Cipher cipher(const Schedule& keys, bool seals) {
   Cipher out(EVP_CIPHER_CTX_new());
@@ -109,7 +101,7 @@ X25519SecretKey::~X25519SecretKey() { OPENSSL_cleanse(bytes.data(), bytes.size()
 X25519PublicKey x25519_public_key(const X25519SecretKey& key) {
   X25519PublicKey out;
   std::size_t size = out.size();
-  const Key handle = private_key(key);
+  const Key handle = x25519_key(key);
   ASSAY_ASSERT(EVP_PKEY_get_raw_public_key(handle.get(), out.data(), &size) == 1 &&
                size == out.size());
   return out;

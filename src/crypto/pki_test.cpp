@@ -3,25 +3,18 @@
 #include "crypto/pki.hpp"
 
 #include <gtest/gtest.h>
-#include <memory>
 #include <openssl/ec.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+
+#include "crypto/openssl.hpp"
 
 namespace assay::crypto {
 namespace {
 
 constexpr std::int64_t kYear = 365 * 86'400, k2010 = 1'262'304'000, k2020 = k2010 + 10 * kYear;
 
-struct Free {
-  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
-  void operator()(X509* p) const { X509_free(p); }
-  void operator()(BIO* p) const { BIO_free_all(p); }
-  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free>;
-using Certificate = std::unique_ptr<X509, Free>;
+using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 
 struct Party {
   Key key{EVP_EC_gen("P-256")};
@@ -72,7 +65,7 @@ Bytes der(const Party& p) {
 }
 
 std::string pem(const Party& p) {
-  const std::unique_ptr<BIO, Free> bio(BIO_new(BIO_s_mem()));
+  const std::unique_ptr<BIO, Freed<BIO_free_all>> bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(bio.get(), p.certificate.get());
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
@@ -82,7 +75,7 @@ std::string pem(const Party& p) {
 const Bytes kMessage{1, 2, 3};
 
 Bytes signature_of(const Party& p) {
-  const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  const Digest context(EVP_MD_CTX_new());
   EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, p.key.get());
   std::size_t size = 0;
   EVP_DigestSign(context.get(), nullptr, &size, kMessage.data(), kMessage.size());

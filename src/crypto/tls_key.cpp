@@ -1,32 +1,22 @@
 #include "crypto/tls_key.hpp"
 
-#include <memory>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "crypto/openssl.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::crypto {
 namespace {
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
 using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Group = std::unique_ptr<EC_GROUP, Freed<EC_GROUP_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using Number = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
 using Parameters = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
 using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
@@ -49,7 +39,7 @@ Number secret_number(const Hash& seed, const BIGNUM* order) {
   return number;
 }
 
-Key key_of(const Hash& seed) {
+Key tls_key_of(const Hash& seed) {
   const Group group(EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1));
   if (!group) return nullptr;
   const Number secret = secret_number(seed, EC_GROUP_get0_order(group.get()));
@@ -112,7 +102,7 @@ std::string text_of(BIO* memory) {
 }  // namespace
 
 Result<TlsCertificate> tls_certificate(const Hash& seed) {
-  const Key key = key_of(seed);
+  const Key key = tls_key_of(seed);
   const Certificate certificate = key ? self_signed(key.get()) : nullptr;
   const Bio open(BIO_new(BIO_s_mem())), secret(BIO_new(BIO_s_secmem()));
   if (!certificate || !open || !secret || PEM_write_bio_X509(open.get(), certificate.get()) != 1 ||

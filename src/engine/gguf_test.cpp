@@ -14,7 +14,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string error_of(const Bytes& file) {
+std::string gguf_error(const Bytes& file) {
   const auto gguf = Gguf::parse(file);
   return gguf ? "accepted" : gguf.error().message;
 }
@@ -82,22 +82,22 @@ TEST(Gguf, ReadsTensors) {
 
 // What a beginner meets: each error says what is wrong and what to do.
 TEST(Gguf, BeginnersErrors) {
-  EXPECT_EQ(error_of({}), "not a GGUF file: it is empty");
+  EXPECT_EQ(gguf_error({}), "not a GGUF file: it is empty");
   const auto bytes = [](std::string_view s) { return Bytes(view(s).begin(), view(s).end()); };
-  EXPECT_EQ(error_of(bytes("<html>")),
+  EXPECT_EQ(gguf_error(bytes("<html>")),
             "not a GGUF file: it does not begin with \"GGUF\"; give a .gguf model");
-  EXPECT_THAT(error_of(bytes("version https://git-lfs.github.com/spec/v1")),
+  EXPECT_THAT(gguf_error(bytes("version https://git-lfs.github.com/spec/v1")),
               HasSubstr("run `git lfs pull`"));
-  EXPECT_THAT(error_of(header(2, 0, 0)),
+  EXPECT_THAT(gguf_error(header(2, 0, 0)),
               StartsWith("GGUF version 2 is not supported; convert the model to version 3"));
-  EXPECT_THAT(error_of(header(1, 0, 0)), StartsWith("GGUF version 1 is not supported"));
-  EXPECT_EQ(error_of(header(0x03000000, 0, 0)),
+  EXPECT_THAT(gguf_error(header(1, 0, 0)), StartsWith("GGUF version 1 is not supported"));
+  EXPECT_EQ(gguf_error(header(0x03000000, 0, 0)),
             "big-endian GGUF is not supported; convert the model to little-endian");
   const std::vector<std::uint64_t> shape{256};
-  EXPECT_EQ(error_of(GgufBuilder().tensor("x", shape, 11, Bytes(110)).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().tensor("x", shape, 11, Bytes(110)).build()),
             "tensor 'x' has type Q3_K, which canon 0 does not support; use one of F32, F16, BF16, "
             "Q8_0, Q4_0, Q4_K, Q5_K, Q6_K");
-  EXPECT_THAT(error_of(GgufBuilder().tensor("x", shape, 77, Bytes(144)).build()),
+  EXPECT_THAT(gguf_error(GgufBuilder().tensor("x", shape, 77, Bytes(144)).build()),
               StartsWith("tensor 'x' has type type 77, which canon 0 does not support"));
 }
 
@@ -156,18 +156,18 @@ TEST(Gguf, EveryHeaderByteCorrupted) {
 TEST(Gguf, HostileCountsAllocateNothing) {
   for (const std::uint64_t count :
        {std::uint64_t{1}, std::uint64_t{1} << 32, std::uint64_t{1} << 61, ~std::uint64_t{0}}) {
-    EXPECT_THAT(error_of(header(3, count, 0)), StartsWith("truncated: "));
-    EXPECT_THAT(error_of(header(3, 0, count)), StartsWith("truncated: "));
+    EXPECT_THAT(gguf_error(header(3, count, 0)), StartsWith("truncated: "));
+    EXPECT_THAT(gguf_error(header(3, 0, count)), StartsWith("truncated: "));
     for (std::uint32_t type = 0; type <= 12; ++type) {
       if (type == 9) continue;
       Bytes array;
       append_le(array, type);
       append_le(array, count);
-      EXPECT_THAT(error_of(GgufBuilder().raw("a", 9, array).build()), StartsWith("truncated: "));
+      EXPECT_THAT(gguf_error(GgufBuilder().raw("a", 9, array).build()), StartsWith("truncated: "));
     }
     Bytes length;
     append_le(length, count);
-    EXPECT_THAT(error_of(GgufBuilder().raw("s", 8, length).build()), StartsWith("truncated: "));
+    EXPECT_THAT(gguf_error(GgufBuilder().raw("s", 8, length).build()), StartsWith("truncated: "));
   }
 }
 
@@ -175,7 +175,7 @@ TEST(Gguf, CorruptDirectories) {
   using Shape = std::vector<std::uint64_t>;
   const Bytes data(1024);
   const auto tensor = [&](const Shape& shape, std::uint32_t type) {
-    return error_of(GgufBuilder().tensor("x", shape, type, data).build());
+    return gguf_error(GgufBuilder().tensor("x", shape, type, data).build());
   };
   EXPECT_EQ(tensor({}, 0), "corrupt GGUF: tensor 'x' has 0 dimensions");
   EXPECT_EQ(tensor({1, 1, 1, 1, 1}, 0), "corrupt GGUF: tensor 'x' has 5 dimensions");
@@ -185,30 +185,30 @@ TEST(Gguf, CorruptDirectories) {
   EXPECT_EQ(tensor({33}, 8), "tensor 'x' has rows of 33 values, not a multiple of Q8_0's 32");
   EXPECT_THAT(tensor({std::uint64_t{1} << 57}, 0), StartsWith("truncated: tensor 'x' needs"));
   EXPECT_THAT(tensor({257}, 0), StartsWith("truncated: tensor 'x' needs 1028 bytes"));
-  EXPECT_EQ(error_of(GgufBuilder().u32("k", 1).u32("k", 1).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().u32("k", 1).u32("k", 1).build()),
             "corrupt GGUF: metadata 'k' appears twice");
   const Shape one{1};
-  EXPECT_EQ(error_of(GgufBuilder().tensor("x", one, 0, data).tensor("x", one, 0, data).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().tensor("x", one, 0, data).tensor("x", one, 0, data).build()),
             "corrupt GGUF: tensor 'x' appears twice");
-  EXPECT_EQ(error_of(GgufBuilder().u32("general.alignment", 3).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().u32("general.alignment", 3).build()),
             "corrupt GGUF: alignment 3 is not a power of two in 8..65536");
-  EXPECT_EQ(error_of(GgufBuilder()
-                         .u32("general.alignment", 64)
-                         .tensor("x", one, 0, data)
-                         .tensor("y", one, 0, data)
-                         .tensor("z", one, 0, data)
-                         .build()),
+  EXPECT_EQ(gguf_error(GgufBuilder()
+                           .u32("general.alignment", 64)
+                           .tensor("x", one, 0, data)
+                           .tensor("y", one, 0, data)
+                           .tensor("z", one, 0, data)
+                           .build()),
             "accepted");
-  EXPECT_EQ(error_of(GgufBuilder()
-                         .u32("general.alignment", 4096)
-                         .tensor("x", one, 0, data)
-                         .tensor("y", one, 0, data)
-                         .build())
+  EXPECT_EQ(gguf_error(GgufBuilder()
+                           .u32("general.alignment", 4096)
+                           .tensor("x", one, 0, data)
+                           .tensor("y", one, 0, data)
+                           .build())
                 .substr(0, 9),
             "truncated");
-  EXPECT_EQ(error_of(GgufBuilder().u32("a\nb", 1).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().u32("a\nb", 1).build()),
             "corrupt GGUF: a metadata key is not printable ASCII: 'a?b'");
-  EXPECT_EQ(error_of(GgufBuilder().raw("k", 13, {}).build()),
+  EXPECT_EQ(gguf_error(GgufBuilder().raw("k", 13, {}).build()),
             "corrupt GGUF: metadata 'k' has unknown value type 13");
 }
 

@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string error_of(const Bytes& file) {
+std::string load_error(const Bytes& file) {
   const auto model = Model::load(file);
   return model ? "accepted" : model.error().message;
 }
@@ -134,19 +134,19 @@ TEST(Model, TiedOutputIsTheEmbedding) {
 }
 
 TEST(Model, RefusesOtherArchitecturesByName) {
-  EXPECT_EQ(error_of(GgufBuilder().string("general.architecture", "gemma3").build()),
+  EXPECT_EQ(load_error(GgufBuilder().string("general.architecture", "gemma3").build()),
             "architecture 'gemma3' is not supported; canon 0 supports llama, qwen2, qwen3");
-  EXPECT_EQ(error_of(GgufBuilder().build()),
+  EXPECT_EQ(load_error(GgufBuilder().build()),
             "the GGUF has no metadata 'general.architecture', which is needed");
-  EXPECT_EQ(error_of(GgufBuilder().string("general.architecture", "qwen3").build()),
+  EXPECT_EQ(load_error(GgufBuilder().string("general.architecture", "qwen3").build()),
             "the GGUF has no metadata 'qwen3.block_count', which is needed");
-  EXPECT_EQ(error_of(with([](auto& b) { b.u32("split.count", 3); })),
+  EXPECT_EQ(load_error(with([](auto& b) { b.u32("split.count", 3); })),
             "this is one of 3 parts of a model; join them with `llama-gguf-split --merge`");
 }
 
 // Keys that public files carry and that change no answer.
 TEST(Model, AcceptsWhatChangesNothing) {
-  EXPECT_EQ(error_of(with([](auto& b) {
+  EXPECT_EQ(load_error(with([](auto& b) {
               b.string("llama.rope.scaling.type", "none")
                   .string("llama.tensor_data_layout", "Meta AI original pth")
                   .u32("llama.rope.dimension_count", 2)
@@ -170,7 +170,7 @@ TEST(Model, AcceptsWhatChangesNothing) {
 }
 
 TEST(Model, RefusesWhatCanonDoesNotSpecify) {
-  const auto error = [](auto change) { return error_of(with(change)); };
+  const auto error = [](auto change) { return load_error(with(change)); };
   EXPECT_EQ(error([](auto& b) { b.u32("llama.num_deepstack_layers", 2); }),
             "canon 0 does not specify the metadata 'llama.num_deepstack_layers'; use a model "
             "without it");
@@ -210,7 +210,7 @@ TEST(Model, RefusesTensorsItWouldIgnore) {
   const auto extra = [&](std::string_view name, const char* architecture = "llama") {
     const Bytes file =
         with([&](auto& b) { b.tensor(name, shape, 0, Bytes(16)); }, {.architecture = architecture});
-    return error_of(file);
+    return load_error(file);
   };
   EXPECT_EQ(extra("blk.0.attn_q.bias"),
             "tensor 'blk.0.attn_q.bias': canon 0 does not specify biases like this in a llama "
@@ -222,32 +222,32 @@ TEST(Model, RefusesTensorsItWouldIgnore) {
   EXPECT_THAT(extra("blk.0.ffn_gate_inp.weight"), HasSubstr("does not specify experts"));
   EXPECT_THAT(extra("blk.2.attn_norm.weight"), HasSubstr("does not specify this norm"));
   EXPECT_THAT(extra("cls.output.weight", "qwen3"), HasSubstr("does not specify this tensor"));
-  EXPECT_EQ(error_of(toy_model({.factors = {2, 2}})),
+  EXPECT_EQ(load_error(toy_model({.factors = {2, 2}})),
             "tensor 'rope_freqs.weight' has shape [2], but the hyper-parameters want [1]");
   for (const float factor : {0.5f, -1.0f, INFINITY})
     EXPECT_EQ(
-        error_of(toy_model({.factors = {factor}})),
+        load_error(toy_model({.factors = {factor}})),
         fmt::format("tensor 'rope_freqs.weight' has the factor {} at index 0, not a number of "
                     "at least 1",
                     factor));
 }
 
 TEST(Model, RefusesImpossibleShapes) {
-  EXPECT_EQ(error_of(toy_model({.dim = 6, .heads = 4})),
+  EXPECT_EQ(load_error(toy_model({.dim = 6, .heads = 4})),
             "the width 6 is not a multiple of the 4 heads");
-  EXPECT_EQ(error_of(toy_model({.dim = 6, .heads = 2, .kv_heads = 2})),
+  EXPECT_EQ(load_error(toy_model({.dim = 6, .heads = 2, .kv_heads = 2})),
             "heads of odd width 3 are not supported");
-  EXPECT_EQ(error_of(toy_model({.dim = 12, .heads = 6, .kv_heads = 4})),
+  EXPECT_EQ(load_error(toy_model({.dim = 12, .heads = 6, .kv_heads = 4})),
             "the 6 heads are not a multiple of the 4 key/value heads");
-  EXPECT_THAT(error_of(toy_model({.context = 1u << 25})), HasSubstr("RoPE table over the limit"));
+  EXPECT_THAT(load_error(toy_model({.context = 1u << 25})), HasSubstr("RoPE table over the limit"));
   GgufBuilder wide;
   add_toy_hyper(wide, {.heads = 1u << 16, .context = 1, .head_dim = 1u << 16});
-  EXPECT_THAT(error_of(wide.build()), HasSubstr("are wider than the limit"));
+  EXPECT_THAT(load_error(wide.build()), HasSubstr("are wider than the limit"));
   // Each bound by itself: a head, all heads, the residual stream, the feed-forward network.
   const auto refused = [](const ToyShape& shape) {
     GgufBuilder builder;
     add_toy_hyper(builder, shape);
-    return error_of(builder.build());
+    return load_error(builder.build());
   };
   constexpr std::uint32_t most = 1u << 18;
   EXPECT_EQ(refused({.dim = 2052, .heads = 2, .context = 1}),
@@ -258,22 +258,23 @@ TEST(Model, RefusesImpossibleShapes) {
             "a width of 262146 is more than the limit of 262144");
   EXPECT_EQ(refused({.dim = 64, .heads = 2, .ffn = most + 1, .context = 1}),
             "a width of 262145 is more than the limit of 262144");
-  EXPECT_THAT(error_of(toy_model({.layers = 0})), StartsWith("metadata 'llama.block_count' is 0"));
+  EXPECT_THAT(load_error(toy_model({.layers = 0})),
+              StartsWith("metadata 'llama.block_count' is 0"));
   // The directory of one layer under the hyper-parameters of two.
   GgufBuilder b;
   add_toy_hyper(b, {.layers = 2});
   add_toy_tensors(b, {.layers = 1});
-  EXPECT_EQ(error_of(b.build()), "the GGUF has no tensor 'blk.1.attn_norm.weight'");
+  EXPECT_EQ(load_error(b.build()), "the GGUF has no tensor 'blk.1.attn_norm.weight'");
   GgufBuilder narrow;
   add_toy_hyper(narrow, {.ffn = 256});
   add_toy_tensors(narrow, {.ffn = 288});
-  EXPECT_EQ(error_of(narrow.build()),
+  EXPECT_EQ(load_error(narrow.build()),
             "tensor 'blk.0.ffn_gate.weight' has shape [4, 288], but the hyper-parameters want "
             "[4, 256]");
   GgufBuilder vocabulary_only;
   add_toy_hyper(vocabulary_only, {});
   add_toy_tokenizer(vocabulary_only);
-  EXPECT_THAT(error_of(vocabulary_only.build()), HasSubstr("is it a vocabulary only?"));
+  EXPECT_THAT(load_error(vocabulary_only.build()), HasSubstr("is it a vocabulary only?"));
 }
 
 TEST(Model, RefusesAnotherVocabularysTokenizer) {
@@ -292,10 +293,10 @@ TEST(Model, RefusesAnotherVocabularysTokenizer) {
     add_toy_tensors(b, {.ffn = 32, .layers = 1});
     return b.build();
   };
-  EXPECT_EQ(error_of(build(kToyVocab, false)), "accepted");
-  EXPECT_EQ(error_of(build(13, false)),
+  EXPECT_EQ(load_error(build(kToyVocab, false)), "accepted");
+  EXPECT_EQ(load_error(build(13, false)),
             "metadata 'llama.vocab_size' is 13, but the embedding has 14 rows");
-  EXPECT_EQ(error_of(build(kToyVocab, true)),
+  EXPECT_EQ(load_error(build(kToyVocab, true)),
             "the tokenizer has 2 tokens, but the embedding has 14 rows");
 }
 
@@ -336,7 +337,7 @@ TEST(Model, RefusesValuesThatAreNotFinite) {
             default:
               p[0] = 0x00, p[1] = 0xfc;
           }
-          EXPECT_EQ(error_of(bad),
+          EXPECT_EQ(load_error(bad),
                     fmt::format("tensor '{}' has a {} that is not finite at index {}", tensor.name,
                                 shape.values == 1 ? "value" : "block scale", at));
         }
@@ -352,8 +353,9 @@ TEST(Model, NamesTheFirstBadScale) {
     const Tensor* tensor = gguf.find(name);
     const std::size_t end = tensor->data.data() - file.data() + tensor->data.size();
     file[end - 2] = 0x80, file[end - 1] = 0x7f;
-    EXPECT_EQ(error_of(file), fmt::format("tensor '{}' has a value that is not finite at index {}",
-                                          name, tensor->data.size() / 4 - 1));
+    EXPECT_EQ(load_error(file),
+              fmt::format("tensor '{}' has a value that is not finite at index {}", name,
+                          tensor->data.size() / 4 - 1));
   }
 }
 

@@ -9,7 +9,7 @@
 namespace assay::engine {
 namespace {
 
-constexpr std::uint32_t kKeys = 1u << 23;
+constexpr std::uint32_t kNoiseKeys = 1u << 23;
 constexpr std::size_t kLanes = 16;
 
 // A key's distance from the end, as the leading 3 bits and the exponent of a float: noise grows
@@ -26,8 +26,9 @@ struct Bounds {
     of.fill(0.0f);
     for (std::uint32_t b = 0; b < of.size(); ++b) {
       const auto least = std::bit_cast<float>((b << 20) + 0x3f800000u);
-      const auto distance = std::clamp<std::uint32_t>(static_cast<std::uint32_t>(least), 1, kKeys);
-      of[b] = canon::gumbel_of(kKeys - distance) + 0x1p-16f;
+      const auto distance =
+          std::clamp<std::uint32_t>(static_cast<std::uint32_t>(least), 1, kNoiseKeys);
+      of[b] = canon::gumbel_of(kNoiseKeys - distance) + 0x1p-16f;
     }
   }
 };
@@ -71,7 +72,7 @@ void gumbel_keys(std::uint64_t seed, std::uint32_t position, std::uint32_t first
   }
 }
 
-float noise_bound(std::uint32_t key) { return bounds().of[bucket_of(kKeys - key)]; }
+float noise_bound(std::uint32_t key) { return bounds().of[bucket_of(kNoiseKeys - key)]; }
 
 float noise_bound() { return bounds().of[0]; }
 

@@ -18,7 +18,7 @@ namespace {
 using canon::test::bits;
 using canon::test::Random;
 
-std::vector<std::uint32_t> bits_of(std::span<const float> v) {
+std::vector<std::uint32_t> all_bits(std::span<const float> v) {
   std::vector<std::uint32_t> out;
   for (float x : v) out.push_back(bits(x));
   return out;
@@ -46,13 +46,13 @@ struct Recorder : StateSink {
     std::lock_guard lock(*mutex);
     const bool fresh = cells
                            .emplace(std::pair{position, layer},
-                                    Cell{bits_of(x), {k.begin(), k.end()}, {v.begin(), v.end()}})
+                                    Cell{all_bits(x), {k.begin(), k.end()}, {v.begin(), v.end()}})
                            .second;
     EXPECT_TRUE(fresh);
   }
   void head(std::uint32_t position, std::span<const float> x, std::span<const float> logits,
             Token token) override {
-    EXPECT_TRUE(heads.emplace(position, Head{bits_of(x), bits_of(logits), token}).second);
+    EXPECT_TRUE(heads.emplace(position, Head{all_bits(x), all_bits(logits), token}).second);
   }
   void fault(NumericFault f) override {
     EXPECT_FALSE(fault_at);
@@ -65,7 +65,7 @@ struct Recorder : StateSink {
   }
 };
 
-std::shared_ptr<const Model> load(const Bytes& bytes) {
+std::shared_ptr<const Model> load_model(const Bytes& bytes) {
   auto model = Model::load(bytes);
   EXPECT_TRUE(model) << model.error().message;
   return *model;
@@ -121,7 +121,7 @@ TEST(Session, EveryBatchingThreadCountAndInstructionSetGivesTheSameBits) {
   for (const TensorType type :
        {TensorType::f32, TensorType::f16, TensorType::bf16, TensorType::q8_0, TensorType::q4_0}) {
     const Bytes bytes = toy_model(shape_of(type, 300));
-    const auto model = load(bytes);
+    const auto model = load_model(bytes);
     const auto tokens = some_tokens(290, 7);
     const Recorder want = record(model, Isa::scalar, 1, tokens, {1}, 240, sampling);
     EXPECT_EQ(want.cells.size(), 2 * tokens.size());
@@ -142,7 +142,7 @@ TEST(Session, MixedTypesAndOddShapes) {
   for (const auto& shape :
        {ToyShape{}, ToyShape{.dim = 36, .heads = 6, .kv_heads = 3, .ffn = 32, .layers = 3}}) {
     const Bytes bytes = toy_model(shape);
-    const auto model = load(bytes);
+    const auto model = load_model(bytes);
     const auto tokens = some_tokens(16, 8);
     const Recorder want = record(model, Isa::scalar, 1, tokens, {1}, 0, {});
     EXPECT_FALSE(want.fault_at);
@@ -154,7 +154,7 @@ TEST(Session, MixedTypesAndOddShapes) {
 #if defined(__x86_64__)
 TEST(Session, TheCallersFloatingPointModeDoesNotMatter) {
   const Bytes bytes = toy_model(shape_of(TensorType::q8_0, 64));
-  const auto model = load(bytes);
+  const auto model = load_model(bytes);
   const auto tokens = some_tokens(40, 9);
   for (const Isa isa : available()) {
     const Recorder want =
@@ -199,15 +199,15 @@ Bytes faulty_model() {
 
 TEST(Session, AFaultIsTheFirstInPositionThenLayerHoweverTheWorkIsBatched) {
   const Bytes bytes = faulty_model();
-  const auto model = load(bytes);
-  struct Case {
+  const auto model = load_model(bytes);
+  struct FaultCase {
     std::vector<Token> tokens;
     std::pair<std::uint32_t, std::uint32_t> at;
   };
   for (const auto& [tokens, at] :
-       {Case{{1, 2, 3, 6, 4}, {3, 0}},
+       {FaultCase{{1, 2, 3, 6, 4}, {3, 0}},
         // The batch meets position 4's fault in layer 0 first.
-        Case{{1, 2, 5, 4, 6, 1}, {2, 1}}, Case{{1, 2, 7, 4, 6, 5}, {2, 2}}}) {
+        FaultCase{{1, 2, 5, 4, 6, 1}, {2, 1}}, FaultCase{{1, 2, 7, 4, 6, 5}, {2, 2}}}) {
     const Recorder want = record(model, Isa::scalar, 1, tokens, {1}, 0, {});
     ASSERT_TRUE(want.fault_at);
     EXPECT_EQ(*want.fault_at, at);
@@ -226,7 +226,7 @@ TEST(Session, AFaultIsTheFirstInPositionThenLayerHoweverTheWorkIsBatched) {
 // More heads than one pass of the vocabulary takes: the first fault ends those of later passes too.
 TEST(Session, AFaultAtTheFirstOfManyHeadsEndsThemAll) {
   const Bytes bytes = toy_model(shape_of(TensorType::q8_0, 64));
-  const auto model = load(bytes);
+  const auto model = load_model(bytes);
   const auto tokens = some_tokens(40, 21);
   const Sampling sampling{.repetition_penalty = 1e-45f};  // a seen token's logit becomes infinite
   const Recorder want = record(model, Isa::scalar, 1, tokens, {1}, 0, sampling);
@@ -242,7 +242,7 @@ TEST(Session, KQuantsGiveTheSameBits) {
     shape.dim = 256;
     shape.ffn = 512;
     const Bytes bytes = toy_model(shape);
-    const auto model = load(bytes);
+    const auto model = load_model(bytes);
     const auto tokens = some_tokens(70, 5);
     const Recorder want = record(model, Isa::scalar, 1, tokens, {70}, 60, {});
     for (const Isa isa : available())
@@ -254,7 +254,7 @@ TEST(Session, KQuantsGiveTheSameBits) {
 
 TEST(Generate, StopsForEveryReason) {
   const Bytes bytes = toy_model(shape_of(TensorType::f32, 64));
-  const auto model = load(bytes);
+  const auto model = load_model(bytes);
   ThreadPool pool(1);
   const auto prompt = some_tokens(10, 12);
   const auto run = [&](std::uint32_t max_tokens, std::vector<Token> stops, std::uint32_t capacity,
@@ -278,7 +278,7 @@ TEST(Generate, StopsForEveryReason) {
   EXPECT_EQ(run(8, {}, 12).answer.size(), 3u);
 
   const Bytes faulty_bytes = faulty_model();
-  Session faulty(load(faulty_bytes), pool, best_isa(), 8);
+  Session faulty(load_model(faulty_bytes), pool, best_isa(), 8);
   const auto fault = generate(faulty, std::vector<Token>{1, 6}, {4, {}}, {}, nullptr, {});
   EXPECT_EQ(fault.finish, Finish::fault);
   EXPECT_EQ(fault.fault->position, 1u);

@@ -50,7 +50,7 @@ std::string content(const std::string& path) {
   return text ? std::string(trim(*text)) : std::string();
 }
 
-std::optional<std::uint64_t> number(std::string_view text) {
+std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t out = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (error != std::errc() || end == text.data()) return std::nullopt;
@@ -103,12 +103,12 @@ void read_cpu(const std::string& root, Hardware& out) {
 void read_memory(const std::string& root, Hardware& out) {
   each_field(content(root + "/proc/meminfo"), [&](std::string_view key, std::string_view value) {
     if (key != "MemTotal") return;
-    if (const auto kib = number(value)) out.memory_bytes = *kib * 1024;
+    if (const auto kib = whole_number(value)) out.memory_bytes = *kib * 1024;
   });
-  // cgroup v2, then v1; "max" is no number, v1 says a huge one.
+  // cgroup v2, then v1; "max" is no whole_number, v1 says a huge one.
   for (const char* file :
        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (const auto limit = number(content(root + file)); limit && out.memory_bytes)
+    if (const auto limit = whole_number(content(root + file)); limit && out.memory_bytes)
       out.memory_bytes = std::min(*out.memory_bytes, *limit);
 }
 
@@ -124,7 +124,7 @@ void read_gpus(const std::string& root, Hardware& out) {
   for (const fs::path& card : entries(root + "/sys/class/drm")) {
     const std::string card_name = card.filename();
     // "card0", not its connectors ("card0-HDMI-A-1") or render nodes.
-    if (!card_name.starts_with("card") || !number(card_name.substr(4)) ||
+    if (!card_name.starts_with("card") || !whole_number(card_name.substr(4)) ||
         card_name.find('-') != std::string::npos)
       continue;
     const fs::path device = card / "device";
@@ -138,7 +138,7 @@ void read_gpus(const std::string& root, Hardware& out) {
     std::string name = content(device / "product_name");
     if (name.empty()) name = fmt::format("PCI {}:{}", vendor, id);
     out.gpus.push_back({std::move(name), error ? "unknown" : driver,
-                        number(content(device / "mem_info_vram_total"))});
+                        whole_number(content(device / "mem_info_vram_total"))});
   }
 }
 

@@ -59,7 +59,7 @@ struct Transfer {
   bool began = false;  // a byte of the reply has arrived
 };
 
-std::string_view trim(std::string_view text) {
+std::string_view trim_field(std::string_view text) {
   while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' '))
     text.remove_suffix(1);
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -82,7 +82,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
     t.reply.status = space == std::string_view::npos ? 0 : std::atoi(line.substr(space + 1).data());
     t.reply.headers.clear();
   } else if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
-    const std::string_view value = trim(line.substr(colon + 1));
+    const std::string_view value = trim_field(line.substr(colon + 1));
     auto [it, fresh] = t.reply.headers.try_emplace(std::string(line.substr(0, colon)), value);
     if (!fresh) it->second.append(", ").append(value);
   }

@@ -18,7 +18,7 @@
 namespace assay::io {
 namespace {
 
-std::unique_ptr<HttpServer> serve(const HttpServerOptions& options = {}) {
+std::unique_ptr<HttpServer> serve_raw(const HttpServerOptions& options = {}) {
   Router router;
   router.get("/hello", [](HttpRequest&, HttpResponse& response) {
     response.send(200, "text/plain", "hello");
@@ -84,7 +84,7 @@ class RawClient {
 };
 
 TEST(HttpRaw, MalformedRequestsGetAnAnswerAndAClose) {
-  const auto server = serve();
+  const auto server = serve_raw();
   for (const std::string_view bad :
        {"nonsense\r\n\r\n", "GET /hello HTTP/1.1\r\n\r\n", "GET hello HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /hello HTTP/9.9\r\nHost: h\r\n\r\n", "\x16\x03\x01\x02 tls to a plain port\r\n\r\n"}) {
@@ -102,7 +102,7 @@ TEST(HttpRaw, OversizedHeaderAndBody) {
   HttpServerOptions options;
   options.max_header_bytes = 4096;
   options.max_body_bytes = 10'000;
-  const auto server = serve(options);
+  const auto server = serve_raw(options);
   const RawClient header(*server);
   header.send("GET /hello HTTP/1.1\r\nHost: h\r\nX: " + std::string(100'000, 'x'));
   EXPECT_TRUE(header.read_all().starts_with("HTTP/1.1 431 "));
@@ -118,7 +118,7 @@ TEST(HttpRaw, OversizedHeaderAndBody) {
 TEST(HttpRaw, SlowLorisIsAnsweredAndDropped) {
   HttpServerOptions options;
   options.request_timeout_ms = 300;
-  const auto server = serve(options);
+  const auto server = serve_raw(options);
   const RawClient slow(*server);
   ASSERT_TRUE(slow.send("GET /hello HTTP/1.1\r\nHost: h\r\n"));
   std::thread dripping([&] {
@@ -138,7 +138,7 @@ TEST(HttpRaw, SlowLorisIsAnsweredAndDropped) {
 TEST(HttpRaw, IdleConnectionsAreDropped) {
   HttpServerOptions options;
   options.idle_timeout_ms = 200;
-  const auto server = serve(options);
+  const auto server = serve_raw(options);
   const RawClient client(*server);
   client.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
   const std::int64_t start = steady_ms();
@@ -149,7 +149,7 @@ TEST(HttpRaw, IdleConnectionsAreDropped) {
 TEST(HttpRaw, HundredsOfSilentClientsStarveNobody) {
   HttpServerOptions options;
   options.max_connections = 100;
-  const auto server = serve(options);
+  const auto server = serve_raw(options);
   std::vector<std::unique_ptr<RawClient>> silent;
   for (int i = 0; i < 300; ++i) silent.push_back(std::make_unique<RawClient>(*server));
   // The oldest idle connections made room.
@@ -162,7 +162,7 @@ TEST(HttpRaw, AClientThatDoesNotReadIsCut) {
   HttpServerOptions options;
   options.threads = 1;
   options.write_timeout_ms = 300;
-  const auto server = serve(options);
+  const auto server = serve_raw(options);
   const RawClient stuck(*server);
   stuck.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
   // Its handler holds the only thread until the write times out.
@@ -175,7 +175,7 @@ TEST(HttpRaw, AClientThatDoesNotReadIsCut) {
 }
 
 TEST(HttpRaw, PipelinedRequestsAreAnsweredInOrder) {
-  const auto server = serve();
+  const auto server = serve_raw();
   const RawClient client(*server);
   client.send(
       "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
@@ -189,7 +189,7 @@ TEST(HttpRaw, PipelinedRequestsAreAnsweredInOrder) {
 }
 
 TEST(HttpRaw, ExpectContinue) {
-  const auto server = serve();
+  const auto server = serve_raw();
   const RawClient client(*server);
   client.send(
       "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nConnection: close\r\n"
@@ -200,7 +200,7 @@ TEST(HttpRaw, ExpectContinue) {
 }
 
 TEST(HttpRaw, HeadAndOldClients) {
-  const auto server = serve();
+  const auto server = serve_raw();
   const RawClient head(*server);
   head.send("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   const std::string reply = head.read_all();
@@ -212,7 +212,7 @@ TEST(HttpRaw, HeadAndOldClients) {
 }
 
 TEST(HttpRaw, ConnectionsThatEndHalfWayLeaveTheServerWell) {
-  const auto server = serve();
+  const auto server = serve_raw();
   for (int i = 0; i < 50; ++i) {
     const RawClient client(*server);
     client.send(i % 2 == 0 ? "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc"
@@ -239,7 +239,7 @@ class CurlCommand : public testing::Test {
 };
 
 TEST_F(CurlCommand, GetPostStreamAndErrors) {
-  const auto server = serve();
+  const auto server = serve_raw();
   EXPECT_EQ(curl({server->url() + "/hello"}), "hello");
   EXPECT_EQ(curl({"-N", server->url() + "/events"}), "data: 0\n\ndata: 1\n\ndata: 2\n\n");
   // Over a mebibyte: curl asks with "Expect: 100-continue".

@@ -6,7 +6,7 @@ namespace assay::io {
 namespace {
 
 // A line break in a field would let its content forge further fields.
-std::string one_line(std::string_view text) {
+std::string without_breaks(std::string_view text) {
   std::string out;
   for (const char c : text)
     if (c != '\r' && c != '\n' && c != '\0') out.push_back(c);
@@ -25,14 +25,14 @@ HttpResponse::HttpResponse(ByteSink& sink, const HttpRequest& request, bool keep
 
 void HttpResponse::set_header(std::string_view name, std::string_view value) {
   ASSAY_ASSERT(state_ == State::fresh);
-  fields_.emplace_back(one_line(name), one_line(value));
+  fields_.emplace_back(without_breaks(name), without_breaks(value));
 }
 
 std::string HttpResponse::head(int status, std::string_view content_type) const {
   std::string out = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
   for (const auto& [name, value] : fields_) out += fmt::format("{}: {}\r\n", name, value);
   if (!content_type.empty() && has_body(status))
-    out += fmt::format("Content-Type: {}\r\n", one_line(content_type));
+    out += fmt::format("Content-Type: {}\r\n", without_breaks(content_type));
   out += keep_alive_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
   return out;
 }

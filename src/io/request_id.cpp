@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kIdCharactersMax = 64;
 
-std::string& current() {
+std::string& current_id() {
   thread_local std::string id;
   return id;
 }
@@ -22,10 +22,10 @@ bool plain(char c) {
 
 }  // namespace
 
-const std::string& current_request_id() { return current(); }
+const std::string& current_request_id() { return current_id(); }
 
-RequestScope::RequestScope(std::string id) : before_(std::exchange(current(), std::move(id))) {}
-RequestScope::~RequestScope() { current() = std::move(before_); }
+RequestScope::RequestScope(std::string id) : before_(std::exchange(current_id(), std::move(id))) {}
+RequestScope::~RequestScope() { current_id() = std::move(before_); }
 
 std::string request_id_of(std::string_view header) {
   if (!header.empty() && header.size() <= kIdCharactersMax && std::ranges::all_of(header, plain))

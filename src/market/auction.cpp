@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/hex.hpp"
+#include "base/int128.hpp"
 #include "crypto/sha256.hpp"
 #include "market/money.hpp"
 #include "protocol/tokens.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 constexpr std::size_t kBidsMax = 1024;
 
-Hash execution_of(const OfferModel& m) {
+Hash execution_hash(const OfferModel& m) {
   return protocol::struct_hash(protocol::ExecutionId{m.weights_root, m.program_hash, m.canon});
 }
 
@@ -55,7 +56,7 @@ std::vector<OpenedBid> open_bids(const protocol::Domain& domain, const Auction& 
     auto offer = open_one(domain, auction, call_id, reply);
     if (offer) {
       const auto& models = offer->message.models;
-      const auto model = std::ranges::find(models, call.execution, execution_of);
+      const auto model = std::ranges::find(models, call.execution, execution_hash);
       const auto price =
           model == models.end()
               ? Result<Micros>(fail(Errc::refused, "an offer without the model asked for"))
@@ -86,10 +87,9 @@ Result<Verdict> decide(const BidCall& call, std::span<const OpenedBid> opened) {
   Verdict out{best.provider, model.price_in, model.price_out, best.price};
   const bool is_second = call.pricing == static_cast<std::uint32_t>(Pricing::second);
   if (!is_second || opened.size() < 2 || !opened[1].offer || call.max_tokens == 0) return out;
-  __extension__ using Wide = __int128;
   TRY(const Micros prompt, protocol::price(model.price_in, 0, call.prompt_tokens, 0));
-  const Wide per_million =
-      static_cast<Wide>(opened[1].price - prompt) * 1'000'000 / call.max_tokens;
+  const Int128 per_million =
+      static_cast<Int128>(opened[1].price - prompt) * 1'000'000 / call.max_tokens;
   if (per_million > INT64_MAX) return fail(Errc::refused, "the second bid's price overflows");
   out.price_out = std::max(out.price_out, static_cast<Micros>(per_million));
   TRY(out.price, protocol::price(out.price_in, out.price_out, call.prompt_tokens, call.max_tokens));
@@ -115,7 +115,7 @@ Result<Verdict> verify(const protocol::Domain& domain, const Auction& auction) {
   if (offer.provider != verdict.winner)
     return fail(Errc::mismatch, "awarded to {}, the winner is {}", offer.provider.to_string(),
                 verdict.winner.to_string());
-  const auto model = std::ranges::find(offer.models, call.execution, execution_of);
+  const auto model = std::ranges::find(offer.models, call.execution, execution_hash);
   if (model == offer.models.end())
     return fail(Errc::mismatch, "what was awarded has not the model asked for");
   if (model->price_in != verdict.price_in || model->price_out != verdict.price_out)

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "base/int128.hpp"
+
 namespace assay::market {
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
 // ceil(a × b / c), cut at `most`; c > 0.
 std::uint64_t scaled(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t most) {
-  const Wide q = (static_cast<Wide>(a) * b + (c - 1)) / c;
+  const Uint128 q = (static_cast<Uint128>(a) * b + (c - 1)) / c;
   return q > most ? most : static_cast<std::uint64_t>(q);
 }
 

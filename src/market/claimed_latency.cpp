@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/int128.hpp"
 #include "market/standing.hpp"
 
 namespace assay::market {
 namespace {
-
-__extension__ using Wide = __int128;
 
 struct Report {
   const LatencyRecord* said;
@@ -18,7 +17,7 @@ struct Report {
 // The least that more than half of the weight is at or under: of two halves the slower.
 std::uint32_t median(std::vector<Report>& reports, std::uint32_t LatencyRecord::* figure) {
   std::ranges::sort(reports, {}, [&](const Report& r) { return r.said->*figure; });
-  Wide all = 0, under = 0;
+  Int128 all = 0, under = 0;
   for (const Report& r : reports) all += r.weight;
   for (const Report& r : reports) {
     under += r.weight;
@@ -35,7 +34,7 @@ std::map<Address, ClaimedLatency> claimed_latencies(const State& state, std::uin
   for (const auto& [lease, record] : state.latencies) {
     const auto& v = state.leases.at(lease).view;
     if (v.state == LeaseState::convicted) continue;
-    const auto weight = static_cast<Micros>(static_cast<Wide>(record.paid) *
+    const auto weight = static_cast<Micros>(static_cast<Int128>(record.paid) *
                                             remembered_ppm(now - record.made) / 1'000'000);
     said[v.terms.provider][v.terms.buyer].push_back({&record, weight});
   }
@@ -43,14 +42,14 @@ std::map<Address, ClaimedLatency> claimed_latencies(const State& state, std::uin
   for (auto& [provider, buyers] : said) {
     ClaimedLatency claimed;
     std::vector<Report> all;
-    Wide weight = 0;
+    Int128 weight = 0;
     for (auto& [buyer, reports] : buyers) {
-      Wide paid = 0;
+      Int128 paid = 0;
       for (const Report& r : reports) paid += r.weight;
       bool counts = false;
       for (Report r : reports) {
         if (paid > kClaimedPaidMost)
-          r.weight = static_cast<Micros>(static_cast<Wide>(r.weight) * kClaimedPaidMost / paid);
+          r.weight = static_cast<Micros>(static_cast<Int128>(r.weight) * kClaimedPaidMost / paid);
         if (r.weight == 0) continue;
         counts = true;
         claimed.answers += r.said->answers;
@@ -60,7 +59,7 @@ std::map<Address, ClaimedLatency> claimed_latencies(const State& state, std::uin
       if (counts) ++claimed.buyers;
     }
     if (all.empty()) continue;
-    claimed.weight = static_cast<Micros>(std::min<Wide>(weight, INT64_MAX));
+    claimed.weight = static_cast<Micros>(std::min<Int128>(weight, INT64_MAX));
     claimed.first_token_ms = median(all, &LatencyRecord::first_token_ms);
     claimed.per_token_ms = median(all, &LatencyRecord::per_token_ms);
     out.emplace(provider, claimed);

@@ -2,14 +2,13 @@
 
 #include "base/assert.hpp"
 #include "base/hex.hpp"
+#include "base/int128.hpp"
 #include "market/ledger_hash.hpp"
 #include "market/ledger_step.hpp"
 #include "market/money.hpp"
 
 namespace assay::market {
 namespace {
-
-__extension__ using Wide = __int128;
 
 // Sums of a few times stay far inside 64 bits.
 constexpr std::uint64_t kTimeMax = std::uint64_t{1} << 40;
@@ -82,12 +81,12 @@ void revert(State& state, Undo undo) {
 }
 
 Micros burned_of(Micros amount, std::uint32_t bps) {
-  return static_cast<Micros>((static_cast<Wide>(amount) * bps + 9999) / 10000);
+  return static_cast<Micros>((static_cast<Int128>(amount) * bps + 9999) / 10000);
 }
 
 Micros exposure_limit(const Parameters& parameters, Micros stake) {
   if (stake < parameters.stake_min) return 0;
-  const auto limit = static_cast<Wide>(stake) * parameters.exposure_factor;
+  const auto limit = static_cast<Int128>(stake) * parameters.exposure_factor;
   return limit > INT64_MAX ? INT64_MAX : static_cast<Micros>(limit);
 }
 

@@ -95,14 +95,14 @@ const std::vector<std::pair<std::string, std::string>> kRefusals = {
     {"report_latency", "nothing was paid since"},
     {"report_latency", "the last report is until"}};
 
-struct Counts {
+struct AuditCounts {
   std::map<std::string, int> reached;
   std::map<std::string, std::map<std::string, int>> refused;  // kind → message
 };
 
-class History {
+class AuditHistory {
  public:
-  History(std::uint64_t seed, Counts& counts) : random_(seed), counts_(counts) {
+  AuditHistory(std::uint64_t seed, AuditCounts& counts) : random_(seed), counts_(counts) {
     w_.hire(3);
     leases_.push_back({w_.lease_id, {w_.leaf_one, w_.leaf(w_.lease_id, 2, 7)}, 0});
   }
@@ -431,7 +431,7 @@ class History {
     Party auditor;
   };
   std::mt19937_64 random_;
-  Counts& counts_;
+  AuditCounts& counts_;
   AuditWorld w_;
   std::vector<Deal> leases_;
   std::vector<Hash> audits_;
@@ -443,9 +443,9 @@ TEST(LedgerAuditsHistory, RandomHistoriesReachEverything) {
   const char* one = std::getenv("ASSAY_SEED");
   const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
   const std::uint64_t last = one != nullptr ? first : 300;
-  Counts counts;
+  AuditCounts counts;
   for (auto seed = first; seed <= last; ++seed) {
-    History history(seed, counts);
+    AuditHistory history(seed, counts);
     for (int i = 0; i < 200; ++i) history.step();
     EXPECT_TRUE(history.world().state.totals.conserved());
     ASSERT_FALSE(testing::Test::HasFailure()) << "replay with ASSAY_SEED=" << seed;

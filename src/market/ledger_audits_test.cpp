@@ -8,9 +8,9 @@ namespace assay::market::test {
 namespace {
 
 using namespace protocol;
-using enum AuditVerdict;
 
 struct LedgerAudits : testing::Test {
+  using enum AuditVerdict;
   AuditWorld w;
 
   void refuse(const Operation& operation, Errc code, std::string_view reason) {

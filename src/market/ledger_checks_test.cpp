@@ -8,9 +8,9 @@ namespace assay::market::test {
 namespace {
 
 using namespace protocol;
-using enum AuditVerdict;
 
 struct LedgerChecks : testing::Test {
+  using enum AuditVerdict;
   AuditWorld w;
   Hash audit{};
   Party a;

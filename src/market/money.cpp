@@ -1,5 +1,6 @@
 #include "market/money.hpp"
 
+#include "base/int128.hpp"
 #include "base/json.hpp"
 
 namespace assay::market {
@@ -40,8 +41,7 @@ std::optional<Micros> add(Micros a, Micros b) {
 }
 
 Micros discounted(Micros price, std::uint32_t discount_bps) {
-  __extension__ using Wide = __int128;
-  const Wide left = static_cast<Wide>(price) * (10'000 - discount_bps);
+  const Int128 left = static_cast<Int128>(price) * (10'000 - discount_bps);
   return static_cast<Micros>((left + 9'999) / 10'000);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/int128.hpp"
 #include "market/money.hpp"
 #include "protocol/tokens.hpp"
 
@@ -18,8 +19,7 @@ Status add_to(Micros& sum, Micros amount) {
 
 // ceil(amount × rate), rate ≤ 1 in q32.
 Micros share_up(Micros amount, std::uint64_t rate_q32) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide share = static_cast<Wide>(amount) * rate_q32;
+  const Uint128 share = static_cast<Uint128>(amount) * rate_q32;
   return static_cast<Micros>((share + kAuditAlways - 1) / kAuditAlways);
 }
 

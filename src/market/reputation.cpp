@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/int128.hpp"
 
 namespace assay::market {
 
@@ -18,8 +19,7 @@ std::uint64_t root_up(std::uint64_t v) {
   std::uint64_t low = 0, high = std::uint64_t{1} << 32;
   while (low < high) {
     const std::uint64_t middle = low + (high - low) / 2;
-    __extension__ using Wide = unsigned __int128;
-    if (static_cast<Wide>(middle) * middle >= v)
+    if (static_cast<Uint128>(middle) * middle >= v)
       high = middle;
     else
       low = middle + 1;
@@ -89,9 +89,8 @@ std::uint32_t lower_bound_ppm(std::uint64_t good_milli, std::uint64_t bad_milli)
   ASSAY_ASSERT(good_milli <= kMilliMax && bad_milli <= kMilliMax);
   const std::uint64_t n = good_milli + bad_milli;
   if (n == 0) return 0;
-  __extension__ using Wide = unsigned __int128;
   const auto variance =
-      static_cast<std::uint64_t>((static_cast<Wide>(good_milli) * bad_milli * 1000 + n - 1) / n);
+      static_cast<std::uint64_t>((static_cast<Uint128>(good_milli) * bad_milli * 1000 + n - 1) / n);
   const std::uint64_t root = root_up(variance + 250'000);
   const std::uint64_t middle = good_milli + 500;
   if (root >= middle) return 0;

@@ -5,7 +5,7 @@ namespace assay::market {
 namespace {
 
 template <class V>
-void members(V& v, AuditorView& s) {
+void audit_members(V& v, AuditorView& s) {
   v("account", s.account);
   v("execution", s.execution);
   v("active", s.active);
@@ -18,7 +18,7 @@ void members(V& v, AuditorView& s) {
   v("missed", s.missed);
 }
 template <class V>
-void members(V& v, OpenCheck& s) {
+void audit_members(V& v, OpenCheck& s) {
   v("id", s.id);
   v("challenger", s.challenger);
   v("auditor", s.auditor);
@@ -27,7 +27,7 @@ void members(V& v, OpenCheck& s) {
 }
 // Enumerations are words, which the caller reads and writes.
 template <class V>
-void members(V& v, DrawnAuditor& s, std::string& verdict) {
+void audit_members(V& v, DrawnAuditor& s, std::string& verdict) {
   v("account", s.account);
   v("endpoint", s.endpoint);
   v("fee", s.fee);
@@ -39,7 +39,7 @@ void members(V& v, DrawnAuditor& s, std::string& verdict) {
   v("convicted", s.convicted);
 }
 template <class V>
-void members(V& v, AuditView& s, std::string& state) {
+void audit_members(V& v, AuditView& s, std::string& state) {
   v("id", s.id);
   v("buyer", s.buyer);
   v("lease", s.lease);
@@ -78,26 +78,26 @@ json::value encode(const AuditorView& s) {
   json::object out;
   protocol::FieldWriter writer{out};
   auto copy = s;
-  members(writer, copy);
+  audit_members(writer, copy);
   return out;
 }
 Status decode(const json::value& v, AuditorView& out) {
   TRY(const json::object* o, json::as_object(v, "an auditor"));
   protocol::FieldReader reader(*o, "an auditor");
-  members(reader, out);
+  audit_members(reader, out);
   return reader.finish();
 }
 json::value encode(const OpenCheck& s) {
   json::object out;
   protocol::FieldWriter writer{out};
   auto copy = s;
-  members(writer, copy);
+  audit_members(writer, copy);
   return out;
 }
 Status decode(const json::value& v, OpenCheck& out) {
   TRY(const json::object* o, json::as_object(v, "a check"));
   protocol::FieldReader reader(*o, "a check");
-  members(reader, out);
+  audit_members(reader, out);
   return reader.finish();
 }
 json::value encode(const DrawnAuditor& s) {
@@ -105,7 +105,7 @@ json::value encode(const DrawnAuditor& s) {
   protocol::FieldWriter writer{out};
   auto copy = s;
   std::string verdict(to_string(static_cast<protocol::AuditVerdict>(s.verdict)));
-  members(writer, copy, verdict);
+  audit_members(writer, copy, verdict);
   return out;
 }
 Status decode(const json::value& v, DrawnAuditor& out) {
@@ -113,7 +113,7 @@ Status decode(const json::value& v, DrawnAuditor& out) {
   TRY(const json::object* o, json::as_object(v, "a drawn auditor"));
   protocol::FieldReader reader(*o, "a drawn auditor");
   std::string text;
-  members(reader, out, text);
+  audit_members(reader, out, text);
   CHECK_OK(reader.finish());
   AuditVerdict verdict{};
   CHECK_OK(word(
@@ -128,14 +128,14 @@ json::object to_json(const AuditView& v) {
   protocol::FieldWriter writer{out};
   auto copy = v;
   std::string state(to_string(v.state));
-  members(writer, copy, state);
+  audit_members(writer, copy, state);
   return out;
 }
 Result<AuditView> audit_view_from_json(const json::object& o) {
   AuditView v;
   std::string state;
   protocol::FieldReader reader(o, "an audit");
-  members(reader, v, state);
+  audit_members(reader, v, state);
   CHECK_OK(reader.finish());
   CHECK_OK(word(state, v.state, {AuditState::waiting, AuditState::drawn, AuditState::settled}));
   return v;

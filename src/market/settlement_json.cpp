@@ -7,7 +7,7 @@ namespace assay::market {
 namespace {
 
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, Unbonding>
 {
   v("amount", s.amount);
@@ -15,7 +15,7 @@ void members(V& v, T& s)
   v("due", s.due);
 }
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, PendingClaim>
 {
   v("id", s.id);
@@ -27,7 +27,7 @@ void members(V& v, T& s)
   v("opened", s.opened);
 }
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, Parameters>
 {
   v("exposure_factor", s.exposure_factor);
@@ -42,7 +42,7 @@ void members(V& v, T& s)
   v("burned_bps", s.burned_bps);
 }
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, AccountView>
 {
   v("address", s.address);
@@ -57,7 +57,7 @@ void members(V& v, T& s)
   v("audits", s.audits);
 }
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, Totals>
 {
   v("deposited", s.deposited);
@@ -74,7 +74,7 @@ void members(V& v, T& s)
   v("state", s.state);
 }
 template <class V, class T>
-void members(V& v, T& s)
+void settlement_members(V& v, T& s)
   requires std::same_as<std::remove_const_t<T>, Applied>
 {
   v("id", s.id);
@@ -83,7 +83,7 @@ void members(V& v, T& s)
 }
 // Enumerations are words; `state` and `outcome` are read and written by the caller.
 template <class V, class T>
-void members(V& v, T& s, std::string& state)
+void settlement_members(V& v, T& s, std::string& state)
   requires std::same_as<std::remove_const_t<T>, LeaseView>
 {
   v("id", s.id);
@@ -99,8 +99,8 @@ void members(V& v, T& s, std::string& state)
   v("open_disputes", s.open_disputes);
 }
 template <class V, class T>
-void members(V& v, T& s, std::string& about, std::string& state, std::string& outcome,
-             std::string& turn)
+void settlement_members(V& v, T& s, std::string& about, std::string& state, std::string& outcome,
+                        std::string& turn)
   requires std::same_as<std::remove_const_t<T>, DisputeView>
 {
   v("id", s.id);
@@ -131,14 +131,14 @@ template <class T>
 json::object write(const T& s) {
   json::object out;
   protocol::FieldWriter writer{out};
-  members(writer, s);
+  settlement_members(writer, s);
   return out;
 }
 template <class T>
 Result<T> read(const json::object& o, std::string_view what) {
   T s;
   protocol::FieldReader reader(o, what);
-  members(reader, s);
+  settlement_members(reader, s);
   CHECK_OK(reader.finish());
   return s;
 }
@@ -208,7 +208,7 @@ json::object to_json(const LeaseView& v) {
   json::object out;
   protocol::FieldWriter writer{out};
   std::string state(to_string(v.state));
-  members(writer, v, state);
+  settlement_members(writer, v, state);
   return out;
 }
 
@@ -216,7 +216,7 @@ Result<LeaseView> lease_view_from_json(const json::object& o) {
   LeaseView v;
   std::string state;
   protocol::FieldReader reader(o, "a lease");
-  members(reader, v, state);
+  settlement_members(reader, v, state);
   CHECK_OK(reader.finish());
   for (const auto s : {LeaseState::open, LeaseState::closed, LeaseState::convicted})
     if (to_string(s) == state) {
@@ -231,7 +231,7 @@ json::object to_json(const DisputeView& v) {
   protocol::FieldWriter writer{out};
   std::string state = v.state == DisputeState::open ? "open" : "decided";
   std::string about(to_string(v.about)), outcome(to_string(v.outcome)), turn(to_string(v.turn));
-  members(writer, v, about, state, outcome, turn);
+  settlement_members(writer, v, about, state, outcome, turn);
   return out;
 }
 
@@ -240,7 +240,7 @@ Result<DisputeView> dispute_view_from_json(const json::object& o) {
   DisputeView v;
   std::string about, state, outcome, turn;
   protocol::FieldReader reader(o, "a dispute");
-  members(reader, v, about, state, outcome, turn);
+  settlement_members(reader, v, about, state, outcome, turn);
   CHECK_OK(reader.finish());
   if (state != "open" && state != "decided")
     return fail(Errc::invalid, "unknown dispute state '{}'", state);

@@ -9,7 +9,7 @@
 namespace assay::protocol::air {
 namespace {
 
-Claims sample() {
+Claims sample_claims() {
   Claims c{.issuer = "0xprovider",
            .issued_at = 1'700'000'000,
            .nonce = Bytes(8, 1),
@@ -33,7 +33,7 @@ Claims sample() {
 const crypto::Ed25519Seed kSeed;  // zeros: a key everybody knows
 
 TEST(Air, RoundTrip) {
-  Claims c = sample();
+  Claims c = sample_claims();
   EXPECT_EQ(*verify(sign(c, kSeed), crypto::ed25519_public_key(kSeed)), c);
   c.nonce.clear();
   c.model_hash_scheme.clear();
@@ -107,7 +107,7 @@ TEST(Air, PublicVectors) {
 TEST(Air, TheMapIsClosed) {
   const auto key = crypto::ed25519_public_key(kSeed);
   const auto with = [&](auto change) {
-    cbor::Value claims = *cbor::decode(encode(sample()));
+    cbor::Value claims = *cbor::decode(encode(sample_claims()));
     cbor::Value header =
         cbor::map({{cbor::uint(1), cbor::integer(-8)}, {cbor::uint(3), cbor::uint(61)}});
     change(claims, header);

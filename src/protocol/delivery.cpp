@@ -20,7 +20,7 @@ void apply_keystream(const SaltSecret& secret, const Hash& demand, Bytes& bytes)
   }
 }
 
-std::size_t size_of(const Request& request, std::uint32_t count) {
+std::size_t delivered_size(const Request& request, std::uint32_t count) {
   return std::size_t{count} * (1 + logprob_width(request)) * 4;
 }
 
@@ -33,7 +33,7 @@ Result<std::size_t> sealed_bytes(const Request& request, std::uint32_t count) {
     return fail(Errc::refused,
                 "no execution has an answer of {} tokens with {} log-probabilities each", count,
                 logprob_width(request));
-  return size_of(request, count);
+  return delivered_size(request, count);
 }
 
 Bytes seal_answer(const SaltSecret& secret, const Hash& demand,
@@ -48,7 +48,7 @@ Bytes seal_answer(const SaltSecret& secret, const Hash& demand,
 
 UnsealedAnswer unseal_answer(const SaltSecret& secret, const Hash& demand, const Request& request,
                              std::uint32_t count, ByteView sealed) {
-  ASSAY_ASSERT(sealed.size() == size_of(request, count));
+  ASSAY_ASSERT(sealed.size() == delivered_size(request, count));
   Bytes plain(sealed.begin(), sealed.end());
   apply_keystream(secret, demand, plain);
   UnsealedAnswer out;

@@ -11,27 +11,27 @@
 namespace assay::protocol {
 namespace {
 
-const std::filesystem::path kCorpus = ASSAY_SOURCE_DIR "/tests/fuzz/corpus/evidence";
+const std::filesystem::path kEvidenceCorpus = ASSAY_SOURCE_DIR "/tests/fuzz/corpus/evidence";
 
-void write(const std::string& name, std::string_view bytes) {
-  std::ofstream out(kCorpus / name, std::ios::binary);
+void write_seed(const std::string& name, std::string_view bytes) {
+  std::ofstream out(kEvidenceCorpus / name, std::ios::binary);
   out << bytes;
 }
 
-void write_seeds() {
-  std::filesystem::create_directories(kCorpus);
+void write_evidence_seeds() {
+  std::filesystem::create_directories(kEvidenceCorpus);
   const Exchange x;
   const Bytes cose = *export_cose(x.file, 1'700'000'000, x.provider);
-  write("cose", text(cose));
-  write("cose_payload", text(cose::decode(cose)->payload));
-  write("receipt_file", text(cbor::encode(cbor::to_value(x.file))));
-  write("dsse", *export_dsse(x.file, 1'700'000'000, x.provider));
+  write_seed("cose", text(cose));
+  write_seed("cose_payload", text(cose::decode(cose)->payload));
+  write_seed("receipt_file", text(cbor::encode(cbor::to_value(x.file))));
+  write_seed("dsse", *export_dsse(x.file, 1'700'000'000, x.provider));
   Bundle bundle{.receipt = x.file};
   bundle.chunks = open_chunks(x.opening, TokenList::tape);
   bundle.log = LogEvidence{"c2sp.org/tlog-proof@v1\n", Hash{}, "log", {"witness"}};
   bundle.anchor = Anchor{.chain_id = 1};
   bundle.aliases.push_back({"pem", {{"mediaType", "x"}}});
-  write("bundle", to_text(bundle));
+  write_seed("bundle", to_text(bundle));
   for (const auto& [name, hex] : std::initializer_list<std::pair<const char*, const char*>>{
            {"cbor_map", "a26161016162820203"},
            {"cbor_unsorted", "a2616201616101"},
@@ -41,13 +41,13 @@ void write_seeds() {
            {"cbor_deep", "81818181818181818100"},
            {"cbor_huge", "9bffffffffffffffff00"},
            {"cbor_utf8", "63eda080"}})
-    write(name, text(*from_hex(hex)));
+    write_seed(name, text(*from_hex(hex)));
 }
 
 TEST(Corpus, EvidenceReplay) {
-  if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) write_seeds();
-  const auto files =
-      replay_corpus(kCorpus, [](ByteView bytes, const std::string&) { fuzz_evidence(bytes); });
+  if (std::getenv("ASSAY_WRITE_VECTORS") != nullptr) write_evidence_seeds();
+  const auto files = replay_corpus(
+      kEvidenceCorpus, [](ByteView bytes, const std::string&) { fuzz_evidence(bytes); });
   EXPECT_GE(files, 13u);
 }
 

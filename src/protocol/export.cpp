@@ -81,7 +81,7 @@ Result<Bytes> statement_of(const ReceiptFile& file, std::uint64_t issued_at,
   return Bytes(out.begin(), out.end());
 }
 
-Value header(const Address& signer) {
+Value export_header(const Address& signer) {
   return cbor::map({{cbor::uint(cose::kAlg), cbor::integer(cose::kEs256k)},
                     {cbor::uint(cose::kContentType), cbor::uint(cose::kCwt)},
                     {cbor::uint(cose::kKid), cbor::bytes(signer.bytes)}});
@@ -100,7 +100,7 @@ Result<Bytes> export_cose(const ReceiptFile& file, std::uint64_t issued_at,
                           const crypto::SecretKey& key) {
   const Address signer = crypto::address_of(key);
   TRY(Bytes claims, claims_of(file, issued_at, signer));
-  cose::Sign1 message = cose::sign1(header(signer), std::move(claims));
+  cose::Sign1 message = cose::sign1(export_header(signer), std::move(claims));
   cose::sign_es256k(message, key);
   return cose::encode(message);
 }
@@ -112,7 +112,7 @@ Result<Exported> import_cose(ByteView encoded) {
   if (kid == nullptr || !cbor::from_value(*kid, out.signer))
     return fail(Errc::invalid, "COSE receipt: kid must be the signer's address, 20 bytes");
   TRY(out.key, cose::check_es256k(message, out.signer));
-  if (message.protected_bytes != cbor::encode(header(out.signer)) ||
+  if (message.protected_bytes != cbor::encode(export_header(out.signer)) ||
       !message.unprotected_header.items.empty())
     return fail(Errc::invalid,
                 "COSE receipt: the headers must be {{1: -47, 3: 61, 4: kid}} and {{}}");

@@ -12,7 +12,7 @@
 namespace assay::protocol {
 namespace {
 
-constexpr std::uint64_t kIssued = 1'700'000'700;
+constexpr std::uint64_t kExported = 1'700'000'700;
 
 Result<Exported> import_text(std::string_view text) {
   const auto parsed = json::parse(text);
@@ -34,37 +34,37 @@ std::string flipped(std::string text, std::size_t at) {
 TEST(Export, CoseCarriesTheWholeReceipt) {
   const Exchange x;
   for (const auto& key : {x.provider, x.buyer}) {
-    const Bytes encoded = *export_cose(x.file, kIssued, key);
+    const Bytes encoded = *export_cose(x.file, kExported, key);
     const auto back = import_cose(encoded);
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_EQ(to_text(back->file), to_text(x.file));
-    EXPECT_EQ(back->issued_at, kIssued);
+    EXPECT_EQ(back->issued_at, kExported);
     EXPECT_EQ(back->signer, crypto::address_of(key));
     EXPECT_EQ(back->key, crypto::public_key_of(key));
   }
   ReceiptFile evm = x.file;
   evm.domain = evm_domain();
-  EXPECT_EQ(to_text(import_cose(*export_cose(evm, kIssued, x.provider))->file), to_text(evm));
+  EXPECT_EQ(to_text(import_cose(*export_cose(evm, kExported, x.provider))->file), to_text(evm));
 }
 
 TEST(Export, DsseCarriesTheWholeReceipt) {
   const Exchange x;
-  const auto back = import_text(*export_dsse(x.file, kIssued, x.provider));
+  const auto back = import_text(*export_dsse(x.file, kExported, x.provider));
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(to_text(back->file), to_text(x.file));
-  EXPECT_EQ(back->issued_at, kIssued);
+  EXPECT_EQ(back->issued_at, kExported);
   EXPECT_EQ(back->key, crypto::public_key_of(x.provider));
 }
 
 TEST(Export, NoByteMayChange) {
   const Exchange x;
-  const Bytes cose = *export_cose(x.file, kIssued, x.provider);
+  const Bytes cose = *export_cose(x.file, kExported, x.provider);
   for (std::size_t i = 0; i < cose.size(); ++i) {
     Bytes changed = cose;
     changed[i] ^= 1;
     ASSERT_FALSE(import_cose(changed)) << i;
   }
-  const std::string dsse = *export_dsse(x.file, kIssued, x.provider);
+  const std::string dsse = *export_dsse(x.file, kExported, x.provider);
   const std::size_t payload = dsse.find("\"payload\": \"") + 12;
   const std::size_t end = dsse.find('"', payload);
   for (std::size_t i = payload; i < end; i += 7) ASSERT_FALSE(import_text(flipped(dsse, i))) << i;
@@ -74,7 +74,7 @@ TEST(Export, NoByteMayChange) {
 TEST(Export, ClaimsMustBeTheReceipts) {
   const Exchange x;
   const auto resigned = [&](auto change) {
-    cose::Sign1 m = *cose::decode(*export_cose(x.file, kIssued, x.provider));
+    cose::Sign1 m = *cose::decode(*export_cose(x.file, kExported, x.provider));
     cbor::Value claims = *cbor::decode(m.payload);
     change(claims);
     m.payload = cbor::encode(claims);
@@ -101,7 +101,7 @@ TEST(Export, ClaimsMustBeTheReceipts) {
   EXPECT_NE(resigned(set(cbor::uint(6), cbor::text("now"))).find("iat"), std::string::npos);
 
   const auto statement = [&](std::string_view from, std::string_view to) {
-    const auto parsed = json::parse(*export_dsse(x.file, kIssued, x.provider));
+    const auto parsed = json::parse(*export_dsse(x.file, kExported, x.provider));
     dsse::Envelope e = *dsse::envelope_from_json(parsed->as_object());
     std::string payload(text(e.payload));
     payload.replace(payload.find(from), from.size(), to);
@@ -119,8 +119,8 @@ TEST(Export, ClaimsMustBeTheReceipts) {
 TEST(Export, AReceiptWithoutItsModelHasNoClaims) {
   Exchange x;
   x.file.execution.canon = 99;
-  EXPECT_EQ(export_cose(x.file, kIssued, x.provider).error().code, Errc::invalid);
-  EXPECT_EQ(export_dsse(x.file, kIssued, x.provider).error().code, Errc::invalid);
+  EXPECT_EQ(export_cose(x.file, kExported, x.provider).error().code, Errc::invalid);
+  EXPECT_EQ(export_dsse(x.file, kExported, x.provider).error().code, Errc::invalid);
 }
 
 TEST(Dsse, PreAuthenticationEncoding) {  // the example of protocol.md
@@ -234,13 +234,13 @@ TEST(Bundle, WhatIsRefused) {
 TEST(Export, Vectors) {
   const Exchange x;
   const auto key = crypto::public_key_of(x.provider);
-  const Bytes cose = *export_cose(x.file, kIssued, x.provider);
-  const auto envelope = json::parse(*export_dsse(x.file, kIssued, x.provider));
+  const Bytes cose = *export_cose(x.file, kExported, x.provider);
+  const auto envelope = json::parse(*export_dsse(x.file, kExported, x.provider));
   const auto message = *cose::decode(cose);
   expect_vectors(
       "export/receipt.json",
       json::dump_pretty(json::object{{"receipt", to_json(x.file)},
-                                     {"issued_at", std::to_string(kIssued)},
+                                     {"issued_at", std::to_string(kExported)},
                                      {"secret_key", to_hex(x.provider.bytes)},
                                      {"signer", crypto::address_of(key).to_string()},
                                      {"public_key", to_hex(key.bytes)},

@@ -8,10 +8,10 @@ namespace assay::protocol {
 namespace {
 
 template <class T, class S>
-concept Is = std::same_as<std::remove_const_t<T>, S>;
+concept Called = std::same_as<std::remove_const_t<T>, S>;
 
-template <Is<AuditCall> S, class V>
-void fields(S& s, V&& v) {
+template <Called<AuditCall> S, class V>
+void handover_fields(S& s, V&& v) {
   v("handover", s.handover);
   v("request", s.request);
   v("receipt", s.receipt);
@@ -22,37 +22,37 @@ void fields(S& s, V&& v) {
   v("logprobs", s.logprobs);
   v("automaton", s.automaton);
 }
-template <Is<AuditSecret> S, class V>
-void fields(S& s, V&& v) {
+template <Called<AuditSecret> S, class V>
+void handover_fields(S& s, V&& v) {
   v("audit", s.audit);
   v("salt_secret", s.salt_secret);
 }
 
 template <class T>
-json::object write(const T& s) {
+json::object write_call(const T& s) {
   json::object out;
-  fields(s, FieldWriter{out});
+  handover_fields(s, FieldWriter{out});
   return out;
 }
 
 template <class T>
-Result<T> read(const json::object& o, std::string_view what) {
+Result<T> read_call(const json::object& o, std::string_view what) {
   T out{};
   FieldReader reader(o, what);
-  fields(out, reader);
+  handover_fields(out, reader);
   CHECK_OK(reader.finish());
   return out;
 }
 
 }  // namespace
 
-json::object to_json(const AuditCall& call) { return write(call); }
+json::object to_json(const AuditCall& call) { return write_call(call); }
 Result<AuditCall> audit_call_from_json(const json::object& o) {
-  return read<AuditCall>(o, "audit call");
+  return read_call<AuditCall>(o, "audit call");
 }
-json::object to_json(const AuditSecret& secret) { return write(secret); }
+json::object to_json(const AuditSecret& secret) { return write_call(secret); }
 Result<AuditSecret> audit_secret_from_json(const json::object& o) {
-  return read<AuditSecret>(o, "audit secret");
+  return read_call<AuditSecret>(o, "audit secret");
 }
 
 Hash handover_content(std::span<const std::uint32_t> prompt, std::span<const std::uint32_t> answer,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/int128.hpp"
 #include "protocol/rules.hpp"
 
 namespace assay::protocol {
@@ -49,8 +50,7 @@ Lateness lateness(const AnswerTimes& promised, const AnswerTimes& taken) {
 
 Micros rebate_amount(const Offer& offer, Micros amount) {
   ASSAY_ASSERT(amount >= 0 && offer.rebate_ppm <= kRebateMax);
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<Micros>(static_cast<Wide>(amount) * offer.rebate_ppm / 1'000'000);
+  return static_cast<Micros>(static_cast<Uint128>(amount) * offer.rebate_ppm / 1'000'000);
 }
 
 Status check_rebate(const Domain& domain, const Lease& lease, const Request& request,

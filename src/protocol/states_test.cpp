@@ -9,7 +9,7 @@
 namespace assay::protocol {
 namespace {
 
-PositionStates sample() {
+PositionStates sample_states() {
   PositionStates p;
   p.position = 12;
   p.leaves = {crypto::sha256(view("a")), crypto::sha256(view("b"))};
@@ -20,7 +20,7 @@ PositionStates sample() {
 }
 
 TEST(StatesWire, RoundTrips) {
-  const std::string line = states_line(sample());
+  const std::string line = states_line(sample_states());
   EXPECT_EQ(line.back(), '\n');
   const auto back = states_event_from_line(line);
   ASSERT_TRUE(back) << back.error().message;
@@ -37,7 +37,7 @@ TEST(StatesWire, RoundTrips) {
 
 // Every text of the wire with one character changed or cut off is read or refused, never worse.
 TEST(StatesWire, TakesAnything) {
-  const std::string line = states_line(sample());
+  const std::string line = states_line(sample_states());
   for (std::size_t i = 0; i < line.size(); ++i) {
     (void)states_event_from_line(line.substr(0, i));
     for (const char c : {'"', '[', '}', '0', 'z', '\\'}) {

@@ -1,17 +1,18 @@
 #include "protocol/tokens.hpp"
 
 #include "base/assert.hpp"
+#include "base/int128.hpp"
 #include "crypto/sha256.hpp"
 
 namespace assay::protocol {
 namespace {
 
-constexpr std::size_t kChunk = 256;
+constexpr std::size_t kTokenChunk = 256;
 constexpr std::string_view kPrompt = "assay/prompt/v0", kTape = "assay/tape/v0";
 
 Bytes chunk_leaf(Bytes salt, std::span<const std::uint32_t> tokens, std::uint64_t chunk) {
-  const auto rest = tokens.subspan(chunk * kChunk);
-  for (const std::uint32_t id : rest.first(std::min(kChunk, rest.size()))) append_le(salt, id);
+  const auto rest = tokens.subspan(chunk * kTokenChunk);
+  for (const std::uint32_t id : rest.first(std::min(kTokenChunk, rest.size()))) append_le(salt, id);
   return salt;
 }
 
@@ -19,7 +20,7 @@ Bytes chunk_leaf(Bytes salt, std::span<const std::uint32_t> tokens, std::uint64_
 template <class Salt>
 Hash token_root(std::span<const std::uint32_t> tokens, const Salt& salt) {
   crypto::MerkleBuilder builder;
-  for (std::uint64_t chunk = 0; chunk * kChunk < tokens.size(); ++chunk)
+  for (std::uint64_t chunk = 0; chunk * kTokenChunk < tokens.size(); ++chunk)
     builder.append(crypto::leaf_hash(chunk_leaf(salt(chunk), tokens, chunk)));
   return builder.root();
 }
@@ -43,12 +44,11 @@ Hash salted_root(const SaltSecret& secret, std::string_view label,
   return token_root(tokens, [&](std::uint64_t chunk) { return salt_of(secret, label, chunk); });
 }
 
-__extension__ using Wide = unsigned __int128;
-
 // ceil(tokens × price / 1e6); the product of two 64-bit numbers always fits.
-Wide cost(Micros price_per_million, std::uint64_t tokens) {
+Uint128 cost(Micros price_per_million, std::uint64_t tokens) {
   constexpr std::uint64_t million = 1'000'000;
-  return (static_cast<Wide>(tokens) * static_cast<std::uint64_t>(price_per_million) + million - 1) /
+  return (static_cast<Uint128>(tokens) * static_cast<std::uint64_t>(price_per_million) + million -
+          1) /
          million;
 }
 
@@ -71,10 +71,10 @@ Hash tape_root(const SaltSecret& secret, std::span<const std::uint32_t> tokens) 
 
 TokenChunk open_tokens(const SaltSecret& secret, TokenList list,
                        std::span<const std::uint32_t> tokens, std::uint32_t chunk) {
-  ASSAY_ASSERT(std::size_t{chunk} * kChunk < tokens.size());
+  ASSAY_ASSERT(std::size_t{chunk} * kTokenChunk < tokens.size());
   TokenChunk out;
   std::vector<Hash> leaves;
-  for (std::uint64_t i = 0; i * kChunk < tokens.size(); ++i) {
+  for (std::uint64_t i = 0; i * kTokenChunk < tokens.size(); ++i) {
     Bytes leaf =
         chunk_leaf(salt_of(secret, list == TokenList::prompt ? kPrompt : kTape, i), tokens, i);
     leaves.push_back(crypto::leaf_hash(leaf));
@@ -122,8 +122,8 @@ Result<Hash> logprobs_root(const SaltSecret& secret, const Request& request, std
 Result<Micros> price(Micros price_in, Micros price_out, std::uint64_t prompt,
                      std::uint64_t answer) {
   if (price_in < 0 || price_out < 0) return fail(Errc::refused, "a price cannot be negative");
-  const Wide total = cost(price_in, prompt) + cost(price_out, answer);
-  if (total > static_cast<Wide>(INT64_MAX))
+  const Uint128 total = cost(price_in, prompt) + cost(price_out, answer);
+  if (total > static_cast<Uint128>(INT64_MAX))
     return fail(Errc::refused, "the amount for {} + {} tokens exceeds 2^63-1 micro-units", prompt,
                 answer);
   return static_cast<Micros>(total);

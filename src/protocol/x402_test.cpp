@@ -25,7 +25,7 @@ constexpr std::string_view kResponseExample =
 
 crypto::SecretKey key() { return *crypto::secret_key(Bytes(32, 7)); }
 
-Payment sample() {
+Payment sample_payment() {
   Payment p;
   p.accepted = {.chain_id = 84532,
                 .asset = *Address::parse("0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
@@ -59,7 +59,7 @@ TEST(X402, TheSpecificationsExampleIsRead) {
   ASSERT_EQ(required->accepts.size(), 1u);
   const auto terms = requirements_from_json(required->accepts[0].get_object());
   ASSERT_TRUE(terms) << terms.error().message;
-  EXPECT_EQ(*terms, sample().accepted);
+  EXPECT_EQ(*terms, sample_payment().accepted);
   // Written again and read again.
   const auto again = required_from_header(to_header(*required));
   ASSERT_TRUE(again);
@@ -75,12 +75,12 @@ TEST(X402, TheSpecificationsExampleIsRead) {
 
 // Against viem's hashTypedData of the same message (tests/peers/x402.mjs signs with it end to end).
 TEST(X402, ThePayersSignatureIsOverTheTokensTypedData) {
-  EXPECT_EQ(to_hex(digest(sample().accepted, sample().authorization)),
+  EXPECT_EQ(to_hex(digest(sample_payment().accepted, sample_payment().authorization)),
             "0xa0191ad629e77be6a1ce47d5f90668ddc813dae3f3fc473908693a7103dc39a8");
 }
 
 TEST(X402, APaymentSurvivesItsHeader) {
-  Payment p = sample();
+  Payment p = sample_payment();
   p.resource = {{"url", "https://api.example.com/v1/completions"}};
   p.extensions =
       with_identifier({{kPaymentIdentifier, identifier_extension()}}, "pay_0123456789abcdef");
@@ -110,7 +110,7 @@ TEST(X402, APaymentSurvivesItsHeader) {
 }
 
 TEST(X402, HostileHeadersAreErrors) {
-  const std::string good = to_header(sample());
+  const std::string good = to_header(sample_payment());
   ASSERT_TRUE(payment_from_header(good));
   const auto code = [&](std::string_view from, std::string_view to) {
     const auto read = payment_from_header(with(good, from, to));
@@ -141,7 +141,7 @@ TEST(X402, HostileHeadersAreErrors) {
     EXPECT_FALSE(payment_from_header(std::string_view(good).substr(0, n)));
   EXPECT_FALSE(payment_from_header(std::string(kHeaderBytesMax + 4, 'A')));
 
-  Payment named = sample();
+  Payment named = sample_payment();
   for (const std::string& id :
        {std::string("short"), std::string(129, 'a'), std::string("pay_0123456789abcde!")}) {
     named.extensions = with_identifier({{kPaymentIdentifier, identifier_extension()}}, id);

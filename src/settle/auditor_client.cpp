@@ -3,7 +3,7 @@
 namespace assay::settle {
 namespace {
 
-io::HttpClientOptions client_options() {
+io::HttpClientOptions auditor_options() {
   io::HttpClientOptions options;
   options.connect_timeout_ms = 3'000;
   // Payments wait for these calls: nobody may drip them out.
@@ -16,7 +16,7 @@ io::HttpClientOptions client_options() {
 
 }  // namespace
 
-AuditorClient::AuditorClient() : client_(client_options()) {}
+AuditorClient::AuditorClient() : client_(auditor_options()) {}
 
 Status AuditorClient::hand_over(const std::string& endpoint, const protocol::AuditCall& call) {
   return post(endpoint + "/v1/audit", protocol::to_json(call));

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kReplyBytesMax = tlog::kTileWidth * (2 + tlog::kEntryBytesMax);
 
-io::HttpClientOptions client_options() {
+io::HttpClientOptions log_options() {
   io::HttpClientOptions options;
   options.peer_word = "log";
   options.max_body_bytes = kReplyBytesMax;
@@ -19,7 +19,7 @@ io::HttpClientOptions client_options() {
 }  // namespace
 
 LogReader::LogReader(std::string url)
-    : url_(without_slash(std::move(url))), client_(client_options()) {}
+    : url_(without_slash(std::move(url))), client_(log_options()) {}
 
 Result<std::string> LogReader::get(const std::string& path) {
   TRY(auto reply, client_.get(url_ + "/" + path));
@@ -40,7 +40,7 @@ Result<Bytes> LogReader::read(const tlog::TileId& id) {
 }
 
 LogWriter::LogWriter(std::string url)
-    : url_(without_slash(std::move(url))), client_(client_options()) {}
+    : url_(without_slash(std::move(url))), client_(log_options()) {}
 
 Result<std::vector<std::uint64_t>> LogWriter::append(std::span<const tlog::LogEntry> entries) {
   TRY(const auto reply, client_.post_json(url_ + "/append", append_body(entries)));

@@ -10,21 +10,24 @@ namespace {
 
 std::uint32_t bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 
-const ToyModel& toy() {
+const ToyModel& sampling_toy() {
   static const ToyModel model;
   return model;
 }
 
 template <class Statement>
-AuditReport audit(const Trade& t, const Statement& statement, engine::Isa isa) {
+AuditReport audited(const Trade& t, const Statement& statement, engine::Isa isa) {
   ThreadPool pool(2);
   const ManualClock clock;
-  const auto report = replay_audit(t.file.request.message, statement, t.opening, toy().model, pool,
-                                   {.isa = isa, .progress = {}, .identity = {}}, clock);
+  const auto report =
+      replay_audit(t.file.request.message, statement, t.opening, sampling_toy().model, pool,
+                   {.isa = isa, .progress = {}, .identity = {}}, clock);
   EXPECT_TRUE(report) << report.error().message;
   return report ? *report : AuditReport{};
 }
-AuditReport audit(const Trade& t) { return audit(t, t.file.receipt.message, engine::best_isa()); }
+AuditReport audited(const Trade& t) {
+  return audited(t, t.file.receipt.message, engine::best_isa());
+}
 
 void ask_for_all(protocol::Request& r) {
   r.logit_bias = {{5, bits(-1.5f)}, {9, bits(2.0f)}};
@@ -39,12 +42,12 @@ void ask_for_all(protocol::Request& r) {
 
 TEST(AuditSampling, DecodedAndReplayedAreTheSame) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    const auto t = make_trade(toy(), toy(), {.seed = seed, .ask = ask_for_all});
+    const auto t = make_trade(sampling_toy(), sampling_toy(), {.seed = seed, .ask = ask_for_all});
     ASSERT_EQ(t.opening.logprobs.size(), t.opening.answer.size() * 7);
     for (const auto isa : {engine::Isa::scalar, engine::best_isa()}) {
-      const auto report = audit(t, t.file.receipt.message, isa);
+      const auto report = audited(t, t.file.receipt.message, isa);
       EXPECT_TRUE(report.match) << report.reason;
-      for (const auto& progress : t.progress) EXPECT_TRUE(audit(t, progress, isa).match);
+      for (const auto& progress : t.progress) EXPECT_TRUE(audited(t, progress, isa).match);
     }
   }
 }
@@ -63,9 +66,10 @@ TEST(AuditSampling, AnIgnoredFieldIsFound) {
       const TradeOptions honest{.seed = seed, .ask = ask_for_all};
       TradeOptions cheating = honest;
       cheating.cheat = cheat;
-      const auto t = make_trade(toy(), toy(), cheating);
-      const bool other = t.opening.answer != make_trade(toy(), toy(), honest).opening.answer;
-      EXPECT_EQ(audit(t).match, !other);
+      const auto t = make_trade(sampling_toy(), sampling_toy(), cheating);
+      const bool other =
+          t.opening.answer != make_trade(sampling_toy(), sampling_toy(), honest).opening.answer;
+      EXPECT_EQ(audited(t).match, !other);
       found += other;
     }
     EXPECT_GT(found, 0);
@@ -73,7 +77,7 @@ TEST(AuditSampling, AnIgnoredFieldIsFound) {
 }
 
 TEST(AuditSampling, FalseLogprobs) {
-  const auto honest = make_trade(toy(), toy(), {.ask = ask_for_all});
+  const auto honest = make_trade(sampling_toy(), sampling_toy(), {.ask = ask_for_all});
   const auto& request = honest.file.request.message;
   for (const std::size_t at : {0u, 7u * 3, 7u * 3 + 1, 7u * 3 + 2, 7u * 11 + 6}) {
     Trade t = honest;
@@ -81,12 +85,13 @@ TEST(AuditSampling, FalseLogprobs) {
     auto& r = t.file.receipt.message;
     // The root is still the honest one: the opening is not what was signed.
     ThreadPool pool(1);
-    EXPECT_EQ(
-        replay_audit(request, r, t.opening, toy().model, pool, {}, ManualClock()).error().code,
-        Errc::mismatch);
+    EXPECT_EQ(replay_audit(request, r, t.opening, sampling_toy().model, pool, {}, ManualClock())
+                  .error()
+                  .code,
+              Errc::mismatch);
     r.logprobs_root =
         *protocol::logprobs_root(t.opening.salt_secret, request, r.count, t.opening.logprobs);
-    const auto report = audit(t);
+    const auto report = audited(t);
     EXPECT_FALSE(report.match);
     ASSERT_TRUE(report.divergence) << report.reason;
     EXPECT_TRUE(report.divergence->logprobs);
@@ -95,18 +100,18 @@ TEST(AuditSampling, FalseLogprobs) {
 }
 
 TEST(AuditSampling, LogprobsNobodyAskedFor) {
-  auto t = make_trade(toy(), toy());
+  auto t = make_trade(sampling_toy(), sampling_toy());
   t.file.receipt.message.logprobs_root.fill(7);
-  const auto report = audit(t);
+  const auto report = audited(t);
   EXPECT_FALSE(report.match);
   EXPECT_EQ(report.reason, "it commits to log-probabilities that were not asked for");
 }
 
 // What the model's vocabulary lacks has no execution: nobody honest signs it.
 TEST(AuditSampling, TokensOutsideTheVocabulary) {
-  auto t = make_trade(toy(), toy());
-  t.file.request.message.logit_bias = {{toy().model->hyper().vocab, bits(1.0f)}};
-  const auto report = audit(t);
+  auto t = make_trade(sampling_toy(), sampling_toy());
+  t.file.request.message.logit_bias = {{sampling_toy().model->hyper().vocab, bits(1.0f)}};
+  const auto report = audited(t);
   EXPECT_FALSE(report.match);
   EXPECT_NE(report.reason.find("logit_bias"), std::string::npos) << report.reason;
 }

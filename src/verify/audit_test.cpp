@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const ToyModel& toy() {
+const ToyModel& audit_toy() {
   static const ToyModel model;
   return model;
 }
@@ -21,16 +21,16 @@ const ToyModel& toy() {
 // The same shapes, other signs in one matrix.
 const ToyModel& other_model() {
   static const ToyModel model = [] {
-    Bytes file = toy().file;
-    const auto& o = toy().model->layers()[1].o;
-    const auto at = static_cast<std::size_t>(o.data.data() - toy().file.data());
+    Bytes file = audit_toy().file;
+    const auto& o = audit_toy().model->layers()[1].o;
+    const auto at = static_cast<std::size_t>(o.data.data() - audit_toy().file.data());
     for (std::size_t i = 3; i < o.data.size(); i += 4) file[at + i] ^= 0x80;
     return ToyModel(std::move(file));
   }();
   return model;
 }
 
-Result<AuditReport> audit(const Trade& t, const ToyModel& model = toy(),
+Result<AuditReport> audit(const Trade& t, const ToyModel& model = audit_toy(),
                           AuditOptions options = {}) {
   ThreadPool pool(2);
   const ManualClock clock;
@@ -39,14 +39,14 @@ Result<AuditReport> audit(const Trade& t, const ToyModel& model = toy(),
 }
 
 void expect_match(const Trade& t, const AuditOptions& options = {}) {
-  const auto report = audit(t, toy(), options);
+  const auto report = audit(t, audit_toy(), options);
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(report->match) << report->reason;
   EXPECT_FALSE(report->divergence);
   EXPECT_EQ(report->expected_trace_root, t.file.receipt.message.trace_root);
 }
 
-AuditReport expect_mismatch(const Trade& t, const ToyModel& model = toy()) {
+AuditReport expect_mismatch(const Trade& t, const ToyModel& model = audit_toy()) {
   const auto report = audit(t, model);
   EXPECT_TRUE(report) << report.error().message;
   if (!report) return {};
@@ -58,7 +58,8 @@ AuditReport expect_mismatch(const Trade& t, const ToyModel& model = toy()) {
 TEST(Audit, HonestReceiptsMatch) {
   for (const float temperature : {0.0f, 0.7f, 3.0f})
     for (const std::uint64_t seed : {1u, 2u, 3u}) {
-      const auto t = make_trade(toy(), toy(), {.temperature = temperature, .seed = seed});
+      const auto t =
+          make_trade(audit_toy(), audit_toy(), {.temperature = temperature, .seed = seed});
       EXPECT_EQ(t.opening.answer.size(), 12u);
       for (const auto isa : {engine::Isa::scalar, engine::best_isa()})
         expect_match(t, {.isa = isa, .progress = {}, .identity = {}});
@@ -66,44 +67,48 @@ TEST(Audit, HonestReceiptsMatch) {
 }
 
 TEST(Audit, EveryEndingMatches) {
-  const auto whole = make_trade(toy(), toy(), {.temperature = 3.0f});
+  const auto whole = make_trade(audit_toy(), audit_toy(), {.temperature = 3.0f});
   auto stop = whole.opening.answer[4];
-  const auto stopped = make_trade(toy(), toy(), {.temperature = 3.0f, .stop_ids = {stop}});
+  const auto stopped =
+      make_trade(audit_toy(), audit_toy(), {.temperature = 3.0f, .stop_ids = {stop}});
   EXPECT_EQ(stopped.file.receipt.message.finish, 0u);
   EXPECT_LE(stopped.opening.answer.size(), 5u);
   expect_match(stopped);
-  const auto cut = make_trade(toy(), toy(), {.cut = 3});
+  const auto cut = make_trade(audit_toy(), audit_toy(), {.cut = 3});
   EXPECT_EQ(cut.file.receipt.message.finish, 3u);
   EXPECT_EQ(cut.opening.answer.size(), 3u);
   expect_match(cut);
-  expect_match(make_trade(toy(), toy(), {.prompt = {8}, .max_tokens = 1}));
-  expect_match(make_trade(toy(), toy(), {.max_tokens = 58}));  // to the end of the context
+  expect_match(make_trade(audit_toy(), audit_toy(), {.prompt = {8}, .max_tokens = 1}));
+  expect_match(
+      make_trade(audit_toy(), audit_toy(), {.max_tokens = 58}));  // to the end of the context
 }
 
 TEST(Audit, ProgressIsWhatAReceiptOfThatCountWouldBe) {
-  auto t = make_trade(toy(), toy(), {.temperature = 2.0f});
+  auto t = make_trade(audit_toy(), audit_toy(), {.temperature = 2.0f});
   ThreadPool pool(1);
   const ManualClock clock;
   for (const auto& p : t.progress) {
     const auto report =
-        replay_audit(t.file.request.message, p, t.opening, toy().model, pool, {}, clock);
+        replay_audit(t.file.request.message, p, t.opening, audit_toy().model, pool, {}, clock);
     ASSERT_TRUE(report) << report.error().message;
     EXPECT_TRUE(report->match) << p.count << ": " << report->reason;
     auto bent = p;
     bent.trace_root[0] ^= 1;
     EXPECT_FALSE(
-        replay_audit(t.file.request.message, bent, t.opening, toy().model, pool, {}, clock)->match);
+        replay_audit(t.file.request.message, bent, t.opening, audit_toy().model, pool, {}, clock)
+            ->match);
   }
 }
 
 // Exhaustive in a small world: one flipped bit at every place of the trace is found there.
 TEST(Audit, TamperedStateIsFoundWhereItIs) {
-  const auto honest = make_trade(toy(), toy(), {.max_tokens = 4});
+  const auto honest = make_trade(audit_toy(), audit_toy(), {.max_tokens = 4});
   const std::uint32_t layers = 3, first_head = 5;
   for (std::uint32_t p = 0; p < honest.trace->positions(); ++p)
     for (std::uint32_t l = 0; l <= layers; ++l) {
       if (l == layers && p < first_head) continue;
-      auto t = make_trade(toy(), toy(), {.max_tokens = 4, .flip = engine::NumericFault{p, l}});
+      auto t = make_trade(audit_toy(), audit_toy(),
+                          {.max_tokens = 4, .flip = engine::NumericFault{p, l}});
       const auto blind = expect_mismatch(t);
       EXPECT_FALSE(blind.divergence);  // the tokens are right, nothing says where
       t.open_positions({});
@@ -129,10 +134,10 @@ TEST(Audit, AnotherModelUnderThisName) {
   // A toy changes little: the first seed under which the two models say different things.
   TradeOptions options{.max_tokens = 50, .temperature = 0.3f, .seed = 0};
   const auto answer_of = [&](const ToyModel& serving) {
-    return make_trade(serving, toy(), options).opening.answer;
+    return make_trade(serving, audit_toy(), options).opening.answer;
   };
-  while (options.seed < 200 && answer_of(toy()) == answer_of(other_model())) ++options.seed;
-  auto t = make_trade(other_model(), toy(), options);
+  while (options.seed < 200 && answer_of(audit_toy()) == answer_of(other_model())) ++options.seed;
+  auto t = make_trade(other_model(), audit_toy(), options);
   const auto report = expect_mismatch(t);
   ASSERT_TRUE(report.divergence && report.divergence->expected_token);
   const auto p = report.divergence->position;
@@ -150,7 +155,7 @@ TEST(Audit, AnotherModelUnderThisName) {
 
 TEST(Audit, AlteredAnswerIsFoundAtItsToken) {
   for (std::uint32_t i = 0; i < 12; ++i) {
-    auto t = make_trade(toy(), toy());
+    auto t = make_trade(audit_toy(), audit_toy());
     t.opening.answer[i] = (t.opening.answer[i] + 1) % engine::kToyVocab;
     t.file.receipt.message.tape_root = protocol::tape_root(t.opening.salt_secret, t.opening.answer);
     const auto report = expect_mismatch(t);
@@ -161,12 +166,12 @@ TEST(Audit, AlteredAnswerIsFoundAtItsToken) {
 }
 
 TEST(Audit, ContinuationIsResampled) {
-  const auto whole = make_trade(toy(), toy(), {.temperature = 2.0f});
+  const auto whole = make_trade(audit_toy(), audit_toy(), {.temperature = 2.0f});
   for (const std::uint32_t kept : {1u, 4u, 11u}) {
     TradeOptions rest{.continuation = kept, .max_tokens = 12 - kept, .temperature = 2.0f};
     rest.prompt.insert(rest.prompt.end(), whole.opening.answer.begin(),
                        whole.opening.answer.begin() + kept);
-    const auto t = make_trade(toy(), toy(), rest);
+    const auto t = make_trade(audit_toy(), audit_toy(), rest);
     // The successor's text is the first provider's.
     EXPECT_TRUE(
         std::ranges::equal(t.opening.answer, std::span(whole.opening.answer).subspan(kept)));
@@ -174,7 +179,7 @@ TEST(Audit, ContinuationIsResampled) {
     for (std::uint32_t i = 0; i < kept; ++i) {
       auto bent = rest;
       bent.prompt[6 + i] = (bent.prompt[6 + i] + 1) % engine::kToyVocab;
-      const auto report = expect_mismatch(make_trade(toy(), toy(), bent));
+      const auto report = expect_mismatch(make_trade(audit_toy(), audit_toy(), bent));
       ASSERT_TRUE(report.divergence);
       EXPECT_EQ(report.divergence->position, 5 + i);
       EXPECT_EQ(report.divergence->expected_token, whole.opening.answer[i]);
@@ -183,13 +188,13 @@ TEST(Audit, ContinuationIsResampled) {
 }
 
 TEST(Audit, FinishMustFit) {
-  const auto honest = make_trade(toy(), toy());
+  const auto honest = make_trade(audit_toy(), audit_toy());
   for (const std::uint32_t finish : {0u, 2u, 3u, 4u, 77u}) {
     auto t = honest;
     t.file.receipt.message.finish = finish;
     EXPECT_FALSE(expect_mismatch(t).trace) << finish;  // nothing to replay
   }
-  auto cut = make_trade(toy(), toy(), {.cut = 3});
+  auto cut = make_trade(audit_toy(), audit_toy(), {.cut = 3});
   for (const std::uint32_t finish : {0u, 1u}) {
     cut.file.receipt.message.finish = finish;
     expect_mismatch(cut);
@@ -204,9 +209,9 @@ TEST(Audit, FinishMustFit) {
 
 // Token 13 leads to an overflow: a fault in the prompt, and one met while decoding.
 TEST(Audit, NumericFaultsAreReplayed) {
-  Bytes bytes = toy().file;
-  const auto& embedding = toy().model->embedding();
-  const auto row = static_cast<std::size_t>(embedding.data.data() - toy().file.data()) +
+  Bytes bytes = audit_toy().file;
+  const auto& embedding = audit_toy().model->embedding();
+  const auto row = static_cast<std::size_t>(embedding.data.data() - audit_toy().file.data()) +
                    13 * embedding.row_bytes();
   for (std::size_t i = 0; i < embedding.row_bytes(); i += 4) {
     const auto huge = std::bit_cast<std::uint32_t>(3e38f);
@@ -238,7 +243,7 @@ TEST(Audit, NumericFaultsAreReplayed) {
 
 TEST(Audit, RequestsWithoutAnExecutionConvict) {
   const auto expect = [](TradeOptions options, std::string_view reason, auto change) {
-    auto t = make_trade(toy(), toy(), options);
+    auto t = make_trade(audit_toy(), audit_toy(), options);
     change(t);
     auto& request = t.file.request.message;
     request.prompt_count = static_cast<std::uint32_t>(t.opening.prompt.size());
@@ -256,7 +261,7 @@ TEST(Audit, RequestsWithoutAnExecutionConvict) {
 }
 
 TEST(Audit, InputsThatDoNotBelongTogetherAreErrors) {
-  const auto honest = make_trade(toy(), toy());
+  const auto honest = make_trade(audit_toy(), audit_toy());
   const auto expect = [&](std::string_view message, auto change) {
     auto t = honest;
     change(t.opening);
@@ -279,7 +284,7 @@ TEST(Audit, InputsThatDoNotBelongTogetherAreErrors) {
 }
 
 TEST(Audit, HostileLeavesAreIgnored) {
-  const auto cheat = make_trade(toy(), toy(), {.flip = engine::NumericFault{4, 1}});
+  const auto cheat = make_trade(audit_toy(), audit_toy(), {.flip = engine::NumericFault{4, 1}});
   const auto with = [&](auto change) {
     auto t = cheat;
     t.open_positions(std::array{4u});
@@ -300,21 +305,21 @@ TEST(Audit, HostileLeavesAreIgnored) {
     EXPECT_FALSE(d->layer);
   }
   // An honest receipt stays a match, whatever lies beside it.
-  auto honest = make_trade(toy(), toy());
+  auto honest = make_trade(audit_toy(), audit_toy());
   honest.opening.position_roots = cheat.trace->position_roots();
   expect_match(honest);
 }
 
 // What it needs is known before anything is taken, and no accusation is made of it.
 TEST(Audit, LongEvidenceDoesNotDecideHowMuchMemoryIsTaken) {
-  const auto t = make_trade(toy(), toy());
+  const auto t = make_trade(audit_toy(), audit_toy());
   const std::size_t page =
-      engine::PageLayout::of(toy().model->hyper(), *engine::find_kernels(engine::Isa::scalar))
+      engine::PageLayout::of(audit_toy().model->hyper(), *engine::find_kernels(engine::Isa::scalar))
           .page_bytes();
   AuditOptions options;
   options.isa = engine::Isa::scalar;
   options.kv_bytes_max = page - 1;
-  const auto refused = audit(t, toy(), options);
+  const auto refused = audit(t, audit_toy(), options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::refused);
   EXPECT_THAT(refused.error().message,
@@ -370,7 +375,7 @@ TEST(Audit, CanBeCancelled) {
   int calls = 0;
   AuditOptions options;
   options.progress = [&](double) { return ++calls < 1; };
-  const auto report = audit(make_trade(toy(), toy()), toy(), options);
+  const auto report = audit(make_trade(audit_toy(), audit_toy()), audit_toy(), options);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, Errc::cancelled);
 }

@@ -17,7 +17,7 @@ void add(VerifyReport& report, std::string code, Standing standing, std::string 
   report.findings.push_back({std::move(code), standing, std::move(text)});
 }
 
-void judge_export(const Evidence& e, VerifyReport& report) {
+void judge_export(const Exhibit& e, VerifyReport& report) {
   const bool provider = e.exported->signer == e.file.lease.message.provider;
   add(report, "export.signature", Standing::proven,
       fmt::format("{} signed this export{}; its claims are the receipt's own",
@@ -53,7 +53,7 @@ void judge_chunks(const Bundle& bundle, TokenList list, VerifyReport& report) {
 }
 
 // Who vouches that the file hash in the offer is the official one.
-void judge_aliases(const Evidence& e, const Given& given, VerifyReport& report) {
+void judge_aliases(const Exhibit& e, const Given& given, VerifyReport& report) {
   std::vector<const json::object*> attestations;
   if (e.bundle)
     for (const auto& alias : e.bundle->aliases) attestations.push_back(&alias.bundle);
@@ -169,10 +169,10 @@ void judge_bundle(const Bundle& bundle, const Given& given, VerifyReport& report
 
 }  // namespace
 
-Result<Evidence> evidence_from(ByteView bytes) {
+Result<Exhibit> evidence_from(ByteView bytes) {
   if (!bytes.empty() && bytes[0] == kCoseSign1) {
     TRY(protocol::Exported exported, protocol::import_cose(bytes));
-    return Evidence{exported.file, "cose", std::move(exported), std::nullopt};
+    return Exhibit{exported.file, "cose", std::move(exported), std::nullopt};
   }
   const auto parsed = json::parse(text(bytes), protocol::kFileBytesMax);
   if (!parsed || !parsed->is_object())
@@ -182,18 +182,18 @@ Result<Evidence> evidence_from(ByteView bytes) {
   const json::object& o = parsed->get_object();
   if (o.contains("payloadType")) {
     TRY(protocol::Exported exported, protocol::import_dsse(o));
-    return Evidence{exported.file, "dsse", std::move(exported), std::nullopt};
+    return Exhibit{exported.file, "dsse", std::move(exported), std::nullopt};
   }
   const json::value* tag = o.if_contains("assay");
   if (tag != nullptr && tag->is_string() && tag->get_string().starts_with("bundle/")) {
     TRY(Bundle bundle, protocol::bundle_from_json(o));
-    return Evidence{bundle.receipt, "bundle", std::nullopt, std::move(bundle)};
+    return Exhibit{bundle.receipt, "bundle", std::nullopt, std::move(bundle)};
   }
   TRY(protocol::ReceiptFile file, protocol::receipt_file_from_json(o));
-  return Evidence{std::move(file), "receipt", std::nullopt, std::nullopt};
+  return Exhibit{std::move(file), "receipt", std::nullopt, std::nullopt};
 }
 
-VerifyReport verify_evidence(const Evidence& evidence, const Given& given, SignatureMemo* memo) {
+VerifyReport verify_evidence(const Exhibit& evidence, const Given& given, SignatureMemo* memo) {
   const protocol::Opening* opening = given.opening;
   if (opening == nullptr && evidence.bundle && evidence.bundle->opening)
     opening = &*evidence.bundle->opening;
@@ -204,7 +204,7 @@ VerifyReport verify_evidence(const Evidence& evidence, const Given& given, Signa
   return report;
 }
 
-json::object to_json(const Evidence& evidence, const VerifyReport& report) {
+json::object to_json(const Exhibit& evidence, const VerifyReport& report) {
   json::array findings;
   for (const Finding& f : report.findings)
     findings.push_back(

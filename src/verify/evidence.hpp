@@ -11,14 +11,14 @@
 
 namespace assay::verify {
 
-struct Evidence {
+struct Exhibit {
   protocol::ReceiptFile file;
   std::string_view form;                         // "receipt", "cose", "dsse", "bundle"
   std::optional<protocol::Exported> exported{};  // its signature and claims hold
   std::optional<protocol::Bundle> bundle{};
 };
 // Errors: invalid for none of the four; of an export also what import_cose and import_dsse refuse.
-Result<Evidence> evidence_from(ByteView bytes);
+Result<Exhibit> evidence_from(ByteView bytes);
 
 // Judges a bundle's log section with the keys that the reader trusts: tlog::place_in_log, which
 // this folder does not see.
@@ -34,11 +34,11 @@ struct Given {
   LogJudge log = nullptr;
   std::size_t witnesses = 1;  // how many trusted ones must have cosigned for a time to be proven
 };
-VerifyReport verify_evidence(const Evidence& evidence, const Given& given,
+VerifyReport verify_evidence(const Exhibit& evidence, const Given& given,
                              SignatureMemo* memo = nullptr);
 
 // For machines: {"form", "provider", "buyer", "amount", "findings": [{"code", "standing",
 // "text"}]}.
-json::object to_json(const Evidence& evidence, const VerifyReport& report);
+json::object to_json(const Exhibit& evidence, const VerifyReport& report);
 
 }  // namespace assay::verify

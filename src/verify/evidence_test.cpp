@@ -27,7 +27,7 @@ std::vector<std::string> codes(const VerifyReport& report, Standing standing) {
   return out;
 }
 
-Evidence of(const std::string& bytes) {
+Exhibit of(const std::string& bytes) {
   auto evidence = evidence_from(view(bytes));
   EXPECT_TRUE(evidence) << evidence.error().message;
   return std::move(*evidence);
@@ -43,7 +43,7 @@ TEST(Evidence, EveryFormIsFoundOutAndHolds) {
       {"bundle", to_text(Bundle{.receipt = t.file, .opening = t.opening})},
   };
   for (const auto& [form, bytes] : forms) {
-    const Evidence e = of(bytes);
+    const Exhibit e = of(bytes);
     EXPECT_EQ(e.form, form);
     EXPECT_EQ(to_text(e.file), to_text(t.file));
     const auto report = verify_evidence(e, {.opening = &t.opening});
@@ -163,7 +163,7 @@ TEST(Evidence, AnAnchorIsOfTheCheckpointOrFails) {
 }
 
 TEST(Evidence, TheDocumentSaysWhatTheReportDoes) {
-  const Evidence e = of(to_text(trade().file));
+  const Exhibit e = of(to_text(trade().file));
   const auto report = verify_evidence(e, {});
   const json::object document = to_json(e, report);
   EXPECT_EQ(document.at("form"), "receipt");

@@ -7,13 +7,6 @@
 namespace assay::verify {
 namespace {
 
-template <class T>
-ByteView bytes_of(std::span<const T> values) {
-  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
-}
-
-std::uint64_t chunks_of(std::uint64_t values) { return (values + kChunkValues - 1) / kChunkValues; }
-
 // Chunk `chunk` of `values` values of `width` bytes; empty: there is none.
 ByteView cut(ByteView bytes, std::uint64_t chunk, std::size_t width) {
   const std::size_t size = kChunkValues * width;
@@ -53,14 +46,14 @@ ByteView MemoryInputs::row(Row row, std::uint32_t position, std::uint32_t leaf) 
         if (leaf_.op(op).tie == Op::Tie::x) return leaf_.values(op);
       return {};
     }
-    return leaf + 1 == place.index ? bytes_of<float>(states.x) : ByteView{};
+    return leaf + 1 == place.index ? raw_view<float>(states.x) : ByteView{};
   }
   const LeafStates::Rows& rows = leaf == place.index ? states.own : states.before;
   if (leaf != place.index && leaf + 1 != place.index) return {};
   const std::size_t width = leaf_.run().subject.program.kv_dim();
   const std::span<const std::uint16_t> values = row == Row::k ? rows.k : rows.v;
   if ((std::size_t{position} + 1) * width > values.size()) return {};
-  return bytes_of(values.subspan(position * width, width));
+  return raw_view(values.subspan(position * width, width));
 }
 
 Result<ByteView> MemoryInputs::leaf_chunk(Row which, std::uint32_t position, std::uint32_t leaf,
@@ -89,7 +82,7 @@ Result<ByteView> MemoryInputs::tokens(bool answer, std::uint32_t chunk) {
       answer ? std::span<const std::uint32_t>(run.opening.answer)
                    .first(std::min<std::size_t>(run.opening.answer.size(), run.subject.count))
              : run.opening.prompt;
-  const ByteView out = cut(bytes_of(ids), chunk, 4);
+  const ByteView out = cut(raw_view(ids), chunk, 4);
   if (out.empty()) return absent("token chunk", chunk);
   return out;
 }
@@ -99,7 +92,7 @@ Result<ByteView> MemoryInputs::logprobs(std::uint32_t answer_token) {
   const std::size_t width = protocol::logprob_width(run.subject.request);
   if (width == 0 || (answer_token + std::size_t{1}) * width > run.opening.logprobs.size())
     return absent("the log-probabilities of answer token", answer_token);
-  return bytes_of(
+  return raw_view(
       std::span<const std::uint32_t>(run.opening.logprobs).subspan(answer_token * width, width));
 }
 

@@ -183,18 +183,18 @@ TEST(Execution, LongPositions) {
 }
 
 // The op that faults first, by part of the model that makes it.
-struct FaultCase {
+struct ExecutionFault {
   std::string what;
   ToyAsk ask;
   std::string op;
 };
-std::vector<FaultCase> fault_cases() {
+std::vector<ExecutionFault> fault_cases() {
   const engine::ToyShape shape = wide("llama", TensorType::f32);
   const auto norm = [&](std::string tensor, float value) {
     return ToyAsk{.shape = shape,
                   .patches = {{std::move(tensor), 0, std::vector<float>(256, value)}}};
   };
-  std::vector<FaultCase> out{
+  std::vector<ExecutionFault> out{
       {"norm before attention", norm("blk.1.attn_norm.weight", 3e38f), "b.y"},
       {"key", norm("blk.1.attn_norm.weight", 1e7f), "kh"},
       {"gate", norm("blk.0.ffn_norm.weight", 3e38f), "f.y"},
@@ -220,7 +220,7 @@ std::vector<FaultCase> fault_cases() {
 }
 
 TEST(Execution, Faults) {
-  for (const FaultCase& c : fault_cases()) {
+  for (const ExecutionFault& c : fault_cases()) {
     SCOPED_TRACE(c.what);
     ToyRun toy(c.ask);
     ASSERT_TRUE(toy.fault);
@@ -256,7 +256,7 @@ TEST(Execution, ChainTraceIsTheEngines) {
   const ChainTrace chain(toy.run, toy.pool);
   EXPECT_EQ(chain.trace_root(), toy.run.subject.trace_root);
   EXPECT_EQ(chain.run().opening.answer, toy.run.opening.answer);
-  for (const FaultCase& c : fault_cases()) {
+  for (const ExecutionFault& c : fault_cases()) {
     SCOPED_TRACE(c.what);
     ToyRun ends(c.ask);
     const ChainTrace chained(ends.run, ends.pool);

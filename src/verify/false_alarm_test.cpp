@@ -127,7 +127,7 @@ std::vector<Isa> isas() {
 }
 
 // What the test has met; a soak that never meets one of these shows nothing about it.
-struct Tally {
+struct AlarmTally {
   std::map<std::string, std::size_t> of;
   void count(const std::string& what, std::size_t n = 1) { of[what] += n; }
 };
@@ -227,8 +227,8 @@ SampledReport one_layer_audit(const Trade& trade, const World& world, std::uint3
   return report ? *report : SampledReport{};
 }
 
-void audit(const KnownCase& known, const Outcome& got, const World& world, Random& random,
-           Tally& tally) {
+void audit_served(const KnownCase& known, const Outcome& got, const World& world, Random& random,
+                  AlarmTally& tally) {
   if (!known.asked.traced || got.mismatch_at) return;
   const auto all = isas();
   const auto some_isa = [&] { return all[random.below(static_cast<std::uint32_t>(all.size()))]; };
@@ -246,7 +246,7 @@ void audit(const KnownCase& known, const Outcome& got, const World& world, Rando
   tally.count("sampled audits");
 }
 
-void note(const KnownCase& known, Tally& tally) {
+void note(const KnownCase& known, AlarmTally& tally) {
   const auto& [asked, outcome] = known;
   constexpr const char* kEnds[] = {"end at a stop id", "end at their length", "end in a fault"};
   if (outcome.mismatch_at)
@@ -261,7 +261,7 @@ void note(const KnownCase& known, Tally& tally) {
   if (asked.traced) tally.count("are traced");
 }
 
-void check_mix(const World& world, std::uint32_t mix, Tally& tally) {
+void check_mix(const World& world, std::uint32_t mix, AlarmTally& tally) {
   SCOPED_TRACE(world.name +
                "; repeat with ASSAY_SOAK_REQUESTS=8 ASSAY_SEED=" + std::to_string(mix));
   const auto& model = world.toy.model;
@@ -311,7 +311,7 @@ void check_mix(const World& world, std::uint32_t mix, Tally& tally) {
   }
   for (std::size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE(testing::Message() << "audit of request " << i);
-    audit(cases[i], got[i], world, random, tally);
+    audit_served(cases[i], got[i], world, random, tally);
   }
 }
 
@@ -324,7 +324,7 @@ TEST(NoFalseAlarm, EveryMachineBatchAndAuditGivesTheSameBits) {
   const auto worlds = make_worlds();
   const std::uint32_t requests = number_of("ASSAY_SOAK_REQUESTS", 200),
                       first = number_of("ASSAY_SEED", 0);
-  Tally tally;
+  AlarmTally tally;
   for (std::uint32_t mix = first; mix < first + (requests + kMix - 1) / kMix; ++mix) {
     check_mix(*worlds[kCycle[mix % std::size(kCycle)]], mix, tally);
     if (HasFailure()) break;  // the rest would drown it

@@ -14,10 +14,6 @@ Hash chained(const Hash& before, ByteView payload) {
   return h.finish();
 }
 
-bool begins_with(ByteView bytes, ByteView start) {
-  return bytes.size() >= start.size() && std::ranges::equal(bytes.first(start.size()), start);
-}
-
 }  // namespace
 
 RecordLog::RecordLog(AuditJournal* store, Bytes header)

@@ -7,7 +7,7 @@
 namespace assay::verify {
 namespace {
 
-Hash leaf_of(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool) {
+Hash layer_leaf(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool) {
   Bytes leaf = tensor_description(tensor);
   append(leaf, tensor_root(tensor, index, pool));
   return crypto::leaf_hash(leaf);
@@ -18,7 +18,7 @@ Hash leaf_of(const engine::Tensor& tensor, std::uint32_t index, ThreadPool& pool
 std::vector<Hash> tensor_leaves(const engine::Model& model, ThreadPool& pool) {
   std::vector<Hash> out;
   for (const engine::Tensor* tensor : model.weights())
-    out.push_back(leaf_of(*tensor, static_cast<std::uint32_t>(out.size()), pool));
+    out.push_back(layer_leaf(*tensor, static_cast<std::uint32_t>(out.size()), pool));
   return out;
 }
 
@@ -31,7 +31,7 @@ Result<protocol::ExecutionId> layers_execution_id(const engine::Model& model,
                 leaves.size(), all.size());
   for (const engine::Tensor* tensor : model.layers_weights(layers)) {
     const auto index = static_cast<std::uint32_t>(std::ranges::find(all, tensor) - all.begin());
-    if (leaf_of(*tensor, index, pool) != leaves[index])
+    if (layer_leaf(*tensor, index, pool) != leaves[index])
       return fail(Errc::mismatch,
                   "tensor '{}' of this file is not the one among the tensor leaves: another model, "
                   "or leaves of another",

@@ -15,7 +15,7 @@ namespace {
 
 // The public key of the specification's test vectors; the bundles carry its hash, or it is in their
 // certificate.
-constexpr std::string_view kKey =
+constexpr std::string_view kSigningKey =
     "-----BEGIN PUBLIC KEY-----\n"
     "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEsu6rZGBTjxtvRWPMixT+3HyndV0J0Ybt\n"
     "aHZUcO4DEK+OJHO/4e32bb/fbJKSpRgcBsIpKLcVijUomyFOERbd7u+BTPSUjGZD\n"
@@ -55,7 +55,7 @@ std::string intermediate() {
 
 TEST(ModelSigning, PublicKeyVector) {
   NEED_VECTORS();
-  const auto s = verified("valid/key.bundle.json", {.public_key_pem = std::string(kKey)});
+  const auto s = verified("valid/key.bundle.json", {.public_key_pem = std::string(kSigningKey)});
   ASSERT_TRUE(s) << s.error().message;
   EXPECT_EQ(s->model, "model");
   EXPECT_EQ(s->method, "files");
@@ -82,7 +82,7 @@ TEST(ModelSigning, CertificateVector) {
 
 TEST(ModelSigning, WhatIsRefused) {
   NEED_VECTORS();
-  const ModelTrust key{.public_key_pem = std::string(kKey)};
+  const ModelTrust key{.public_key_pem = std::string(kSigningKey)};
   const auto refused = [&](const std::string& name, const ModelTrust& trust, Errc code,
                            std::string_view why) {
     const auto s = verified(name, trust);
@@ -120,9 +120,8 @@ class Signer {
   }
   json::object bundle(const json::object& statement) const {
     const std::string payload = json::dump(statement);
-    protocol::dsse::Envelope envelope{std::string(protocol::dsse::kInTotoType),
-                                      Bytes(payload.begin(), payload.end()),
-                                      {}};
+    protocol::dsse::Envelope envelope{
+        std::string(protocol::dsse::kInTotoType), Bytes(payload.begin(), payload.end()), {}};
     const Bytes text = protocol::dsse::to_be_signed(envelope);
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                           EVP_MD_CTX_free);
@@ -132,10 +131,10 @@ class Signer {
     EVP_DigestSign(context.get(), signature.data(), &size, text.data(), text.size());
     signature.resize(size);
     envelope.signatures.push_back({"", signature});
-    return {{"mediaType", "application/vnd.dev.sigstore.bundle.v0.3+json"},
-            {"verificationMaterial",
-             {{"publicKey", json::object{}}, {"tlogEntries", json::array{}}}},
-            {"dsseEnvelope", protocol::dsse::to_json(envelope)}};
+    return {
+        {"mediaType", "application/vnd.dev.sigstore.bundle.v0.3+json"},
+        {"verificationMaterial", {{"publicKey", json::object{}}, {"tlogEntries", json::array{}}}},
+        {"dsseEnvelope", protocol::dsse::to_json(envelope)}};
   }
 
  private:
@@ -192,7 +191,7 @@ TEST(ModelSigning, WellSignedNonsense) {
 // Every change to what is signed, and to the signature.
 TEST(ModelSigning, NothingMayBeTamperedWith) {
   NEED_VECTORS();
-  const ModelTrust key{.public_key_pem = std::string(kKey)};
+  const ModelTrust key{.public_key_pem = std::string(kSigningKey)};
   const auto tampered = [&](auto change) {
     json::object o = *bundle("valid/key.bundle.json");
     change(o.at("dsseEnvelope").as_object(), o.at("verificationMaterial").as_object());
@@ -219,7 +218,7 @@ TEST(ModelSigning, NothingMayBeTamperedWith) {
 TEST(Pki, KeysAndSignatures) {
   EXPECT_EQ(crypto::check_pem_signature("nonsense", {}, {}).error().code, Errc::invalid);
   const Bytes no{1, 2, 3};
-  EXPECT_EQ(crypto::check_pem_signature(kKey, no, no).error().code, Errc::mismatch);
+  EXPECT_EQ(crypto::check_pem_signature(kSigningKey, no, no).error().code, Errc::mismatch);
   EXPECT_EQ(crypto::check_chain_signature({}, "", no, no).error().code, Errc::invalid);
   EXPECT_EQ(crypto::check_chain_signature(std::vector<Bytes>{no}, "", no, no).error().code,
             Errc::invalid);

@@ -2,16 +2,14 @@
 
 #include "base/assert.hpp"
 #include "crypto/merkle.hpp"
+#include "verify/referee/ops.hpp"
 
 namespace assay::verify {
 namespace {
 
-constexpr std::uint64_t kChunkValues = 256;
 // Leaves hashed at a time. A power of two: the roots of such blocks are nodes of the whole tree,
 // and the tree over them has the whole tree's upper part.
 constexpr std::uint64_t kBlock = 4096;
-
-std::uint64_t chunks_of(std::uint64_t values) { return (values + kChunkValues - 1) / kChunkValues; }
 
 }  // namespace
 
@@ -36,7 +34,7 @@ ByteView ModelTrees::chunk(std::uint32_t tensor, std::uint64_t row, std::uint32_
   const std::uint64_t first = chunk * kChunkValues;
   ASSAY_ASSERT(row < t.rows() && first < t.row_length());
   const engine::BlockShape block = engine::block_shape(t.type);
-  const std::uint64_t values = std::min(kChunkValues, t.row_length() - first);
+  const std::uint64_t values = std::min<std::uint64_t>(kChunkValues, t.row_length() - first);
   return t.data.subspan(row * t.row_bytes() + first / block.values * block.bytes,
                         values / block.values * block.bytes);
 }
@@ -49,7 +47,8 @@ ByteView ModelTrees::rope(std::uint64_t chunk, std::vector<float>& out) const {
   out.clear();
   for (std::uint64_t i = first; i < std::min(first + kChunkValues, values);) {
     const float* row = table.row(static_cast<std::uint32_t>(i / width));
-    const std::uint64_t end = std::min({first + kChunkValues, (i / width + 1) * width});
+    const std::uint64_t end =
+        std::min<std::uint64_t>({first + kChunkValues, (i / width + 1) * width});
     out.insert(out.end(), row + i % width, row + i % width + (end - i));
     i = end;
   }

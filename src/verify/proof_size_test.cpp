@@ -111,7 +111,7 @@ class SizingInputs final : public StepInputs {
   Bytes answer_;
 };
 
-std::uint32_t bits(float f) { return std::bit_cast<std::uint32_t>(f); }
+std::uint32_t float_bits(float f) { return std::bit_cast<std::uint32_t>(f); }
 
 Subject subject_of_70b(std::string architecture, canon::Format format) {
   Subject s;
@@ -125,9 +125,10 @@ Subject subject_of_70b(std::string architecture, canon::Format format) {
   p.formats.assign(80 * (9 + (p.qkv_bias ? 3 : 0) + (p.qk_norm ? 2 : 0)) + 3, format);
   protocol::Request& r = s.request;
   r.prompt_count = 32768 - 500;
-  r.logit_bias = {{9, bits(40.0f)}};
-  r.repetition_penalty_bits = bits(1.1f), r.presence_penalty_bits = bits(0.5f);
-  r.temperature_bits = bits(0.7f), r.top_k = 100, r.top_p_bits = bits(0.95f), r.logprobs = 21;
+  r.logit_bias = {{9, float_bits(40.0f)}};
+  r.repetition_penalty_bits = float_bits(1.1f), r.presence_penalty_bits = float_bits(0.5f);
+  r.temperature_bits = float_bits(0.7f), r.top_k = 100, r.top_p_bits = float_bits(0.95f),
+  r.logprobs = 21;
   r.constraint.fill(1);
   s.count = 501;
   s.finish = 0;
@@ -175,8 +176,9 @@ TEST(ProofSize, SeventyBillionAt32K) {
 TEST(ProofSize, IsThatOfWrittenProofs) {
   ToyAsk ask{.shape = {.layers = 2, .context = 32}, .prompt = {1, 4, 8}};
   ask.ask = [](protocol::Request& r) {
-    r.repetition_penalty_bits = bits(1.1f), r.temperature_bits = bits(1.0f), r.logprobs = 1;
-    r.top_k = 3, r.top_p_bits = bits(0.9f);
+    r.repetition_penalty_bits = float_bits(1.1f), r.temperature_bits = float_bits(1.0f),
+    r.logprobs = 1;
+    r.top_k = 3, r.top_p_bits = float_bits(0.9f);
   };
   ToyRun toy(ask);
   const OwnTrace paths(*toy.trace);

@@ -11,7 +11,7 @@ namespace {
 
 using engine::TensorType;
 
-engine::ToyShape shape(std::string architecture, TensorType type) {
+engine::ToyShape proof_shape(std::string architecture, TensorType type) {
   engine::ToyShape s{.architecture = std::move(architecture),
                      .dim = 256,
                      .heads = 4,
@@ -24,17 +24,18 @@ engine::ToyShape shape(std::string architecture, TensorType type) {
   return s;
 }
 
-std::uint32_t bits(float f) { return std::bit_cast<std::uint32_t>(f); }
+std::uint32_t value_bits(float f) { return std::bit_cast<std::uint32_t>(f); }
 
 void everything(protocol::Request& r) {
-  r.logit_bias = {{9, bits(40.0f)}};
-  r.repetition_penalty_bits = bits(1.1f), r.presence_penalty_bits = bits(0.5f);
-  r.frequency_penalty_bits = bits(0.5f), r.temperature_bits = bits(25.0f);
-  r.top_k = 100, r.top_p_bits = bits(0.95f), r.min_p_bits = bits(0.001f), r.logprobs = 4;
+  r.logit_bias = {{9, value_bits(40.0f)}};
+  r.repetition_penalty_bits = value_bits(1.1f), r.presence_penalty_bits = value_bits(0.5f);
+  r.frequency_penalty_bits = value_bits(0.5f), r.temperature_bits = value_bits(25.0f);
+  r.top_k = 100, r.top_p_bits = value_bits(0.95f), r.min_p_bits = value_bits(0.001f),
+  r.logprobs = 4;
 }
 
 // One step of an honest leaf with everything its judge needs.
-struct Case {
+struct ProofCase {
   StepPlace place;
   std::vector<std::uint32_t> running;  // before it
   std::optional<std::uint32_t> value;  // none: it faults
@@ -52,22 +53,23 @@ class Prover {
   const LeafExecution& leaf() const { return leaf_; }
   const Revealed& revealed() const { return revealed_; }
 
-  Case make(const StepPlace& at) {
-    Case c{at, *leaf_.running(at.op, at.element), {}, *leaf_.write_proof(at, paths_, toy_.pool)};
+  ProofCase make(const StepPlace& at) {
+    ProofCase c{
+        at, *leaf_.running(at.op, at.element), {}, *leaf_.write_proof(at, paths_, toy_.pool)};
     if (at.step < c.running.size()) c.value = c.running[at.step];
     c.running.resize(at.step);
     return c;
   }
 
-  Result<StepVerdict> judge(const Case& c, std::optional<std::uint32_t> claimed,
+  Result<StepVerdict> judge(const ProofCase& c, std::optional<std::uint32_t> claimed,
                             ByteView proof) const {
     return judge_step(toy_.run.subject, revealed_, c.place, c.running, claimed, proof);
   }
-  Result<StepVerdict> judge(const Case& c) const { return judge(c, c.value, c.proof); }
+  Result<StepVerdict> judge(const ProofCase& c) const { return judge(c, c.value, c.proof); }
 
   // First, middle and last steps of first, middle and last elements of every op.
-  std::vector<Case> cases() {
-    std::vector<Case> out;
+  std::vector<ProofCase> cases() {
+    std::vector<ProofCase> out;
     const std::uint32_t position = leaf_.place().position;
     for (std::uint32_t op = 0; op < leaf_.computed(); ++op) {
       const Op& of = leaf_.op(op);
@@ -99,7 +101,7 @@ using Seen = std::set<OpKind>;
 void expect_judged(ToyRun& toy, const LeafPlace& place, Seen& seen) {
   SCOPED_TRACE(fmt::format("position {}, leaf {}", place.position, place.index));
   Prover prover(toy, place);
-  for (const Case& c : prover.cases()) {
+  for (const ProofCase& c : prover.cases()) {
     const Op& op = prover.leaf().op(c.place.op);
     SCOPED_TRACE(fmt::format("{} element {} step {}", op.name, c.place.element, c.place.step));
     seen.insert(op.kind);
@@ -118,9 +120,10 @@ void expect_judged(ToyRun& toy, const LeafPlace& place, Seen& seen) {
 TEST(Proof, EveryKindOfStep) {
   Seen seen;
   const LeafPlace places[] = {{0, 0}, {2, 1}, {4, 2}, {1, 1}};
-  ToyRun llama({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .ask = everything});
-  ToyRun qwen2({.shape = shape("qwen2", TensorType::q4_k), .prompt = {1, 4, 8}});
-  ToyRun qwen3({.shape = shape("qwen3", TensorType::f16), .prompt = {1, 4, 8}});
+  ToyRun llama(
+      {.shape = proof_shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .ask = everything});
+  ToyRun qwen2({.shape = proof_shape("qwen2", TensorType::q4_k), .prompt = {1, 4, 8}});
+  ToyRun qwen3({.shape = proof_shape("qwen3", TensorType::f16), .prompt = {1, 4, 8}});
   for (ToyRun* toy : {&llama, &qwen2, &qwen3})
     for (const LeafPlace& place : places) expect_judged(*toy, place, seen);
 
@@ -134,7 +137,7 @@ TEST(Proof, EveryKindOfStep) {
                 .prompt = {},
                 .max_tokens = 3};
   for (std::uint32_t i = 0; i < 600; ++i) longer.prompt.push_back(3 + i * 7 % 11);
-  longer.ask = [](protocol::Request& r) { r.repetition_penalty_bits = bits(1.1f); };
+  longer.ask = [](protocol::Request& r) { r.repetition_penalty_bits = value_bits(1.1f); };
   ToyRun segments(longer);
   for (const LeafPlace& place : {LeafPlace{601, 1}, LeafPlace{601, 2}, LeafPlace{511, 1}})
     expect_judged(segments, place, seen);
@@ -147,7 +150,7 @@ TEST(Proof, EveryKindOfStep) {
 
 TEST(Proof, OfConstrainedAnswers) {
   Seen seen;
-  ToyRun toy({.shape = shape("llama", TensorType::q8_0),
+  ToyRun toy({.shape = proof_shape("llama", TensorType::q8_0),
               .prompt = {1, 4, 8},
               .ask = everything,
               .constraint = 3});
@@ -157,7 +160,7 @@ TEST(Proof, OfConstrainedAnswers) {
 }
 
 TEST(Proof, Faults) {
-  const engine::ToyShape s = shape("llama", TensorType::f32);
+  const engine::ToyShape s = proof_shape("llama", TensorType::f32);
   const std::vector<float> huge(256, 3e38f), large(256, 1e7f);
   Seen seen;
   for (const auto& [tensor, values] :
@@ -175,16 +178,18 @@ TEST(Proof, Faults) {
 
 // A damaged proof never convicts; nor does one for another place.
 TEST(Proof, Damaged) {
-  ToyRun llama({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .ask = everything});
-  ToyRun qwen2({.shape = shape("qwen2", TensorType::q5_k), .prompt = {1, 4, 8}});
+  ToyRun llama(
+      {.shape = proof_shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .ask = everything});
+  ToyRun qwen2({.shape = proof_shape("qwen2", TensorType::q5_k), .prompt = {1, 4, 8}});
   Seen seen;
-  ToyRun held({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .constraint = 3});
+  ToyRun held(
+      {.shape = proof_shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}, .constraint = 3});
   const std::pair<ToyRun*, LeafPlace> places[] = {
       {&llama, {4, 2}}, {&llama, {4, 0}}, {&llama, {1, 1}}, {&qwen2, {4, 1}}, {&held, {4, 2}}};
   for (const auto& [toy, place] : places) {
     Prover prover(*toy, place);
     const auto cases = prover.cases();
-    for (const Case& c : cases) {
+    for (const ProofCase& c : cases) {
       if (!seen.insert(prover.leaf().op(c.place.op).kind).second) continue;
       SCOPED_TRACE(prover.leaf().op(c.place.op).name);
       Bytes proof = c.proof;
@@ -202,7 +207,7 @@ TEST(Proof, Damaged) {
       proof.resize(kProofMax + 1);
       ASSERT_FALSE(prover.judge(c, c.value, proof));
       // Of another element or op, opened for this one.
-      for (const Case& other : cases) {
+      for (const ProofCase& other : cases) {
         const auto verdict = prover.judge(c, c.value, other.proof);
         ASSERT_TRUE(!verdict || *verdict == StepVerdict::follows);
         ASSERT_TRUE(!verdict || other.proof == c.proof);
@@ -214,25 +219,25 @@ TEST(Proof, Damaged) {
 
 // The same step of other rows, positions and leaves.
 TEST(Proof, OfAnotherPlace) {
-  ToyRun toy({.shape = shape("llama", TensorType::q6_k), .prompt = {1, 4, 8}});
+  ToyRun toy({.shape = proof_shape("llama", TensorType::q6_k), .prompt = {1, 4, 8}});
   Prover prover(toy, {3, 1}), before(toy, {2, 1}), head(toy, {3, 2});
   for (const char* name : {"q", "a.y", "qr", "sc", "so", "x"}) {
     SCOPED_TRACE(name);
     const std::uint32_t op = *prover.leaf().find(name);
-    const Case here = prover.make({{3, 1}, op, 3, 0});
+    const ProofCase here = prover.make({{3, 1}, op, 3, 0});
     ASSERT_EQ(*prover.judge(here), StepVerdict::follows);
-    const Case row = prover.make({{3, 1}, op, 2, 0});
+    const ProofCase row = prover.make({{3, 1}, op, 2, 0});
     if (std::string_view(name) == "q") {
       EXPECT_FALSE(prover.judge(here, here.value, row.proof));
     }
-    const Case then = before.make({{2, 1}, op, 2, 0});
+    const ProofCase then = before.make({{2, 1}, op, 2, 0});
     EXPECT_FALSE(prover.judge(here, here.value, then.proof));
     const std::uint32_t same = *head.leaf().find(name);
-    const Case above = head.make({{3, 2}, same, 3, 0});
+    const ProofCase above = head.make({{3, 2}, same, 3, 0});
     EXPECT_FALSE(prover.judge(here, here.value, above.proof));
   }
   // Places that do not exist.
-  const Case c = prover.make({{3, 1}, 0, 0, 0});
+  const ProofCase c = prover.make({{3, 1}, 0, 0, 0});
   for (const StepPlace& at :
        {StepPlace{{3, 1}, 0, 1, 0}, StepPlace{{3, 1}, 0, 0, 9}, StepPlace{{3, 1}, 999, 0, 0}})
     EXPECT_FALSE(judge_step(toy.run.subject, prover.revealed(), at, {}, c.value, c.proof));
@@ -251,10 +256,10 @@ TEST(Proof, Salt) {
 
 // Weights no valid model has: a scale that is not finite, a tensor of another type.
 TEST(Proof, InvalidModel) {
-  ToyRun toy({.shape = shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}});
+  ToyRun toy({.shape = proof_shape("llama", TensorType::q8_0), .prompt = {1, 4, 8}});
   Prover prover(toy, {2, 1});
   const std::uint32_t op = *prover.leaf().find("q");
-  const Case honest = prover.make({{2, 1}, op, 7, 0});
+  const ProofCase honest = prover.make({{2, 1}, op, 7, 0});
   const TensorShape tensor = *prover.leaf().op(op).tensor;
   const ModelTrees& model = *toy.run.model;
   const Bytes description = tensor_description(model.tensor(tensor.index));

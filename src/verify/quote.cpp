@@ -206,7 +206,7 @@ std::optional<std::string_view> without_marks(std::string_view s, const std::vec
   return s.substr(t.front().end, t.back().begin - t.front().end);
 }
 
-QuoteComparison compare(std::string_view quoted, std::string_view signed_text) {
+QuoteComparison compare_quotes(std::string_view quoted, std::string_view signed_text) {
   const auto quote = tokens_of(quoted, true), text = tokens_of(signed_text, false);
   QuoteComparison out;
   const bool empty = std::ranges::none_of(quote, &Token::word);
@@ -251,11 +251,11 @@ QuoteComparison compare(std::string_view quoted, std::string_view signed_text) {
 }  // namespace
 
 QuoteComparison compare_quote(std::string_view quoted, std::string_view signed_text) {
-  QuoteComparison out = compare(quoted, signed_text);
+  QuoteComparison out = compare_quotes(quoted, signed_text);
   if (out.verdict != QuoteVerdict::differs) return out;
   const auto inner = without_marks(quoted, tokens_of(quoted, true));
   if (!inner) return out;
-  QuoteComparison bare = compare(*inner, signed_text);
+  QuoteComparison bare = compare_quotes(*inner, signed_text);
   return bare.verdict == QuoteVerdict::differs ? out : bare;
 }
 

@@ -13,33 +13,33 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const ToyModel& toy() {
+const ToyModel& receipt_toy() {
   static const ToyModel model;
   return model;
 }
 
-std::vector<std::string> codes(const VerifyReport& report, Standing standing) {
+std::vector<std::string> finding_codes(const VerifyReport& report, Standing standing) {
   std::vector<std::string> out;
   for (const auto& f : report.findings)
     if (f.standing == standing) out.push_back(f.code);
   return out;
 }
-auto failed(const VerifyReport& report) { return codes(report, Standing::failed); }
+auto failed(const VerifyReport& report) { return finding_codes(report, Standing::failed); }
 
 TEST(Receipt, HonestOne) {
-  const auto t = make_trade(toy(), toy());
+  const auto t = make_trade(receipt_toy(), receipt_toy());
   const auto alone = verify_receipt(t.file, nullptr, nullptr);
   EXPECT_TRUE(alone.ok());
   EXPECT_THAT(
-      codes(alone, Standing::unchecked),
+      finding_codes(alone, Standing::unchecked),
       ElementsAre("prompt", "answer", "model", "execution.audit", "ledger", "disclosure", "time"));
-  EXPECT_THAT(codes(alone, Standing::caveat),
+  EXPECT_THAT(finding_codes(alone, Standing::caveat),
               ElementsAre("meaning", "meaning.prompt", "meaning.seed"));
-  EXPECT_THAT(codes(alone, Standing::claimed),
+  EXPECT_THAT(finding_codes(alone, Standing::claimed),
               ElementsAre("file", "hardware", "region", "latency"));
-  const auto all = verify_receipt(t.file, &t.opening, &toy().identity);
+  const auto all = verify_receipt(t.file, &t.opening, &receipt_toy().identity);
   EXPECT_TRUE(all.ok());
-  EXPECT_THAT(codes(all, Standing::proven),
+  EXPECT_THAT(finding_codes(all, Standing::proven),
               ElementsAre("offer.signature", "lease.signature", "request.signature",
                           "receipt.signature", "chain", "execution", "terms", "expiry",
                           "request.form", "amount", "count", "prompt", "answer", "model", "file"));
@@ -51,11 +51,11 @@ TEST(Receipt, HonestOne) {
 
 // What a finding must catch, each signed again by whoever would lie.
 TEST(Receipt, EveryLieHasItsFinding) {
-  const auto honest = make_trade(toy(), toy());
+  const auto honest = make_trade(receipt_toy(), receipt_toy());
   const auto expect = [&](std::string_view code, auto change) {
     Trade t = honest;
     change(t);
-    const auto report = verify_receipt(t.file, &t.opening, &toy().identity);
+    const auto report = verify_receipt(t.file, &t.opening, &receipt_toy().identity);
     EXPECT_FALSE(report.ok()) << code;
     EXPECT_THAT(failed(report), Contains(std::string(code)));
   };
@@ -71,7 +71,7 @@ TEST(Receipt, EveryLieHasItsFinding) {
   {
     Trade same = honest;
     resign(same);
-    EXPECT_TRUE(verify_receipt(same.file, &same.opening, &toy().identity).ok());
+    EXPECT_TRUE(verify_receipt(same.file, &same.opening, &receipt_toy().identity).ok());
   }
   expect("offer.signature", [](Trade& t) { t.file.offer.signature.bytes[3] ^= 1; });
   expect("lease.signature", [](Trade& t) { t.file.lease.signature.bytes[3] ^= 1; });
@@ -109,21 +109,21 @@ TEST(Receipt, EveryLieHasItsFinding) {
 }
 
 TEST(Receipt, AnotherModelFile) {
-  const auto t = make_trade(toy(), toy());
-  auto identity = toy().identity;
+  const auto t = make_trade(receipt_toy(), receipt_toy());
+  auto identity = receipt_toy().identity;
   identity.file_sha256[0] ^= 1;  // same weights and program, other unused bytes
   const auto renamed = verify_receipt(t.file, nullptr, &identity);
   EXPECT_TRUE(renamed.ok());
-  EXPECT_THAT(codes(renamed, Standing::claimed), Contains("file"));
+  EXPECT_THAT(finding_codes(renamed, Standing::claimed), Contains("file"));
   identity.weights_root[0] ^= 1;
   EXPECT_THAT(failed(verify_receipt(t.file, nullptr, &identity)), ElementsAre("model"));
 }
 
 TEST(Receipt, SurvivesItsFile) {
-  const auto t = make_trade(toy(), toy());
+  const auto t = make_trade(receipt_toy(), receipt_toy());
   const auto read = protocol::receipt_file_from_text(to_text(t.file));
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_TRUE(verify_receipt(*read, &t.opening, &toy().identity).ok());
+  EXPECT_TRUE(verify_receipt(*read, &t.opening, &receipt_toy().identity).ok());
 }
 
 }  // namespace

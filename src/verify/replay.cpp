@@ -10,7 +10,7 @@ namespace assay::verify {
 namespace {
 
 // Between two progress calls; the engine's own tile.
-constexpr std::size_t kStep = 128;
+constexpr std::size_t kReplayStep = 128;
 
 Status check_tokens(std::span<const std::uint32_t> tokens, std::uint32_t vocab,
                     std::string_view what) {
@@ -107,10 +107,10 @@ Status each_step(const engine::Session& session, std::span<const engine::Token> 
                  const ReplayProgress& progress, const Rerun& out,
                  const std::function<Status(std::span<const engine::Token>)>& take) {
   const std::size_t count = tokens.size();
-  for (std::size_t begin = session.position(); begin < count && !out.fault; begin += kStep) {
+  for (std::size_t begin = session.position(); begin < count && !out.fault; begin += kReplayStep) {
     if (progress && !progress(static_cast<double>(begin) / static_cast<double>(count)))
       return fail(Errc::cancelled, "cancelled");
-    CHECK_OK(take(tokens.subspan(begin, std::min(kStep, count - begin))));
+    CHECK_OK(take(tokens.subspan(begin, std::min(kReplayStep, count - begin))));
   }
   if (progress) progress(1.0);
   return {};

@@ -211,8 +211,8 @@ std::optional<Difference::Value> SampledAudit::values_of(const Found& found) {
   return first_differing(found.ours, theirs, half);
 }
 
-Status check_identity(const protocol::Request& request, const engine::Model& model,
-                      ThreadPool& pool, const SampledOptions& options) {
+Status check_sampled_identity(const protocol::Request& request, const engine::Model& model,
+                              ThreadPool& pool, const SampledOptions& options) {
   TRY(const auto id, layers_execution_id(model, options.layers, options.tensor_leaves, pool));
   if (protocol::struct_hash(id) != request.execution)
     return fail(Errc::mismatch,
@@ -235,7 +235,7 @@ Result<SampledReport> sampled_audit(const protocol::Request& request,
     if (layer >= model.hyper().layers)
       return fail(Errc::invalid, "the model has layers 0 to {}, there is no layer {}",
                   model.hyper().layers - 1, layer);
-  CHECK_OK(check_identity(request, model, pool, options));
+  CHECK_OK(check_sampled_identity(request, model, pool, options));
   const auto wrong = [](std::string reason) {
     SampledReport report;
     report.verdict = SampledVerdict::mismatch;

@@ -11,13 +11,6 @@ namespace {
 
 using protocol::PositionStates;
 
-template <class T>
-Bytes bytes_of(std::span<const T> values) {
-  Bytes out(values.size_bytes());
-  std::memcpy(out.data(), values.data(), out.size());
-  return out;
-}
-
 std::vector<float> floats_of(ByteView bytes) {
   std::vector<float> out(bytes.size() / sizeof(float));
   std::memcpy(out.data(), bytes.data(), bytes.size());
@@ -50,7 +43,7 @@ struct LogitsSink : engine::StateSink {
     const Hash root = parts[i].empty() ? vector_root(logits) : crypto::merkle_root(parts[i]);
     const Hash& theirs = served[i].roots[index]->second;
     if (found || root == theirs) return;
-    found = Found{.position = position, .op = "lg", .ours = bytes_of(logits), .theirs = theirs};
+    found = Found{.position = position, .op = "lg", .ours = raw_bytes(logits), .theirs = theirs};
   }
   void fault(engine::NumericFault) override {}
 
@@ -172,7 +165,7 @@ void SampledCheck::embeddings(Served served) {
     note({.position = p.position,
           .layer = 0,
           .op = "embedding",
-          .ours = bytes_of(std::span<const float>(row)),
+          .ours = raw_bytes(std::span<const float>(row)),
           .theirs = theirs});
     return;
   }
@@ -188,7 +181,7 @@ void SampledCheck::layer(std::size_t index, Served served, Tile& tile) {
     note({.position = p.position,
           .layer = l,
           .op = std::string(op),
-          .ours = bytes_of(ours),
+          .ours = raw_bytes(ours),
           .theirs = theirs});
     return true;
   };

@@ -20,10 +20,6 @@ Bytes beginning(const protocol::Request& request, const protocol::Receipt& recei
   return out;
 }
 
-bool begins_with(ByteView bytes, ByteView start) {
-  return bytes.size() >= start.size() && std::ranges::equal(bytes.first(start.size()), start);
-}
-
 }  // namespace
 
 SampledJournal::SampledJournal(AuditJournal* store, const protocol::Request& request,

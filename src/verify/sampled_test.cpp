@@ -20,14 +20,14 @@ engine::ToyShape shape_of(std::string_view architecture) {
   return shape;
 }
 
-const ToyModel& toy(std::string_view architecture = "llama") {
+const ToyModel& sampled_toy(std::string_view architecture = "llama") {
   static std::map<std::string, ToyModel, std::less<>> models;
   const auto at = models.find(architecture);
   if (at != models.end()) return at->second;
   return models.emplace(architecture, shape_of(architecture)).first->second;
 }
 
-std::vector<Hash> leaves_of(const ToyModel& model) {
+std::vector<Hash> weight_leaves(const ToyModel& model) {
   ThreadPool pool(1);
   return tensor_leaves(*model.model, pool);
 }
@@ -39,9 +39,10 @@ std::vector<std::uint32_t> subset(std::uint32_t bits) {
   return out;
 }
 
-SampledReport audit(const Trade& trade, StateSource& source, std::vector<std::uint32_t> layers,
-                    const ToyModel& claimed = toy()) {
-  const auto leaves = leaves_of(claimed);
+SampledReport audit_sampled(const Trade& trade, StateSource& source,
+                            std::vector<std::uint32_t> layers,
+                            const ToyModel& claimed = sampled_toy()) {
+  const auto leaves = weight_leaves(claimed);
   auto report = audit_layers_of(trade, *claimed.model, leaves, source, std::move(layers));
   EXPECT_TRUE(report) << report.error().message;
   return report ? *report : SampledReport{};
@@ -50,10 +51,10 @@ SampledReport audit(const Trade& trade, StateSource& source, std::vector<std::ui
 TEST(Sampled, HonestReceiptsMatchWhateverIsDrawn) {
   for (const std::string_view architecture : {"llama", "qwen2", "qwen3"})
     for (std::uint32_t bits = 0; bits < 8; ++bits) {
-      const ToyModel& model = toy(architecture);
+      const ToyModel& model = sampled_toy(architecture);
       const auto t = make_trade(model, model, {.temperature = 0.8f});
       LocalSource source(t, model);
-      const auto report = audit(t, source, subset(bits), model);
+      const auto report = audit_sampled(t, source, subset(bits), model);
       EXPECT_EQ(report.verdict, SampledVerdict::match) << architecture << ": " << report.reason;
       EXPECT_EQ(report.positions, t.trace->positions());
       EXPECT_EQ(report.heads, t.opening.answer.size());
@@ -63,9 +64,9 @@ TEST(Sampled, HonestReceiptsMatchWhateverIsDrawn) {
 
 TEST(Sampled, EveryKindOfRequestMatches) {
   const auto expect = [](const TradeOptions& options) {
-    const auto t = make_trade(toy(), toy(), options);
-    LocalSource source(t, toy());
-    const auto report = audit(t, source, {1});
+    const auto t = make_trade(sampled_toy(), sampled_toy(), options);
+    LocalSource source(t, sampled_toy());
+    const auto report = audit_sampled(t, source, {1});
     EXPECT_EQ(report.verdict, SampledVerdict::match) << report.reason;
   };
   expect({.temperature = 0.0f});
@@ -78,7 +79,7 @@ TEST(Sampled, EveryKindOfRequestMatches) {
     r.logit_bias = {{.token = 8, .bias_bits = std::bit_cast<std::uint32_t>(-1.0f)}};
     r.top_k = 5;
   }});
-  const auto whole = make_trade(toy(), toy());
+  const auto whole = make_trade(sampled_toy(), sampled_toy());
   auto prompt = whole.opening.prompt;
   prompt.insert(prompt.end(), whole.opening.answer.begin(), whole.opening.answer.begin() + 4);
   expect({.prompt = prompt, .continuation = 4, .max_tokens = 8});
@@ -91,12 +92,12 @@ TEST(Sampled, ACheatInOneLayerIsCaughtExactlyWhereItIsDrawn) {
     for (std::uint32_t cheated = 0; cheated < 3; ++cheated)
       for (const std::string_view part : {"attn_norm", "attn_q", "attn_k", "attn_v", "attn_output",
                                           "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"}) {
-        const ToyModel& claimed = toy(architecture);
+        const ToyModel& claimed = sampled_toy(architecture);
         const ToyModel cheap = with_other_tensor(claimed, fmt::format("blk.{}.{}", cheated, part));
         const auto t = make_trade(cheap, claimed);
         for (std::uint32_t bits = 0; bits < 8; ++bits) {
           LocalSource source(t, cheap);
-          const auto report = audit(t, source, subset(bits), claimed);
+          const auto report = audit_sampled(t, source, subset(bits), claimed);
           const bool drawn = bits >> cheated & 1;
           ASSERT_EQ(report.verdict, drawn ? SampledVerdict::mismatch : SampledVerdict::match)
               << architecture << " layer " << cheated << " " << part << ", drawn " << bits << ": "
@@ -112,31 +113,31 @@ TEST(Sampled, ACheatInOneLayerIsCaughtExactlyWhereItIsDrawn) {
 
 TEST(Sampled, EmbeddingHeadAndSamplingAreAlwaysChecked) {
   for (const std::string_view part : {"token_embd", "output_norm", "output"}) {
-    const ToyModel cheap = with_other_tensor(toy(), part);
-    const auto t = make_trade(cheap, toy());
+    const ToyModel cheap = with_other_tensor(sampled_toy(), part);
+    const auto t = make_trade(cheap, sampled_toy());
     LocalSource source(t, cheap);
-    const auto report = audit(t, source, {});
+    const auto report = audit_sampled(t, source, {});
     EXPECT_EQ(report.verdict, SampledVerdict::mismatch) << part;
     EXPECT_EQ(report.difference->op, part == "token_embd" ? "embedding" : "lg");
     EXPECT_EQ(report.difference->layer, part == "token_embd" ? 0u : 3u);
     EXPECT_THAT(report.reason, HasSubstr("row"));
   }
   const auto hotter = [](engine::Sampling& s) { s.temperature = 5; };
-  const auto t = make_trade(toy(), toy(), {.cheat = hotter});
-  LocalSource source(t, toy(), hotter);
-  const auto report = audit(t, source, {});
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.cheat = hotter});
+  LocalSource source(t, sampled_toy(), hotter);
+  const auto report = audit_sampled(t, source, {});
   EXPECT_EQ(report.verdict, SampledVerdict::mismatch);
   EXPECT_EQ(report.difference->op, "tok");
   EXPECT_THAT(report.reason, HasSubstr("the model chooses token"));
 }
 
 TEST(Sampled, ForgedLogprobsAreFound) {
-  auto t = make_trade(toy(), toy(), {.ask = [](auto& r) { r.logprobs = 2; }});
+  auto t = make_trade(sampled_toy(), sampled_toy(), {.ask = [](auto& r) { r.logprobs = 2; }});
   t.opening.logprobs[4] ^= 1;
   t.file.receipt.message.logprobs_root = *protocol::logprobs_root(
       t.opening.salt_secret, t.file.request.message, 12, t.opening.logprobs);
-  LocalSource source(t, toy());
-  const auto report = audit(t, source, {0});
+  LocalSource source(t, sampled_toy());
+  const auto report = audit_sampled(t, source, {0});
   EXPECT_EQ(report.verdict, SampledVerdict::mismatch);
   EXPECT_EQ(report.difference->op, "lp");
   EXPECT_EQ(report.difference->position, 6u);
@@ -144,7 +145,7 @@ TEST(Sampled, ForgedLogprobsAreFound) {
 
 // Whoever answers wrongly for an honest receipt convicts nobody.
 TEST(Sampled, HostileAnswersNeverConvictAnHonestReceipt) {
-  const auto t = make_trade(toy(), toy(), {.max_tokens = 4});
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.max_tokens = 4});
   using Position = protocol::PositionStates;
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::function<void(Position&)>> lies{
@@ -174,12 +175,12 @@ TEST(Sampled, HostileAnswersNeverConvictAnHonestReceipt) {
       [](Position& p) { p.roots[2]->x[0] ^= 1; }};
   for (std::size_t lie = 0; lie < lies.size(); ++lie)
     for (const std::uint32_t where : {0u, 3u, 8u}) {
-      LocalSource source(t, toy());
+      LocalSource source(t, sampled_toy());
       std::uint32_t at = 0;
       source.tamper = [&](Position& p) {
         if (at++ == where) lies[lie](p);
       };
-      const auto report = audit(t, source, {1});
+      const auto report = audit_sampled(t, source, {1});
       EXPECT_EQ(report.verdict, SampledVerdict::unanswered) << "lie " << lie << " at " << where;
       EXPECT_THAT(report.reason, HasSubstr("audit in full"));
       EXPECT_FALSE(report.difference);
@@ -188,17 +189,17 @@ TEST(Sampled, HostileAnswersNeverConvictAnHonestReceipt) {
 
 TEST(Sampled, ADifferenceInWhatWasNotSignedIsNoMismatch) {
   // The provider serves another execution than the one it signed, whole and consistent.
-  const ToyModel other = with_other_tensor(toy(), "blk.1.ffn_down");
-  const auto t = make_trade(toy(), toy(), {.max_tokens = 4});
+  const ToyModel other = with_other_tensor(sampled_toy(), "blk.1.ffn_down");
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.max_tokens = 4});
   LocalSource source(t, other);
   for (std::uint32_t bits = 0; bits < 8; ++bits) {
-    const auto report = audit(t, source, subset(bits));
+    const auto report = audit_sampled(t, source, subset(bits));
     EXPECT_EQ(report.verdict, SampledVerdict::unanswered) << report.reason;
   }
 }
 
 TEST(Sampled, TooFewOrTooManyPositionsAreNoAnswer) {
-  const auto t = make_trade(toy(), toy(), {.max_tokens = 4});
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.max_tokens = 4});
   struct Cut : StateSource {
     Cut(StateSource& whole, int count) : whole_(whole), extra_(count) {}
     Status states(const protocol::StatesCall& call, const Take& take) override {
@@ -216,27 +217,27 @@ TEST(Sampled, TooFewOrTooManyPositionsAreNoAnswer) {
     const int extra_;
   };
   for (const int extra : {-1, 1}) {
-    LocalSource whole(t, toy());
+    LocalSource whole(t, sampled_toy());
     Cut source(whole, extra);
-    EXPECT_EQ(audit(t, source, {1}).verdict, SampledVerdict::unanswered);
+    EXPECT_EQ(audit_sampled(t, source, {1}).verdict, SampledVerdict::unanswered);
   }
   struct Down : StateSource {
     Status states(const protocol::StatesCall&, const Take&) override {
       return fail(Errc::unavailable, "unreachable");
     }
   } down;
-  const auto leaves = leaves_of(toy());
-  const auto failed = audit_layers_of(t, *toy().model, leaves, down, {1});
+  const auto leaves = weight_leaves(sampled_toy());
+  const auto failed = audit_layers_of(t, *sampled_toy().model, leaves, down, {1});
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, Errc::unavailable);
 }
 
 TEST(Sampled, WrongInputsAreErrorsAndNoVerdicts) {
-  const auto t = make_trade(toy(), toy(), {.max_tokens = 4});
-  LocalSource source(t, toy());
-  auto leaves = leaves_of(toy());
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.max_tokens = 4});
+  LocalSource source(t, sampled_toy());
+  auto leaves = weight_leaves(sampled_toy());
   const auto code = [&](std::vector<std::uint32_t> layers) {
-    const auto report = audit_layers_of(t, *toy().model, leaves, source, std::move(layers));
+    const auto report = audit_layers_of(t, *sampled_toy().model, leaves, source, std::move(layers));
     return report ? Errc::internal : report.error().code;
   };
   EXPECT_EQ(code({3}), Errc::invalid);
@@ -248,8 +249,8 @@ TEST(Sampled, WrongInputsAreErrorsAndNoVerdicts) {
   leaves.clear();
   EXPECT_EQ(code({0}), Errc::mismatch);
   // Another file under the right leaves.
-  const ToyModel other = with_other_tensor(toy(), "blk.1.attn_q");
-  const auto right = leaves_of(toy());
+  const ToyModel other = with_other_tensor(sampled_toy(), "blk.1.attn_q");
+  const auto right = weight_leaves(sampled_toy());
   const auto wrong_file = audit_layers_of(t, *other.model, right, source, {1});
   ASSERT_FALSE(wrong_file);
   EXPECT_THAT(wrong_file.error().message, HasSubstr("blk.1.attn_q"));
@@ -276,10 +277,10 @@ Result<std::optional<Difference>> locate(const Trade& t, const ToyModel& claimed
 // After a full audit: the first value that differs, wherever the cheat is.
 TEST(Locate, NamesTheFirstDifferingValue) {
   const auto first = [](std::string_view tensor) {
-    const ToyModel cheap = with_other_tensor(toy(), tensor);
-    const auto t = make_trade(cheap, toy());
+    const ToyModel cheap = with_other_tensor(sampled_toy(), tensor);
+    const auto t = make_trade(cheap, sampled_toy());
     LocalSource source(t, cheap);
-    const auto found = locate(t, toy(), source);
+    const auto found = locate(t, sampled_toy(), source);
     EXPECT_TRUE(found && *found && (*found)->value) << tensor;
     return std::tuple((*found)->position, (*found)->layer, (*found)->op);
   };
@@ -290,9 +291,9 @@ TEST(Locate, NamesTheFirstDifferingValue) {
   EXPECT_EQ(first("blk.2.ffn_up"), std::tuple(5u, 2u, "x"));  // committed where a token is chosen
   EXPECT_EQ(first("output"), std::tuple(5u, 3u, "lg"));
   const auto hotter = [](engine::Sampling& s) { s.temperature = 5; };
-  const auto t = make_trade(toy(), toy(), {.cheat = hotter});
-  LocalSource source(t, toy(), hotter);
-  const auto token = locate(t, toy(), source);
+  const auto t = make_trade(sampled_toy(), sampled_toy(), {.cheat = hotter});
+  LocalSource source(t, sampled_toy(), hotter);
+  const auto token = locate(t, sampled_toy(), source);
   ASSERT_TRUE(token && *token);
   EXPECT_EQ((*token)->op, "tok");
   EXPECT_NE((*token)->value->ours, (*token)->value->theirs);
@@ -300,10 +301,10 @@ TEST(Locate, NamesTheFirstDifferingValue) {
 }
 
 TEST(Locate, SaysNothingAboutWhatWasNotSigned) {
-  const ToyModel cheap = with_other_tensor(toy(), "blk.1.ffn_up");
-  const auto t = make_trade(cheap, toy());
-  LocalSource honest(t, toy());  // not what it signed
-  EXPECT_EQ(locate(t, toy(), honest).error().code, Errc::mismatch);
+  const ToyModel cheap = with_other_tensor(sampled_toy(), "blk.1.ffn_up");
+  const auto t = make_trade(cheap, sampled_toy());
+  LocalSource honest(t, sampled_toy());  // not what it signed
+  EXPECT_EQ(locate(t, sampled_toy(), honest).error().code, Errc::mismatch);
   for (int lie = 0; lie < 6; ++lie) {
     LocalSource source(t, cheap);
     source.tamper = [&](protocol::PositionStates& p) {
@@ -315,13 +316,13 @@ TEST(Locate, SaysNothingAboutWhatWasNotSigned) {
       if (lie == 4) p.roots[0].reset();
       if (lie == 5) p.roots[0]->x[0] ^= 1;
     };
-    const auto found = locate(t, toy(), source);
+    const auto found = locate(t, sampled_toy(), source);
     ASSERT_FALSE(found) << lie;
     EXPECT_EQ(found.error().code, Errc::mismatch);
   }
-  const auto good = make_trade(toy(), toy());
-  LocalSource source(good, toy());
-  const auto same = locate(good, toy(), source);
+  const auto good = make_trade(sampled_toy(), sampled_toy());
+  LocalSource source(good, sampled_toy());
+  const auto same = locate(good, sampled_toy(), source);
   ASSERT_TRUE(same);
   EXPECT_FALSE(*same);
 }

@@ -18,9 +18,9 @@ using test::KnownCase;
 
 const engine::Isa kIsa = engine::best_isa();
 
-void expect_same(const std::vector<KnownCase>& cases,
-                 const std::shared_ptr<const engine::Model>& model, BatcherOptions options,
-                 std::size_t clients) {
+void expect_same_outcome(const std::vector<KnownCase>& cases,
+                         const std::shared_ptr<const engine::Model>& model, BatcherOptions options,
+                         std::size_t clients) {
   options.memo_bytes = TraceBuilder::kMemoBytes;
   const auto batcher = Batcher::start(model, options);
   ASSERT_TRUE(batcher) << batcher.error().message;
@@ -50,12 +50,12 @@ TEST(Serving, BatchingChunksCacheAndThreadsChangeNothing) {
           SCOPED_TRACE(testing::Message() << "cache " << cache << " running " << running << " rows "
                                           << rows << " threads " << threads);
           if (running == 1 && rows != 64) continue;  // alone, prompts are not chunked
-          expect_same(cases, model,
-                      {.threads = threads,
-                       .running_max = running,
-                       .prefill_rows = rows,
-                       .prefix_cache = cache},
-                      8);
+          expect_same_outcome(cases, model,
+                              {.threads = threads,
+                               .running_max = running,
+                               .prefill_rows = rows,
+                               .prefix_cache = cache},
+                              8);
         }
 }
 
@@ -67,7 +67,7 @@ TEST(Serving, EvictionUnderPressureChangesNothing) {
   // 64 positions of 2 layers: K and V of 2 heads of 8 as fp16 (V's rows take 16), and the memo.
   // Eight such pages; the longest request needs six.
   const std::size_t page = 64 * 2 * (2 * (8 + 16) * 2 + TraceBuilder::kMemoBytes);
-  expect_same(cases, model, {.kv_bytes = 8 * page + page / 2, .running_max = 6}, 8);
+  expect_same_outcome(cases, model, {.kv_bytes = 8 * page + page / 2, .running_max = 6}, 8);
 }
 
 TEST(Serving, ARealModelToo) {
@@ -78,9 +78,9 @@ TEST(Serving, ARealModelToo) {
   const auto cases = test::some_cases(*model, 3, kIsa, {.count = 16, .prompt_max = 150});
   for (const bool cache : {false, true})
     for (const std::uint32_t running : {1u, 8u})
-      expect_same(cases, *model,
-                  {.threads = 2, .running_max = running, .prefill_rows = 24, .prefix_cache = cache},
-                  8);
+      expect_same_outcome(
+          cases, *model,
+          {.threads = 2, .running_max = running, .prefill_rows = 24, .prefix_cache = cache}, 8);
 }
 
 }  // namespace

@@ -5,15 +5,8 @@
 namespace assay::verify {
 namespace {
 
-template <class T>
-Bytes bytes_of(std::span<const T> values) {
-  Bytes out(values.size_bytes());
-  if (!out.empty()) std::memcpy(out.data(), values.data(), out.size());
-  return out;
-}
-
 // Where a list of layers names this one.
-std::optional<std::size_t> place(const std::vector<std::uint32_t>& layers, std::uint32_t layer) {
+std::optional<std::size_t> place_in(const std::vector<std::uint32_t>& layers, std::uint32_t layer) {
   const auto at = std::ranges::lower_bound(layers, layer);
   if (at == layers.end() || *at != layer) return std::nullopt;
   return static_cast<std::size_t>(at - layers.begin());
@@ -63,9 +56,9 @@ void StatesRecorder::cell(std::uint32_t position, std::uint32_t layer, std::span
   TraceBuilder::cell(position, layer, x, k, v);
   protocol::PositionStates* p = wanted(position);
   if (p == nullptr) return;
-  if (const auto at = place(call_.states, layer)) p->states[*at] = bytes_of(x);
-  if (const auto at = place(call_.rows, layer)) p->rows[*at] = {bytes_of(k), bytes_of(v)};
-  if (const auto at = place(call_.roots, layer)) {
+  if (const auto at = place_in(call_.states, layer)) p->states[*at] = raw_bytes(x);
+  if (const auto at = place_in(call_.rows, layer)) p->rows[*at] = {raw_bytes(k), raw_bytes(v)};
+  if (const auto at = place_in(call_.roots, layer)) {
     std::array<std::uint8_t, kMemoBytes> roots;
     keep(position, layer, roots);
     auto& to = p->roots[*at].emplace();
@@ -80,9 +73,9 @@ void StatesRecorder::head(std::uint32_t position, std::span<const float> x,
   TraceBuilder::head(position, x, logits, token);
   protocol::PositionStates* p = wanted(position);
   if (p == nullptr) return;
-  if (const auto at = place(call_.states, depth_)) p->states[*at] = bytes_of(x);
-  if (const auto at = place(call_.rows, depth_)) p->rows[*at] = {bytes_of(logits), {}};
-  if (const auto at = place(call_.roots, depth_))
+  if (const auto at = place_in(call_.states, depth_)) p->states[*at] = raw_bytes(x);
+  if (const auto at = place_in(call_.rows, depth_)) p->rows[*at] = {raw_bytes(logits), {}};
+  if (const auto at = place_in(call_.roots, depth_))
     p->roots[*at] = protocol::LeafRoots{vector_root(x), vector_root(logits), {}, token};
 }
 

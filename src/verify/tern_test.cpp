@@ -17,14 +17,14 @@ namespace {
 
 constexpr const char* kVector = ASSAY_SOURCE_DIR "/spec/vectors/model/tern.json";
 constexpr const char* kModel = "models/tern-q8_0.gguf";
-constexpr std::uint32_t kPrompt = 250, kAnswer = 12, kAlternatives = 2;
+constexpr std::uint32_t kTernPrompt = 250, kAnswer = 12, kAlternatives = 2;
 
 std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-class Tern : public testing::TestWithParam<engine::Isa> {
+class TernModel : public testing::TestWithParam<engine::Isa> {
  protected:
   const std::string file_ = read(std::string(ASSAY_SOURCE_DIR "/") + kModel);
   const std::shared_ptr<const engine::Model> model_ = *engine::Model::load(view(file_));
@@ -38,7 +38,7 @@ class Tern : public testing::TestWithParam<engine::Isa> {
                   .top_p = 0.9375f,
                   .min_p = 0.03125f,
                   .seed = 7,
-                  .answer_from = kPrompt};
+                  .answer_from = kTernPrompt};
     e.salt_secret.fill(7);
     e.prompt = prompt;
     e.logprobs = kAlternatives;
@@ -46,7 +46,7 @@ class Tern : public testing::TestWithParam<engine::Isa> {
   }
   std::vector<std::uint32_t> prompt() const {
     std::vector<std::uint32_t> out;
-    for (std::uint32_t i = 0; i < kPrompt; ++i)
+    for (std::uint32_t i = 0; i < kTernPrompt; ++i)
       out.push_back((i * 2'654'435'761u >> 8) % model_->hyper().vocab);
     return out;
   }
@@ -57,11 +57,11 @@ json::array numbers(const std::vector<T>& values) {
   return json::array(values.begin(), values.end());
 }
 
-TEST_P(Tern, Vector) {
+TEST_P(TernModel, Vector) {
   const std::vector<std::uint32_t> asked = prompt();
   Execution e = execution(asked);
   TraceBuilder trace(e.salt_secret, model_->hyper().layers);
-  engine::Session session(model_, pool_, GetParam(), kPrompt + kAnswer);
+  engine::Session session(model_, pool_, GetParam(), kTernPrompt + kAnswer);
   const engine::Generation made =
       generate(session, asked, {.max_tokens = kAnswer, .stop_ids = {}, .logprobs = kAlternatives},
                e.sampling, &trace, {});
@@ -113,7 +113,7 @@ std::vector<engine::Isa> available() {
     if (engine::isa_available(isa)) out.push_back(isa);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(Every, Tern, testing::ValuesIn(available()),
+INSTANTIATE_TEST_SUITE_P(Every, TernModel, testing::ValuesIn(available()),
                          [](const auto& p) { return std::string(engine::isa_name(p.param)); });
 
 }  // namespace

@@ -4,14 +4,13 @@
 #include <bit>
 
 #include "base/assert.hpp"
+#include "verify/referee/ops.hpp"
 
 namespace assay::verify {
 namespace {
 
 // States are hashed where they lie.
 static_assert(std::endian::native == std::endian::little && sizeof(float) == 4);
-
-constexpr std::size_t kChunkValues = 256;
 
 Hash keyed_leaf(const Hash& key, ByteView chunk) {
   constexpr std::uint8_t kLeaf = 0;
@@ -27,7 +26,7 @@ Hash root_of_chunks(std::span<const T> values, const Hash* key) {
   const auto leaf = [key](ByteView chunk) {
     return key == nullptr ? crypto::leaf_hash(chunk) : keyed_leaf(*key, chunk);
   };
-  const ByteView bytes{reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+  const ByteView bytes = raw_view(values);
   constexpr std::size_t chunk_bytes = kChunkValues * sizeof(T);
   if (bytes.size() <= chunk_bytes && !bytes.empty()) return leaf(bytes);
   crypto::MerkleBuilder tree;

@@ -40,12 +40,12 @@ constexpr Type type_of() {
 }
 
 template <class T>
-void put_value(Bytes& out, const T& value) {
+void put_piece(Bytes& out, const T& value) {
   put(out, type_of<T>());
   put(out, value);
 }
 template <class T>
-void put_value(Bytes& out, const std::vector<T>& list) {
+void put_piece(Bytes& out, const std::vector<T>& list) {
   put(out, Type::array);
   put(out, type_of<T>());
   append_le(out, std::uint64_t{list.size()});
@@ -64,13 +64,13 @@ Bytes vocabulary_file(const engine::Gguf& model, const Program& program) {
   Bytes entries;
   std::uint64_t count = 1;
   put(entries, std::string(kProgram));
-  put_value(entries, to_hex(program_bytes(program)));
+  put_piece(entries, to_hex(program_bytes(program)));
   for (const auto& [key, value] : model.metadata()) {
     if (!of_tokenizer(key)) continue;
     ++count;
     put(entries, key);
     const auto write = [&](const auto& held) {
-      std::visit([&](const auto& v) { put_value(entries, v); }, held);
+      std::visit([&](const auto& v) { put_piece(entries, v); }, held);
     };
     std::visit(write, value);
   }

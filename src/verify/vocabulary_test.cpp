@@ -16,7 +16,7 @@ Result<Vocabulary> open(ByteView file) {
   return open_vocabulary(gguf);
 }
 
-void expect_same(const engine::Tokenizer& a, const engine::Tokenizer& b) {
+void expect_same_bytes(const engine::Tokenizer& a, const engine::Tokenizer& b) {
   EXPECT_EQ(a.canonical(), b.canonical());
   ASSERT_EQ(a.size(), b.size());
   for (engine::Token id = 0; id < a.size(); ++id) EXPECT_EQ(a.piece(id, true), b.piece(id, true));
@@ -35,7 +35,7 @@ TEST(Vocabulary, OfARealModel) {
   const auto opened = open(made);
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_EQ(opened->program_hash, program_hash(program));
-  expect_same(opened->tokenizer, tokenizer);
+  expect_same_bytes(opened->tokenizer, tokenizer);
   EXPECT_FALSE(is_vocabulary(model->gguf()));
   EXPECT_FALSE(open_vocabulary(model->gguf()));
 
@@ -64,7 +64,7 @@ TEST(Vocabulary, OfByteLevelPairs) {
   const auto tokenizer = *engine::Tokenizer::from(gguf);
   const Bytes made = vocabulary_file(gguf, Program());
   const auto found = *engine::Tokenizer::from(*engine::Gguf::parse(made));
-  expect_same(found, tokenizer);
+  expect_same_bytes(found, tokenizer);
 }
 
 }  // namespace

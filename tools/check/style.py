@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """House rules that rot without a test: file lengths, left-over markers, banned calls, pragma once,
-skipped tests. Prints every violation; exit 1 if there is one."""
+skipped tests, functions of one name in files that are compiled together. Prints every violation;
+exit 1 if there is one."""
+import collections
 import pathlib
 import re
 import statistics
@@ -28,14 +30,35 @@ def tracked():
     return [ROOT / line for line in out.stdout.splitlines() if (ROOT / line).is_file()]
 
 
+ALONE = re.compile(r"src/(canon|engine/kernels)/")  # as src/CMakeLists.txt has it
+LIBRARY = re.compile(r"src/(services/\w+|verify/referee|\w+)/")
+
+
+def same_names(sources):
+    """Functions of one name that two files of a library keep to themselves. Compiled together, they are
+    overloads of each other: the compiler refuses equal ones, and may take the wrong one of others."""
+    names = collections.defaultdict(set)
+    for name, text in sources:
+        test = name.endswith(("_test.cpp", "_testutil.cpp"))
+        if not name.startswith("src/") or not name.endswith(".cpp") or (ALONE.match(name) and not test):
+            continue
+        for part in re.findall(r"^namespace \{\n(.*?)^\}  // namespace$", text, re.M | re.S):
+            for function in re.finditer(
+                    r"^(?!TEST|[\s}/#])(?:template <.*>\n(?:  requires .*\n)?)?(?:[\w:<>,*&\[\] ]+?[ *&])(\w+)\(", part, re.M):
+                names[LIBRARY.match(name).group(1), test, function.group(1)].add(name)
+    return [f"{function}: a function of {' and '.join(sorted(files))}: they are compiled together"
+            for (_, _, function), files in sorted(names.items()) if len(files) > 1]
+
+
 def main():
-    problems, lengths = [], []
+    problems, lengths, sources = [], [], []
     for path in tracked():
         name = path.relative_to(ROOT).as_posix()
         if path.suffix not in {".cpp", ".hpp", ".py", ".sh", ".mjs", ".sol", ".ts"}:
             continue
         text = path.read_text(errors="replace")
         lines = text.count("\n")
+        sources.append((name, text))
         if path.suffix in {".cpp", ".hpp"}:
             lengths.append(lines)
         if lines > MAX_LINES:
@@ -53,6 +76,7 @@ def main():
             found = re.search(pattern, text)
             if found and name.startswith(("src/", "tests/", "bench/")):
                 problems.append(f"{name}: {found.group().strip()}: {why}")
+    problems += same_names(sources)
     if lengths and statistics.median(lengths) > MEDIAN_LINES:
         problems.append(f"median file length {statistics.median(lengths)} > {MEDIAN_LINES}")
     for problem in problems:

@@ -7,7 +7,7 @@
 namespace assay::engine {
 namespace {
 
-constexpr std::size_t kAlphabet = 256;
+constexpr std::size_t kByteValues = 256;
 constexpr std::uint32_t kNowhere = UINT32_MAX;
 // States looked at in all the sets that stand for a state: bounds time and memory.
 constexpr std::size_t kWorkMax = std::size_t{1} << 23;
@@ -32,7 +32,7 @@ struct SetHash {
 
 // next[state][byte], kNowhere where nothing leads on.
 struct Regular::Deterministic {
-  std::vector<std::array<std::uint32_t, kAlphabet>> next;
+  std::vector<std::array<std::uint32_t, kByteValues>> next;
   std::vector<std::uint8_t> accepting;
 
   void drop_hopeless();
@@ -99,7 +99,7 @@ Regular::Deterministic Regular::determinize(Status& status) const {
       return out;
     }
     // Bytes between two borders lead to the same states.
-    std::array<bool, kAlphabet + 1> border{};
+    std::array<bool, kByteValues + 1> border{};
     border[0] = true;
     for (const State s : set)
       for (const Edge& e : edges_[s]) border[e.first] = border[std::size_t{e.last} + 1] = true;
@@ -107,7 +107,7 @@ Regular::Deterministic Regular::determinize(Status& status) const {
     out.accepting.push_back(
         std::ranges::any_of(set, [&](State s) { return accepts_[s] != 0; }) ? 1 : 0);
     std::uint32_t next = kNowhere;
-    for (std::size_t byte = 0; byte < kAlphabet; ++byte) {
+    for (std::size_t byte = 0; byte < kByteValues; ++byte) {
       if (border[byte]) {
         std::vector<State> targets;
         for (const State s : set)
@@ -154,7 +154,7 @@ std::vector<std::uint32_t> Regular::Deterministic::classes() const {
   // Bytes that no state tells apart count once.
   std::vector<std::size_t> letters;
   std::map<std::vector<std::uint32_t>, bool> columns;
-  for (std::size_t byte = 0; byte < kAlphabet; ++byte) {
+  for (std::size_t byte = 0; byte < kByteValues; ++byte) {
     std::vector<std::uint32_t> column;
     column.reserve(next.size());
     for (const auto& row : next) column.push_back(row[byte]);
@@ -199,7 +199,7 @@ Result<canon::Automaton> Regular::minimal() const {
   };
   number_of(of[0]);
   for (std::size_t at = 0; at < order.size(); ++at)
-    for (std::size_t byte = 0; byte < kAlphabet; ++byte)
+    for (std::size_t byte = 0; byte < kByteValues; ++byte)
       if (const std::uint32_t to = d.next[member[order[at]]][byte]; to != kNowhere)
         out.set(static_cast<std::uint32_t>(at), static_cast<std::uint8_t>(byte), number_of(of[to]));
   if (out.states() == 1 && !out.accepting(0))

@@ -7,14 +7,15 @@
 namespace assay::engine {
 namespace {
 
-constexpr std::string_view kName = "assay_probe", kKey = "assay_key", kValue = "assay_value";
+constexpr std::string_view kProbeName = "assay_probe", kProbeKey = "assay_key",
+                           kProbeValue = "assay_value";
 
 json::array probe_tools() {
   const json::object member{{"type", "string"}};
   json::object parameters{{"type", "object"}};
-  parameters["properties"] = json::object{{kKey, member}};
-  parameters["required"] = json::array{json::value(kKey)};
-  json::object function{{"name", kName}, {"description", "A probe."}};
+  parameters["properties"] = json::object{{kProbeKey, member}};
+  parameters["required"] = json::array{json::value(kProbeKey)};
+  json::object function{{"name", kProbeName}, {"description", "A probe."}};
   function["parameters"] = std::move(parameters);
   json::object tool{{"type", "function"}};
   tool["function"] = std::move(function);
@@ -24,8 +25,8 @@ json::array probe_tools() {
 }
 
 json::object probe_call() {
-  json::object function{{"name", kName}};
-  function["arguments"] = json::object{{kKey, kValue}};
+  json::object function{{"name", kProbeName}};
+  function["arguments"] = json::object{{kProbeKey, kProbeValue}};
   json::object call{{"id", "call_000000000"}, {"type", "function"}};
   call["function"] = std::move(function);
   json::array calls;
@@ -67,7 +68,8 @@ Result<ToolFormat> tool_format(const ChatTemplate& chat, const Tokenizer& tokeni
   TRY(const std::string plain, text_of(chat, tokenizer, asked));
   asked.tools = probe_tools();
   TRY(const std::string prompt, text_of(chat, tokenizer, asked));
-  if (prompt == plain || !prompt.contains(kName)) return cannot("does not show tools to the model");
+  if (prompt == plain || !prompt.contains(kProbeName))
+    return cannot("does not show tools to the model");
 
   const ChatMessage turns[] = {question, {"assistant", "", probe_call()}};
   Conversation answered = Conversation::of(turns);
@@ -77,12 +79,13 @@ Result<ToolFormat> tool_format(const ChatTemplate& chat, const Tokenizer& tokeni
   if (!rendered || !rendered->starts_with(prompt))
     return cannot("does not show how calls are written");
   const std::string turn = rendered->substr(prompt.size());
-  const std::size_t name = turn.find(kName), key = turn.find(kKey), value = turn.find(kValue);
+  const std::size_t name = turn.find(kProbeName), key = turn.find(kProbeKey),
+                    value = turn.find(kProbeValue);
   if (name == std::string::npos || key == std::string::npos || value == std::string::npos ||
       name > key)
     return cannot("does not write a call's name and then its arguments");
   const std::size_t begin = turn.rfind('{', key), end = turn.find('}', value);
-  if (begin == std::string::npos || end == std::string::npos || begin < name + kName.size() ||
+  if (begin == std::string::npos || end == std::string::npos || begin < name + kProbeName.size() ||
       !json::parse(turn.substr(begin, end + 1 - begin)))
     return cannot("does not write a call's arguments as JSON");
   std::size_t over = std::string::npos;
@@ -90,7 +93,7 @@ Result<ToolFormat> tool_format(const ChatTemplate& chat, const Tokenizer& tokeni
     over = std::min(over, turn.find(tokenizer.text(stop), end));
   if (over == std::string::npos) return cannot("does not end a turn with one of the stop tokens");
   ToolFormat out{.before = turn.substr(0, name),
-                 .between = turn.substr(name + kName.size(), begin - name - kName.size()),
+                 .between = turn.substr(name + kProbeName.size(), begin - name - kProbeName.size()),
                  .after = turn.substr(end + 1, over - end - 1)};
   if (out.before.empty() || out.between.empty())
     return cannot("does not tell a call's name from other text");

@@ -39,7 +39,7 @@ Result<ToolFormat> format_of(const std::string& name) {
                      tokenizer());
 }
 
-bool accepts(const canon::Automaton& a, std::string_view text) {
+bool takes(const canon::Automaton& a, std::string_view text) {
   std::uint32_t state = 0;
   for (const char c : text) state = a.next(state, static_cast<std::uint8_t>(c));
   return a.accepting(state);
@@ -83,13 +83,13 @@ TEST(ToolCall, OneCallOrAnythingThatDoesNotBeginAsOne) {
   for (const bool required : {true, false}) {
     const auto a = tool_automaton(format, tools(), required);
     ASSERT_TRUE(a) << a.error().message;
-    EXPECT_TRUE(accepts(*a, call));
-    EXPECT_TRUE(accepts(*a, other));
-    EXPECT_FALSE(accepts(*a, call + call));
-    EXPECT_FALSE(accepts(*a, "<tool_call>\n{\"name\": \"no\", \"arguments\": {}}\n</tool_call>"));
-    EXPECT_FALSE(accepts(*a, "<tool_call> hm"));
+    EXPECT_TRUE(takes(*a, call));
+    EXPECT_TRUE(takes(*a, other));
+    EXPECT_FALSE(takes(*a, call + call));
+    EXPECT_FALSE(takes(*a, "<tool_call>\n{\"name\": \"no\", \"arguments\": {}}\n</tool_call>"));
+    EXPECT_FALSE(takes(*a, "<tool_call> hm"));
     for (const char* text : {"", "It rains.\n", "<tool", "<b>é</b>", "{\"name\": 1}"})
-      EXPECT_EQ(accepts(*a, text), !required) << text;
+      EXPECT_EQ(takes(*a, text), !required) << text;
   }
   const std::vector<Tool> wrong{
       {"f", json::parse(R"({"properties":{"x":{"pattern":"a"}}})").value()}};

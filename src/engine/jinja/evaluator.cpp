@@ -4,7 +4,7 @@
 
 namespace assay::engine::jinja {
 
-using Kind = Statement::Kind;
+using StatementKind = Statement::Kind;
 
 Result<Text> Evaluator::run(const Body& body) {
   Scope root(nullptr);
@@ -35,15 +35,15 @@ Result<Evaluator::Flow> Evaluator::execute(const Body& body, Scope& scope, Text&
 
 Result<Evaluator::Flow> Evaluator::execute(const Statement& s, Scope& scope, Text& out) {
   switch (s.kind) {
-    case Kind::data:
+    case StatementKind::data:
       CHECK_OK(print(s, s.text, out));
       return Flow::on;
-    case Kind::print: {
+    case StatementKind::print: {
       TRY(const Value value, evaluate(*s.value, scope));
       CHECK_OK(print(s, value, out));
       return Flow::on;
     }
-    case Kind::branch:
+    case StatementKind::branch:
       for (const Branch& branch : s.branches) {
         if (branch.condition) {
           TRY(const Value condition, evaluate(*branch.condition, scope));
@@ -52,31 +52,31 @@ Result<Evaluator::Flow> Evaluator::execute(const Statement& s, Scope& scope, Tex
         return execute(branch.body, scope, out);
       }
       return Flow::on;
-    case Kind::loop:
+    case StatementKind::loop:
       return loop(s, scope, out);
-    case Kind::set: {
+    case StatementKind::set: {
       TRY(Value value, evaluate(*s.value, scope));
       CHECK_OK(assign(s, std::move(value), scope));
       return Flow::on;
     }
-    case Kind::capture: {
+    case StatementKind::capture: {
       TRY(Value value, captured(s, scope));
       CHECK_OK(assign(s, std::move(value), scope));
       return Flow::on;
     }
-    case Kind::filter: {
+    case StatementKind::filter: {
       TRY(const Value value, captured(s, scope));
       CHECK_OK(print(s, value, out));
       return Flow::on;
     }
-    case Kind::macro:
+    case StatementKind::macro:
       scope.set(s.name, Macro{&s, &scope});
       return Flow::on;
-    case Kind::group:
+    case StatementKind::group:
       return execute(s.body, scope, out);
-    case Kind::stop:
+    case StatementKind::stop:
       return Flow::stop;
-    case Kind::next:
+    case StatementKind::next:
       return Flow::next;
   }
   return Flow::on;

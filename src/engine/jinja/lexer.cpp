@@ -7,7 +7,7 @@
 namespace assay::engine::jinja {
 namespace {
 
-using Kind = Token::Kind;
+using TokenKind = Token::Kind;
 
 std::string normalized(std::string_view source) {
   std::string out;
@@ -54,7 +54,7 @@ class Lexer {
 
   Result<std::vector<Token>> run() {
     while (at_ < s_.size()) CHECK_OK(data());
-    push(Kind::end, "", s_.size());
+    push(TokenKind::end, "", s_.size());
     return std::move(out_);
   }
 
@@ -72,7 +72,7 @@ class Lexer {
     }
     return here_;
   }
-  void push(Kind kind, std::string text, std::size_t offset) {
+  void push(TokenKind kind, std::string text, std::size_t offset) {
     out_.push_back({kind, std::move(text), position(offset)});
   }
   template <class... Args>
@@ -98,7 +98,7 @@ class Lexer {
       tag = std::min(tag + 1, s_.size());
     } while (tag < s_.size());
     if (tag == s_.size()) {
-      push(Kind::data, std::string(s_.substr(at_)), at_);
+      push(TokenKind::data, std::string(s_.substr(at_)), at_);
       at_ = tag;
       return {};
     }
@@ -109,7 +109,7 @@ class Lexer {
     at_ = tag + (signed_tag ? 3 : 2);
     if (kind == '#') return comment(tag);
     if (kind == '%' && is_raw()) return raw(tag);
-    push(kind == '%' ? Kind::block_begin : Kind::print_begin, "", tag);
+    push(kind == '%' ? TokenKind::block_begin : TokenKind::print_begin, "", tag);
     return inside(kind == '%', tag);
   }
 
@@ -123,7 +123,7 @@ class Lexer {
       const bool blank = trim(Text::literal(text.substr(begin)), Side::both).empty();
       if (blank && (begin > 0 || line_start_)) text = text.substr(0, begin);
     }
-    if (!text.empty()) push(Kind::data, std::string(text), at_);
+    if (!text.empty()) push(TokenKind::data, std::string(text), at_);
   }
 
   // The end of a tag at `end`, of `size` characters, after which white space
@@ -182,7 +182,7 @@ class Lexer {
       if (at_ >= s_.size()) return bad(tag, "the tag has no end");
       const bool minus = s_[at_] == '-', plus = block && s_[at_] == '+';
       if (brackets.empty() && starts(close, at_ + (minus || plus ? 1 : 0))) {
-        push(block ? Kind::block_end : Kind::print_end, "", at_);
+        push(block ? TokenKind::block_end : TokenKind::print_end, "", at_);
         finish(at_, minus || plus ? 3 : 2, block && !plus, minus);
         return {};
       }
@@ -192,7 +192,7 @@ class Lexer {
       } else if (is_name_start(c)) {
         const std::size_t begin = at_;
         while (at_ < s_.size() && (is_name_start(s_[at_]) || is_digit(s_[at_]))) ++at_;
-        push(Kind::name, std::string(s_.substr(begin, at_ - begin)), begin);
+        push(TokenKind::name, std::string(s_.substr(begin, at_ - begin)), begin);
       } else if (c == '\'' || c == '"') {
         CHECK_OK(string());
       } else {
@@ -214,7 +214,7 @@ class Lexer {
           return bad(at_, "'{}' closes nothing", symbol);
         brackets.pop_back();
       }
-      push(Kind::symbol, std::string(symbol), at_);
+      push(TokenKind::symbol, std::string(symbol), at_);
       at_ += symbol.size();
       return {};
     }
@@ -258,7 +258,7 @@ class Lexer {
       return bad(begin, "the number '{}' is not supported", s_.substr(begin, at_ + 1 - begin));
     if (!real && text.size() > 1 && text[0] == '0' && text.find_first_not_of('0') != text.npos)
       return bad(begin, "a number cannot begin with 0");
-    push(real ? Kind::real : Kind::integer, std::move(text), begin);
+    push(real ? TokenKind::real : TokenKind::integer, std::move(text), begin);
     return {};
   }
 
@@ -274,7 +274,7 @@ class Lexer {
     }
     if (at_ >= s_.size()) return bad(begin, "the string has no end");
     ++at_;
-    push(Kind::string, std::move(out), begin);
+    push(TokenKind::string, std::move(out), begin);
     return {};
   }
 

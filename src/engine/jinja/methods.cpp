@@ -155,7 +155,7 @@ Result<Value> all_of(const Text& text, const Arguments& a, Work& work) {
   return Value(!text.empty());
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_decimal(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_blank(char c) { return is_space(static_cast<char32_t>(c)); }
 
@@ -165,7 +165,7 @@ constexpr std::pair<std::string_view, TextMethod> kTextMethods[] = {
     {"endswith", affix<false>},
     {"find", find_method<false>},
     {"isalpha", all_of<is_letter>},
-    {"isdigit", all_of<is_digit>},
+    {"isdigit", all_of<is_decimal>},
     {"isspace", all_of<is_blank>},
     {"join", join_method},
     {"lower", case_method<Case::lower>},

@@ -3,7 +3,7 @@
 namespace assay::engine::jinja {
 namespace {
 
-using Kind = Statement::Kind;
+using StatementKind = Statement::Kind;
 using StatementPtr = std::unique_ptr<const Statement>;
 
 class Parser {
@@ -34,11 +34,11 @@ class Parser {
                        *(ends.end() - 1));
       }
       if (token.kind == Token::Kind::data) {
-        Node node = make(Kind::data, token.at);
+        Node node = make(StatementKind::data, token.at);
         node->text = Text(token.text, true);
         out.push_back(std::move(node));
       } else if (token.kind == Token::Kind::print_begin) {
-        Node node = make(Kind::print, token.at);
+        Node node = make(StatementKind::print, token.at);
         TRY(node->value, p_.expressions());
         if (p_.current().kind != Token::Kind::print_end)
           return p_.unexpected_token("the end of the tag");
@@ -65,7 +65,7 @@ class Parser {
     if (name == "macro") return macro();
     if (name == "filter") return filter();
     if (name == "generation") {
-      Node node = make(Kind::group, tag_);
+      Node node = make(StatementKind::group, tag_);
       CHECK_OK(tag_end());
       TRY(node->body, body({"endgeneration"}));
       CHECK_OK(tag_end());
@@ -73,7 +73,7 @@ class Parser {
     }
     if (name == "break" || name == "continue") {
       if (loops_ == 0) return fail_at(tag_, Errc::invalid, "'{}' outside of a loop", name);
-      Node node = make(name == "break" ? Kind::stop : Kind::next, tag_);
+      Node node = make(name == "break" ? StatementKind::stop : StatementKind::next, tag_);
       CHECK_OK(tag_end());
       return node;
     }
@@ -83,7 +83,7 @@ class Parser {
   }
 
   Result<StatementPtr> branch() {
-    Node node = make(Kind::branch, tag_);
+    Node node = make(StatementKind::branch, tag_);
     while (true) {
       Branch& branch = node->branches.emplace_back();
       if (ended_by_ != "else") {
@@ -98,7 +98,7 @@ class Parser {
   }
 
   Result<StatementPtr> loop() {
-    Node node = make(Kind::loop, tag_);
+    Node node = make(StatementKind::loop, tag_);
     TRY(node->target, names());
     if (!p_.skip_name("in")) return p_.unexpected_token("'in'");
     TRY(node->value, p_.expressions(false));
@@ -137,7 +137,7 @@ class Parser {
   }
 
   Result<StatementPtr> set() {
-    Node node = make(Kind::set, tag_);
+    Node node = make(StatementKind::set, tag_);
     TRY(node->target, names());
     if (!node->target.unpacked && p_.skip_symbol(".")) {
       TRY(node->target.member, p_.expect_name());
@@ -147,7 +147,7 @@ class Parser {
       CHECK_OK(tag_end());
       return node;
     }
-    node->kind = Kind::capture;
+    node->kind = StatementKind::capture;
     TRY(node->value, p_.captured_filters());
     CHECK_OK(tag_end());
     TRY(node->body, unlooped({"endset"}));
@@ -156,7 +156,7 @@ class Parser {
   }
 
   Result<StatementPtr> filter() {
-    Node node = make(Kind::filter, tag_);
+    Node node = make(StatementKind::filter, tag_);
     // The first filter has no '|' in front.
     TRY(node->value, p_.first_filter());
     CHECK_OK(tag_end());
@@ -166,7 +166,7 @@ class Parser {
   }
 
   Result<StatementPtr> macro() {
-    Node node = make(Kind::macro, tag_);
+    Node node = make(StatementKind::macro, tag_);
     TRY(node->name, p_.expect_name());
     CHECK_OK(p_.expect_symbol("("));
     while (!p_.is_symbol(")")) {
@@ -206,7 +206,7 @@ class Parser {
     return {};
   }
 
-  static Node make(Kind kind, Position at) {
+  static Node make(StatementKind kind, Position at) {
     auto out = std::make_unique<Statement>();
     out->kind = kind;
     out->at = at;

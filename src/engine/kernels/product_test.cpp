@@ -253,7 +253,7 @@ TEST_P(ProductTest, LongRows) {
 TEST_P(ProductTest, RandomShapes) {
   const char *seed_text = std::getenv("ASSAY_SEED"), *soak = std::getenv("ASSAY_SOAK_SECONDS");
   const auto begin = std::chrono::steady_clock::now();
-  const double seconds = soak ? std::strtod(soak, nullptr) : 0.5;
+  const double taken_s = soak ? std::strtod(soak, nullptr) : 0.5;
   std::uint32_t seed = seed_text ? static_cast<std::uint32_t>(std::strtoul(seed_text, nullptr, 10))
                                  : static_cast<std::uint32_t>(begin.time_since_epoch().count());
   do {
@@ -268,7 +268,7 @@ TEST_P(ProductTest, RandomShapes) {
     ++seed;
   } while (!seed_text &&
            std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() <
-               seconds);
+               taken_s);
 }
 
 // The comparisons above are not vacuous: other orders of the same sums give other bits.

@@ -3,7 +3,7 @@
 namespace assay::engine {
 namespace {
 
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+constexpr std::string_view kUnknownText = "\xef\xbf\xbd";  // U+FFFD
 
 bool continuation(char c) { return (static_cast<std::uint8_t>(c) & 0xc0) == 0x80; }
 
@@ -34,7 +34,7 @@ void move_valid(std::string_view& text, std::string& out) {
     if (n > 0)
       out += text.substr(0, static_cast<std::size_t>(n));
     else
-      out += kReplacement;
+      out += kUnknownText;
     text.remove_prefix(static_cast<std::size_t>(n > 0 ? n : -n));
   }
 }
@@ -44,7 +44,7 @@ void move_valid(std::string_view& text, std::string& out) {
 std::string valid_utf8(std::string_view text) {
   std::string out;
   move_valid(text, out);
-  if (!text.empty()) out += kReplacement;
+  if (!text.empty()) out += kUnknownText;
   return out;
 }
 
@@ -58,7 +58,7 @@ std::string Detokenizer::push(Token token) {
 }
 
 std::string Detokenizer::finish() {
-  std::string out = pending_.empty() ? std::string() : std::string(kReplacement);
+  std::string out = pending_.empty() ? std::string() : std::string(kUnknownText);
   pending_.clear();
   return out;
 }

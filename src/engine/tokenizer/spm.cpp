@@ -100,7 +100,7 @@ void Spm::encode(std::string_view text, bool fresh, std::vector<Token>& out) con
 // Greedy merges: always the adjacent pair whose joined text has the highest score, ties leftmost.
 void Spm::merge(std::string_view text, std::vector<Token>& out) const {
   constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  struct Symbol {
+  struct Part {
     std::size_t previous, next;
     std::string_view text;  // empty once merged into its left neighbour
   };
@@ -111,7 +111,7 @@ void Spm::merge(std::string_view text, std::vector<Token>& out) const {
       return score != other.score ? score < other.score : left > other.left;
     }
   };
-  std::vector<Symbol> symbols;
+  std::vector<Part> symbols;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t length = std::min(character_length(text[at]), text.size() - at);
     const std::size_t i = symbols.size();
@@ -133,8 +133,8 @@ void Spm::merge(std::string_view text, std::vector<Token>& out) const {
   while (!queue.empty()) {
     const Pair pair = queue.top();
     queue.pop();
-    Symbol& left = symbols[pair.left];
-    Symbol& right = symbols[pair.right];
+    Part& left = symbols[pair.left];
+    Part& right = symbols[pair.right];
     const bool stale = left.text.empty() || right.text.empty() ||
                        left.text.size() + right.text.size() != pair.length;
     if (stale) continue;

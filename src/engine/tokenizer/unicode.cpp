@@ -46,7 +46,7 @@ constexpr bool stands_for_itself(unsigned byte) {
 }
 
 // Byte of each alphabet character below U+0144; −1: none.
-constexpr auto kAlphabet = [] {
+constexpr auto kByteOfCode = [] {
   std::array<int, 256 + 68> out{};
   out.fill(-1);
   unsigned next = 256;
@@ -58,9 +58,9 @@ constexpr auto kAlphabet = [] {
 // The other way round.
 constexpr auto kCharacters = [] {
   std::array<std::uint16_t, 256> out{};
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i)
-    if (kAlphabet[i] >= 0)
-      out[static_cast<std::size_t>(kAlphabet[i])] = static_cast<std::uint16_t>(i);
+  for (std::size_t i = 0; i < kByteOfCode.size(); ++i)
+    if (kByteOfCode[i] >= 0)
+      out[static_cast<std::size_t>(kByteOfCode[i])] = static_cast<std::uint16_t>(i);
   return out;
 }();
 
@@ -122,8 +122,9 @@ bool bytes_of_alphabet(std::string_view entry, std::string& out) {
   out.clear();
   while (!entry.empty()) {
     const Decoded next = decode(entry);
-    if (next.bytes == 0 || next.code >= kAlphabet.size() || kAlphabet[next.code] < 0) return false;
-    out += static_cast<char>(kAlphabet[next.code]);
+    if (next.bytes == 0 || next.code >= kByteOfCode.size() || kByteOfCode[next.code] < 0)
+      return false;
+    out += static_cast<char>(kByteOfCode[next.code]);
     entry.remove_prefix(next.bytes);
   }
   return true;

@@ -8,7 +8,7 @@
 namespace assay::engine {
 namespace {
 
-constexpr std::size_t kMaxVocabulary = 1u << 20;
+constexpr std::size_t kMaxTexts = 1u << 20;
 
 // Entries that end an answer by their text; they are control tokens whatever their type says.
 constexpr std::string_view kEnds[] = {
@@ -124,9 +124,9 @@ std::optional<std::uint8_t> byte_of(std::string_view s) {
 
 Status Vocabulary::load_entries(const Gguf& file, bool with_scores) {
   TRY(const auto texts, string_list(file, "tokenizer.ggml.tokens"));
-  if (texts.empty() || texts.size() > kMaxVocabulary)
+  if (texts.empty() || texts.size() > kMaxTexts)
     return fail(Errc::invalid, "the vocabulary has {} entries, not 1 to {}", texts.size(),
-                kMaxVocabulary);
+                kMaxTexts);
   std::vector<double> scores(with_scores ? 0 : texts.size()), kinds(texts.size(), 1);
   if (with_scores) {
     TRY(scores, file.numbers("tokenizer.ggml.scores"));

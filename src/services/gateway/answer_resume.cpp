@@ -9,7 +9,7 @@
 namespace assay::services {
 namespace {
 
-constexpr auto kPause = std::chrono::milliseconds(50);
+constexpr auto kResumePause = std::chrono::milliseconds(50);
 
 bool lied(const RequestRecord& record) {
   return record.stage == RequestStage::mismatch || record.stage == RequestStage::disputed ||
@@ -63,7 +63,7 @@ ApiResult<RequestRecord> Answers::settle_earlier(RequestRecord record, TokenSink
       pending.error().retry = true;
       return pending;
     }
-    std::this_thread::sleep_for(kPause);
+    std::this_thread::sleep_for(kResumePause);
   }
   return record;
 }

@@ -7,14 +7,14 @@
 namespace assay::services {
 namespace {
 
-constexpr std::size_t kNameMax = 64;
+constexpr std::size_t kToolNameMax = 64;
 
 bool is_name(std::string_view name) {
   const auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   };
-  return !name.empty() && name.size() <= kNameMax && std::ranges::all_of(name, fits);
+  return !name.empty() && name.size() <= kToolNameMax && std::ranges::all_of(name, fits);
 }
 
 ApiResult<engine::Tool> read_tool(const json::value& value, const std::string& where) {

@@ -8,7 +8,7 @@
 namespace assay::services {
 namespace {
 
-constexpr std::uint32_t kListed = 200;
+constexpr std::uint32_t kReceiptsListed = 200;
 constexpr std::uint32_t kTypicalTokens = 64;
 
 // A page whose name was pointed at loopback (DNS rebinding) still sends its own name.
@@ -78,7 +78,7 @@ ApiResult<Hash> bought_by(Buyer& buyer, Gatekeeper& gatekeeper, const io::HttpRe
 
 void list_requests(Buyer& buyer, LogWatch* log_watch, const Caller& caller,
                    io::HttpResponse& response, bool audits_only) {
-  const auto records = buyer.store->recent_requests(kListed);
+  const auto records = buyer.store->recent_requests(kReceiptsListed);
   if (!records) return send_api_error(response, to_api_error(records.error()));
   json::array rows;
   for (const RequestRecord& record : *records) {
@@ -96,7 +96,7 @@ void list_rebates(Buyer& buyer, const Caller& caller, io::HttpResponse& response
   json::array rows;
   for (const RebateRecord& rebate : *rebates) {
     const auto request = buyer.store->request(rebate.request);
-    if (rows.size() < kListed && request && is_of(*request, caller))
+    if (rows.size() < kReceiptsListed && request && is_of(*request, caller))
       rows.push_back(rebate_object(buyer, rebate));
   }
   response.send_json(200, list_object(std::move(rows)));
@@ -140,8 +140,8 @@ ApiResult<void> read_number(const io::HttpRequest& request, std::string_view key
   return {};
 }
 
-ApiResult<void> read_price(const io::HttpRequest& request, std::string_view key,
-                           std::optional<Micros>& out) {
+ApiResult<void> price_parameter(const io::HttpRequest& request, std::string_view key,
+                                std::optional<Micros>& out) {
   const std::string_view text = request.query_value(key);
   if (text.empty()) return {};
   const auto value = market::parse_money(text);
@@ -190,10 +190,10 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
   CHECK_OK(read_number(request, "max_tokens", wish.max_tokens));
   CHECK_OK(read_number(request, "min_vram_mib", routing.min_vram_mib));
   CHECK_OK(read_number(request, "max_latency_ms", routing.max_latency_ms));
-  CHECK_OK(read_price(request, "max_price_in", routing.max_price_in));
-  CHECK_OK(read_price(request, "max_price_out", routing.max_price_out));
+  CHECK_OK(price_parameter(request, "max_price_in", routing.max_price_in));
+  CHECK_OK(price_parameter(request, "max_price_out", routing.max_price_out));
   CHECK_OK(read_number(request, "max_per_token_ms", routing.max_per_token_ms));
-  CHECK_OK(read_price(request, "min_stake", routing.min_stake));
+  CHECK_OK(price_parameter(request, "min_stake", routing.min_stake));
   CHECK_OK(read_rebate(request, routing.min_rebate_ppm));
   routing.regions = read_list(request, "regions");
   routing.quantizations = read_list(request, "quantizations");

@@ -7,7 +7,7 @@
 namespace assay::services {
 
 namespace {
-constexpr std::int64_t kEveryMs = 2'000;
+constexpr std::int64_t kAppendEveryMs = 2'000;
 constexpr int kTriesMax = 4;
 }  // namespace
 
@@ -16,7 +16,7 @@ void AuctionLog::start() {
   rounds_.start([this] {
     if (const Status done = round(); !done)
       io::log_warn("auctions are not in the log yet: {}", done.error().message);
-    return kEveryMs;
+    return kAppendEveryMs;
   });
 }
 

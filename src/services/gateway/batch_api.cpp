@@ -6,7 +6,7 @@ namespace assay::services {
 namespace {
 
 constexpr std::size_t kListedMost = 100;
-constexpr std::size_t kNameMax = 255;
+constexpr std::size_t kFileNameMax = 255;
 
 // A page of a list, newest first: ?limit=, ?after=<id>.
 ApiResult<json::object> page(const io::HttpRequest& request, std::vector<json::object> rows) {
@@ -65,7 +65,7 @@ ApiResult<FileRecord> upload(Buyer& buyer, const Caller& caller, const FileStore
                     content->content.size(), kFileBytesMax);
   const auto kept = files.put({.id = FileStore::new_id(),
                                .api_key = caller.spender.api_key,
-                               .name = content->filename.substr(0, kNameMax),
+                               .name = content->filename.substr(0, kFileNameMax),
                                .purpose = purpose,
                                .bytes = 0,
                                .created_s = buyer.clock.now_s()},

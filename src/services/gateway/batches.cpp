@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kLinesMax = 50'000;  // OpenAI's limit
 constexpr std::int64_t kWindowS = 86'400;
-constexpr std::int64_t kTickMs = 200;
+constexpr std::int64_t kBatchTickMs = 200;
 constexpr std::int64_t kRetryFirstMs = 500, kRetryMostMs = 60'000;
 constexpr std::size_t kErrorsMax = 100;
 
@@ -84,7 +84,7 @@ Batches::~Batches() { stop(); }
 void Batches::start() {
   thread_.start([this] {
     round();
-    return kTickMs;
+    return kBatchTickMs;
   });
 }
 
@@ -346,9 +346,9 @@ void Batches::answer_line(const BatchRecord& batch, const Caller& caller, const 
       if (!kept) io::log_error("a line of a batch cannot be kept: {}", kept.error().message);
       return;
     }
-    for (std::int64_t waited = 0; waited < wait_ms; waited += kTickMs) {
+    for (std::int64_t waited = 0; waited < wait_ms; waited += kBatchTickMs) {
       if (ended(batch)) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(kTickMs));
+      std::this_thread::sleep_for(std::chrono::milliseconds(kBatchTickMs));
     }
   }
 }

@@ -8,7 +8,7 @@
 namespace assay::services {
 namespace {
 
-constexpr std::uint8_t kBuyer = 2, kProvider = 10;
+constexpr std::uint8_t kLeaseBuyer = 2, kLeaseProvider = 10;
 
 // Disputes do not get through.
 struct DeafLedger : FarLedger {
@@ -41,7 +41,7 @@ TEST_F(GatewayTest, AClaimOfWhatIsDisputedIsNotContested) {
       *crypto::sum_leaf(protocol::digest(ledger->info()->domain, receipt), receipt.amount);
   ASSERT_TRUE(ledger->submit(sign(
       protocol::Claim{lease, crypto::merkle_sum_root(std::vector{leaf})->hash, receipt.amount, 1},
-      kProvider)));
+      kLeaseProvider)));
   for (int rounds = 0; rounds < 2; ++rounds) {
     deaf.claims_seen = 0;
     start(&deaf);  // a gateway that starts looks at claims at once
@@ -76,13 +76,13 @@ TEST_F(GatewayTest, WhatIsOverByTheClockHoldsNoEscrow) {
   const auto terms = ledger->lease(lease)->terms;
   clock.ms = static_cast<std::int64_t>(terms.expires) * 1000;
   const auto demand = ledger->submit(market::DemandDelivery{
-      sign(protocol::Demand{.buyer = crypto::address_of(test_key(kBuyer)),
+      sign(protocol::Demand{.buyer = crypto::address_of(test_key(kLeaseBuyer)),
                             .lease = lease,
                             .subject =
                                 protocol::digest(ledger->info()->domain, outcome.receipt.message),
                             .bond = 100'000,
                             .nonce = 1},
-           kBuyer),
+           kLeaseBuyer),
       {outcome.call.request, outcome.receipt}});
   ASSERT_TRUE(demand) << demand.error().message;
   clock.ms += static_cast<std::int64_t>(terms.window) * 1000 + 1000;

@@ -11,7 +11,7 @@ namespace assay::services {
 namespace {
 
 // The ledger through a connection that loses some operations: before they arrive, or the reply.
-struct LossyLedger : FarLedger {
+struct ForgetfulLedger : FarLedger {
   using FarLedger::FarLedger;
   Result<market::Applied> submit(const market::Operation& operation) override {
     const bool settlement =
@@ -26,8 +26,8 @@ struct LossyLedger : FarLedger {
 };
 
 struct RecoveryTest : GatewayTest {
-  LossyLedger* lossy() {
-    if (!lossy_) lossy_ = std::make_unique<LossyLedger>(*ledger);
+  ForgetfulLedger* lossy() {
+    if (!lossy_) lossy_ = std::make_unique<ForgetfulLedger>(*ledger);
     return lossy_.get();
   }
   // One answer whose payment does not reach the ledger; then the gateway is gone.
@@ -66,7 +66,7 @@ struct RecoveryTest : GatewayTest {
   json::object row;
 
  private:
-  std::unique_ptr<LossyLedger> lossy_;
+  std::unique_ptr<ForgetfulLedger> lossy_;
 };
 
 constexpr const char* kUnsettle = "UPDATE leases SET cumulative = 0, settlement = '';";
@@ -79,7 +79,7 @@ TEST_F(RecoveryTest, SettlementSignedButNotSubmitted) {
 
 TEST_F(RecoveryTest, SettlementAppliedButTheReplyWasLost) {
   ScriptedProvider& provider = add_provider({});
-  lossy()->lose = LossyLedger::Lose::reply;
+  lossy()->lose = ForgetfulLedger::Lose::reply;
   start(lossy());
   const json::object answer = parse_object(post(chat_body()).body);
   row = await_stage(std::string(answer.at("assay").at("receipt").as_string()), "settled");

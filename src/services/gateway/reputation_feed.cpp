@@ -6,7 +6,7 @@
 
 namespace assay::services {
 namespace {
-constexpr std::int64_t kEveryMs = 60'000;
+constexpr std::int64_t kReadEveryMs = 60'000;
 }
 
 Result<std::unique_ptr<ReputationFeed>> ReputationFeed::start(Buyer& buyer, MarketView& market) {
@@ -14,10 +14,10 @@ Result<std::unique_ptr<ReputationFeed>> ReputationFeed::start(Buyer& buyer, Mark
   TRY(auto replay, settle::LogReplay::start(buyer.ledger));
   std::unique_ptr<ReputationFeed> feed(new ReputationFeed(buyer, market, std::move(replay)));
   feed->rounds_.start([feed = feed.get()] {
-    if (feed->broken_) return kEveryMs;
+    if (feed->broken_) return kReadEveryMs;
     if (const Status done = feed->follow(); !done)
       io::log_warn("reputation: {}", done.error().message);
-    return kEveryMs;
+    return kReadEveryMs;
   });
   return feed;
 }

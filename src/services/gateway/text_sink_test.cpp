@@ -11,14 +11,14 @@ namespace {
 using Tokens = std::vector<std::uint32_t>;
 
 // Every token's own log-probability is minus its place; one alternative each.
-struct Shown {
+struct Seen {
   std::string text;
   std::vector<ShownToken> tokens;
 };
-Shown show(const Tokens& answer, const std::vector<std::string>& stops, std::size_t piece,
-           bool logprobs = true) {
+Seen show(const Tokens& answer, const std::vector<std::string>& stops, std::size_t piece,
+          bool logprobs = true) {
   const auto tokenizer = *engine::Tokenizer::from(good_toy().model->gguf());
-  Shown out;
+  Seen out;
   TextSink sink(
       tokenizer, stops, tokenizer.stop_tokens(),
       [&](std::string_view text, std::span<const ShownToken> tokens) {
@@ -57,7 +57,7 @@ Tokens letters() {
 TEST(TextSink, TokensComeWithTheirTextHoweverTheyAreCut) {
   const Tokens answer = letters();
   for (const std::size_t piece : {1u, 2u, 100u}) {
-    const Shown shown = show(answer, {}, piece);
+    const Seen shown = show(answer, {}, piece);
     ASSERT_EQ(shown.tokens.size(), answer.size());
     for (std::size_t i = 0; i < answer.size(); ++i) {
       EXPECT_EQ(shown.tokens[i].token, answer[i]);
@@ -73,7 +73,7 @@ TEST(TextSink, AStopStringTakesItsTokensWithIt) {
   const std::string whole = show(answer, {}, 1).text;
   ASSERT_EQ(whole, "abcacb");
   for (const std::size_t piece : {1u, 2u, 100u}) {
-    const Shown shown = show(answer, {whole.substr(2, 2)}, piece);
+    const Seen shown = show(answer, {whole.substr(2, 2)}, piece);
     EXPECT_EQ(shown.text, whole.substr(0, 2));
     EXPECT_EQ(shown.tokens.size(), 2u);
     // What only began like a stop string comes after all.

@@ -10,10 +10,10 @@ namespace assay::services {
 namespace {
 
 constexpr unsigned kOwnerOnly = 0600;
-constexpr std::size_t kFileBytesMax = 64u << 20;
+constexpr std::size_t kVaultBytesMax = 64u << 20;
 
 Result<protocol::Opening> read_opening(const std::string& path) {
-  TRY(const std::string text, io::read_file(path, kFileBytesMax));
+  TRY(const std::string text, io::read_file(path, kVaultBytesMax));
   return protocol::opening_from_text(text);
 }
 
@@ -34,7 +34,7 @@ Status Vault::write_answer(const std::string& job, std::string_view text) const 
                                kOwnerOnly);
 }
 Result<std::string> Vault::answer_text(const std::string& job) const {
-  return io::read_file(fmt::format("{}/answers/{}.json", root_, job), kFileBytesMax);
+  return io::read_file(fmt::format("{}/answers/{}.json", root_, job), kVaultBytesMax);
 }
 void Vault::forget_answer(const std::string& job) const {
   std::remove(fmt::format("{}/answers/{}.json", root_, job).c_str());
@@ -93,13 +93,13 @@ Result<std::vector<Hash>> Vault::unlogged_auctions() const {
 }
 void Vault::forget_unlogged(const Hash& call) const { std::remove(path("unlogged", call).c_str()); }
 Result<std::string> Vault::auction_text(const Hash& call) const {
-  return io::read_file(path("auctions", call), kFileBytesMax);
+  return io::read_file(path("auctions", call), kVaultBytesMax);
 }
 Result<std::string> Vault::receipt_text(const Hash& receipt) const {
-  return io::read_file(receipt_path(receipt), kFileBytesMax);
+  return io::read_file(receipt_path(receipt), kVaultBytesMax);
 }
 Result<std::string> Vault::opening_text(const Hash& receipt) const {
-  return io::read_file(opening_path(receipt), kFileBytesMax);
+  return io::read_file(opening_path(receipt), kVaultBytesMax);
 }
 
 }  // namespace assay::services

@@ -6,7 +6,7 @@
 namespace assay::services {
 namespace {
 
-constexpr std::uint32_t kListed = 100;
+constexpr std::uint32_t kPaymentsListed = 100;
 
 // Holds an answer back until it is paid for.
 class HeldSink : public ReplySink {
@@ -68,7 +68,7 @@ void X402Door::list_channels(io::HttpResponse& response) {
     response.send_error(404, "channels are not taken here");
     return;
   }
-  const auto rows = till_.channels()->book().newest(kListed);
+  const auto rows = till_.channels()->book().newest(kPaymentsListed);
   if (!rows) return send_api_error(response, to_api_error(rows.error()));
   json::array all;
   for (const settle::x402::ChannelRow& row : *rows)
@@ -84,7 +84,7 @@ void X402Door::list_channels(io::HttpResponse& response) {
 }
 
 void X402Door::list(io::HttpResponse& response) {
-  const auto rows = till_.payments().newest(kListed);
+  const auto rows = till_.payments().newest(kPaymentsListed);
   if (!rows) return send_api_error(response, to_api_error(rows.error()));
   json::array all;
   for (const settle::x402::PaymentRow& row : *rows) {

@@ -7,22 +7,22 @@
 namespace assay::services {
 namespace {
 
-const io::Schema kSchema{.owner = "log",
-                         .steps = {R"(
+const io::Schema kLogSchema{.owner = "log",
+                            .steps = {R"(
 CREATE TABLE IF NOT EXISTS state(
   id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS numbers(
   ledger BLOB NOT NULL, issuer BLOB NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY(ledger, issuer, first)) STRICT, WITHOUT ROWID;
 )",
-                                   R"(
+                                      R"(
 CREATE TABLE auctions(
   call BLOB NOT NULL UNIQUE, awarded BLOB NOT NULL UNIQUE, at INTEGER NOT NULL,
   domain TEXT NOT NULL, record TEXT NOT NULL) STRICT;
 )"}};
 
 Result<std::unique_ptr<io::Database>> open_database(const std::string& folder) {
-  return io::open_versioned(folder + "/log.db", io::OpenMode::create, kSchema);
+  return io::open_versioned(folder + "/log.db", io::OpenMode::create, kLogSchema);
 }
 
 std::int64_t i64(std::uint64_t n) { return static_cast<std::int64_t>(n); }

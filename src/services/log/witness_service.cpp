@@ -7,7 +7,7 @@
 namespace assay::services {
 namespace {
 
-const io::Schema kSchema{.owner = "witness", .steps = {R"(
+const io::Schema kWitnessSchema{.owner = "witness", .steps = {R"(
 CREATE TABLE IF NOT EXISTS logs(
   origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL)
   STRICT, WITHOUT ROWID;
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS logs(
 }  // namespace
 
 Result<std::unique_ptr<FileWitnessStore>> FileWitnessStore::open(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kWitnessSchema));
   return std::unique_ptr<FileWitnessStore>(new FileWitnessStore(std::move(db)));
 }
 

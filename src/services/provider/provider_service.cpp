@@ -51,12 +51,12 @@ void send_outcome(const StoredOutcome& outcome, io::HttpResponse& response) {
 // What a short prompt takes here, for the offer's latency claims.
 std::pair<std::uint32_t, std::uint32_t> measure(engine::Batcher& engine) {
   constexpr std::uint32_t kPrompt = 16, kTokens = 4;
-  constexpr std::chrono::seconds kPatience{60};
+  constexpr std::chrono::seconds kMeasurePatience{60};
   if (engine.model().hyper().context < kPrompt + kTokens) return {0, 0};
   const std::int64_t start = io::steady_ms();
   auto stream =
       engine.submit({.prompt = std::vector<engine::Token>(kPrompt, 1), .max_tokens = kTokens + 1});
-  if (!stream || stream->take(kPatience).empty()) return {0, 0};
+  if (!stream || stream->take(kMeasurePatience).empty()) return {0, 0};
   const std::int64_t first = io::steady_ms();
   if (stream->wait().answer.size() != kTokens + 1) return {0, 0};
   const std::int64_t end = io::steady_ms();

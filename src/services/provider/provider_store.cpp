@@ -10,8 +10,8 @@ namespace {
 
 using protocol::Signed;
 
-const io::Schema kSchema{.owner = "provider",
-                         .steps = {R"(
+const io::Schema kProviderSchema{.owner = "provider",
+                                 .steps = {R"(
 CREATE TABLE IF NOT EXISTS meta(
   key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases(
@@ -26,16 +26,16 @@ CREATE TABLE IF NOT EXISTS claims(
   id BLOB PRIMARY KEY, lease BLOB NOT NULL REFERENCES leases(id), claim TEXT NOT NULL,
   leaves BLOB NOT NULL) STRICT;
 )",
-                                   R"(
+                                           R"(
 ALTER TABLE requests ADD COLUMN automaton BLOB;
 )",
-                                   R"(
+                                           R"(
 ALTER TABLE requests ADD COLUMN first_ms INTEGER;
 ALTER TABLE requests ADD COLUMN stream_ms INTEGER;
 ALTER TABLE requests ADD COLUMN rebated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE requests ADD COLUMN rebate TEXT;
 )"},
-                         .readable_from = 3};
+                                 .readable_from = 3};
 
 Bytes pack(std::span<const std::uint32_t> tokens) {
   Bytes out;
@@ -167,7 +167,7 @@ Status touch(io::Database& db, const Hash& lease, std::uint64_t now) {
 Result<std::unique_ptr<ProviderStore>> ProviderStore::open(const std::string& path,
                                                            const protocol::Domain& domain,
                                                            const protocol::Address& provider) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kProviderSchema));
   TRY(auto transaction, io::Transaction::begin(*db));
   CHECK_OK(bind_to(*db, "ledger", to_hex(domain.separator()), "ledger"));
   CHECK_OK(bind_to(*db, "provider", provider.to_string(), "key"));
@@ -176,7 +176,7 @@ Result<std::unique_ptr<ProviderStore>> ProviderStore::open(const std::string& pa
 }
 
 Result<std::unique_ptr<ProviderStore>> ProviderStore::open_existing(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::read_only, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::read_only, kProviderSchema));
   return std::unique_ptr<ProviderStore>(new ProviderStore(std::move(db)));
 }
 
@@ -314,7 +314,7 @@ Result<std::vector<StoredLease>> ProviderStore::leases_where(std::string_view co
     StoredLease lease;
     TRY(lease.id, select.column_hash(0));
     TRY(lease.lease, load<protocol::Lease>(select.column_text(1)));
-    lease.stage = static_cast<LeaseStage>(select.column_int64(2));
+    lease.stage = static_cast<LeaseStanding>(select.column_int64(2));
     lease.used = static_cast<std::uint64_t>(select.column_int64(3));
     if (!select.column_is_null(4)) lease.receipted = select.column_int64(4);
     out.push_back(std::move(lease));

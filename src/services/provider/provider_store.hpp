@@ -44,12 +44,12 @@ struct NumberUsed {
   Hash salt{};  // the request's salt secret, or the void's salt
 };
 
-enum class LeaseStage : std::int64_t { open = 0, over = 1 };
+enum class LeaseStanding : std::int64_t { open = 0, over = 1 };
 
 struct StoredLease {
   Hash id{};
   protocol::Signed<protocol::Lease> lease;
-  LeaseStage stage = LeaseStage::open;
+  LeaseStanding stage = LeaseStanding::open;
   std::uint64_t used = 0;          // Unix seconds of the last request or receipt
   protocol::Micros receipted = 0;  // all its receipts together, less the rebates given
 };

@@ -13,14 +13,14 @@ constexpr std::array<std::string_view, 10> kKnown = {
     "temperature", "top_p",    "seed",   "stream",     "n"};
 
 // Null and absent are the same.
-const json::value* find(const json::object& o, std::string_view key) {
+const json::value* find_member(const json::object& o, std::string_view key) {
   const json::value* value = o.if_contains(key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 Status read_number(const json::object& o, std::string_view key, double max, bool zero,
                    std::uint32_t& bits) {
-  const json::value* value = find(o, key);
+  const json::value* value = find_member(o, key);
   if (value == nullptr) return {};
   boost::system::error_code error;
   const double number = value->to_number<double>(error);
@@ -35,7 +35,7 @@ Status read_number(const json::object& o, std::string_view key, double max, bool
 
 Result<std::optional<std::uint64_t>> read_count(const json::object& o, std::string_view key,
                                                 std::uint64_t max) {
-  const json::value* value = find(o, key);
+  const json::value* value = find_member(o, key);
   if (value == nullptr) return std::nullopt;
   boost::system::error_code error;
   const auto n = value->to_number<std::uint64_t>(error);
@@ -50,7 +50,7 @@ Result<X402Ask> read(const json::object& o) {
     if (std::ranges::find(kKnown, std::string_view(member.key())) == kKnown.end())
       return fail(Errc::unsupported, "'{}' is not read here: ask through `assay gateway`",
                   std::string_view(member.key()));
-  if (const json::value* stream = find(o, "stream"); stream != nullptr && *stream != false)
+  if (const json::value* stream = find_member(o, "stream"); stream != nullptr && *stream != false)
     return fail(Errc::unsupported, "answers are sent whole here: leave 'stream' out");
   TRY(const auto n, read_count(o, "n", UINT32_MAX));
   if (n && *n != 1) return fail(Errc::unsupported, "one answer is given here: leave 'n' out");

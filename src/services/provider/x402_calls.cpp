@@ -5,12 +5,12 @@
 namespace assay::services {
 namespace {
 
-const io::Schema kSchema{"x402 calls", {R"(
+const io::Schema kCallsSchema{"x402 calls", {R"(
 CREATE TABLE calls(
   sale BLOB PRIMARY KEY, offer TEXT NOT NULL, call TEXT NOT NULL, made_s INTEGER NOT NULL) STRICT;
 )"}};
 
-Result<json::object> object_of(std::string_view text) {
+Result<json::object> stored_object(std::string_view text) {
   TRY(const json::value parsed, json::parse(text));
   TRY(const json::object* o, json::as_object(parsed, "a stored call"));
   return *o;
@@ -19,7 +19,7 @@ Result<json::object> object_of(std::string_view text) {
 }  // namespace
 
 Result<std::unique_ptr<X402Calls>> X402Calls::open(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kCallsSchema));
   return std::unique_ptr<X402Calls>(new X402Calls(std::move(db)));
 }
 
@@ -29,9 +29,9 @@ Result<std::optional<X402Call>> X402Calls::find(const Hash& sale) {
   TRY(const bool there, select.bind_all(ByteView(sale)).step());
   if (!there) return std::nullopt;
   X402Call out;
-  TRY(const json::object offer, object_of(select.column_text(0)));
+  TRY(const json::object offer, stored_object(select.column_text(0)));
   TRY(out.offer, protocol::signed_from_json<protocol::Offer>(offer));
-  TRY(const json::object call, object_of(select.column_text(1)));
+  TRY(const json::object call, stored_object(select.column_text(1)));
   TRY(out.call, protocol::inference_call_from_json(call));
   out.made_s = select.column_int64(2);
   return out;

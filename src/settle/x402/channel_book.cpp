@@ -5,7 +5,7 @@
 namespace assay::settle::x402 {
 namespace {
 
-const io::Schema kSchema{"x402 channels", {R"(
+const io::Schema kChannelsSchema{"x402 channels", {R"(
 CREATE TABLE channels(
   id BLOB PRIMARY KEY, config TEXT NOT NULL, charged INTEGER NOT NULL,
   voucher_most INTEGER, voucher_signature BLOB, request BLOB, amount INTEGER, identifier TEXT,
@@ -16,7 +16,7 @@ CREATE TABLE channels(
 CREATE INDEX channels_unclaimed ON channels(id) WHERE charged > claimed;
 )"}};
 
-constexpr std::string_view kFields =
+constexpr std::string_view kChannelFields =
     "SELECT id, config, charged, voucher_most, voucher_signature, request, amount, identifier, "
     "deposited, deposit, charged_s, balance, claimed, withdrawing, withdraw_requested_at, "
     "refund_nonce, seen_s, refunded_s, published FROM channels ";
@@ -51,7 +51,7 @@ Result<Charge> charge_from(const io::Statement& row, const Hash& id) {
 }  // namespace
 
 Result<std::unique_ptr<ChannelBook>> ChannelBook::open(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kChannelsSchema));
   return std::unique_ptr<ChannelBook>(new ChannelBook(std::move(db)));
 }
 
@@ -80,7 +80,7 @@ Result<std::vector<ChannelRow>> ChannelBook::read(io::Statement& select) {
 }
 
 Result<std::optional<ChannelRow>> ChannelBook::find_locked(const Hash& id) {
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kChannelFields)));
   TRY(auto found, read(select.bind_all(ByteView(id))));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
@@ -145,13 +145,13 @@ Status ChannelBook::publish(const Hash& id, Micros most) {
 Result<std::vector<ChannelRow>> ChannelBook::unclaimed() {
   const std::lock_guard lock(mutex_);
   TRY(auto select,
-      db_->prepare(fmt::format("{}WHERE charged > claimed ORDER BY charged_s", kFields)));
+      db_->prepare(fmt::format("{}WHERE charged > claimed ORDER BY charged_s", kChannelFields)));
   return read(select);
 }
 
 Result<std::vector<ChannelRow>> ChannelBook::newest(std::uint32_t limit) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}ORDER BY charged_s DESC LIMIT ?1", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}ORDER BY charged_s DESC LIMIT ?1", kChannelFields)));
   return read(select.bind_all(std::int64_t{limit}));
 }
 

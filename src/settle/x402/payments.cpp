@@ -8,7 +8,7 @@
 namespace assay::settle::x402 {
 namespace {
 
-const io::Schema kSchema{"x402 payments", {R"(
+const io::Schema kPaymentsSchema{"x402 payments", {R"(
 CREATE TABLE payments(
   id BLOB PRIMARY KEY, payer BLOB NOT NULL, identifier TEXT, request BLOB NOT NULL,
   header TEXT NOT NULL, amount INTEGER NOT NULL, valid_before INTEGER NOT NULL,
@@ -18,14 +18,14 @@ CREATE UNIQUE INDEX payment_identifiers ON payments(payer, identifier) WHERE ide
 CREATE INDEX payment_states ON payments(state);
 )"}};
 
-constexpr std::string_view kFields =
+constexpr std::string_view kPaymentFields =
     "SELECT id, request, header, state, first_block, taken_s, ended_s, transaction_hash, reason "
     "FROM payments ";
 
 constexpr std::array kStates = {PaymentState::taken, PaymentState::released, PaymentState::answered,
                                 PaymentState::settled, PaymentState::failed};
 
-Result<PaymentState> state_from(std::string_view text) {
+Result<PaymentState> payment_state_from(std::string_view text) {
   for (const PaymentState state : kStates)
     if (to_string(state) == text) return state;
   return fail(Errc::mismatch, "a payment is in no known state '{}'", text);
@@ -60,7 +60,7 @@ Hash payment_id(const Payment& payment) {
 }
 
 Result<std::unique_ptr<Payments>> Payments::open(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kPaymentsSchema));
   return std::unique_ptr<Payments>(new Payments(std::move(db)));
 }
 
@@ -73,7 +73,7 @@ Result<std::vector<PaymentRow>> Payments::read(io::Statement& select) {
     TRY(row.id, select.column_hash(0));
     TRY(row.request, select.column_hash(1));
     TRY(row.payment, protocol::x402::payment_from_header(select.column_text(2)));
-    TRY(row.state, state_from(select.column_text(3)));
+    TRY(row.state, payment_state_from(select.column_text(3)));
     row.first_block = static_cast<std::uint64_t>(select.column_int64(4));
     row.taken_s = select.column_int64(5);
     row.ended_s = select.column_int64(6);
@@ -87,7 +87,7 @@ Result<std::vector<PaymentRow>> Payments::read(io::Statement& select) {
 
 Result<std::optional<PaymentRow>> Payments::find(const Hash& id) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kPaymentFields)));
   TRY(auto found, read(select.bind_all(ByteView(id))));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
@@ -96,7 +96,8 @@ Result<std::optional<PaymentRow>> Payments::find(const Hash& id) {
 Result<std::optional<PaymentRow>> Payments::find(const Address& payer,
                                                  const std::string& identifier) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE payer = ?1 AND identifier = ?2", kFields)));
+  TRY(auto select,
+      db_->prepare(fmt::format("{}WHERE payer = ?1 AND identifier = ?2", kPaymentFields)));
   TRY(auto found, read(select.bind_all(ByteView(payer.bytes), identifier)));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
@@ -168,13 +169,13 @@ Status Payments::give_up(const Hash& id, const std::string& reason, std::int64_t
 
 Result<std::vector<PaymentRow>> Payments::in(PaymentState state) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE state = ?1 ORDER BY rowid", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}WHERE state = ?1 ORDER BY rowid", kPaymentFields)));
   return read(select.bind_all(to_string(state)));
 }
 
 Result<std::vector<PaymentRow>> Payments::newest(std::uint32_t limit) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}ORDER BY rowid DESC LIMIT ?1", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}ORDER BY rowid DESC LIMIT ?1", kPaymentFields)));
   return read(select.bind_all(std::int64_t{limit}));
 }
 

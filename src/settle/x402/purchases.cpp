@@ -5,17 +5,17 @@
 namespace assay::settle::x402 {
 namespace {
 
-const io::Schema kSchema{"x402 purchases", {R"(
+const io::Schema kPurchasesSchema{"x402 purchases", {R"(
 CREATE TABLE purchases(
   id BLOB PRIMARY KEY, request BLOB NOT NULL, url TEXT NOT NULL, header TEXT NOT NULL,
   amount INTEGER NOT NULL, state TEXT NOT NULL, signed_s INTEGER NOT NULL) STRICT;
 CREATE INDEX purchase_states ON purchases(state);
 )"}};
 
-constexpr std::string_view kFields =
+constexpr std::string_view kPurchaseFields =
     "SELECT id, request, url, header, state, signed_s FROM purchases ";
 
-Result<PurchaseState> state_from(std::string_view text) {
+Result<PurchaseState> purchase_state_from(std::string_view text) {
   for (const PurchaseState state : {PurchaseState::open, PurchaseState::paid, PurchaseState::void_})
     if (to_string(state) == text) return state;
   return fail(Errc::mismatch, "a purchase is in no known state '{}'", text);
@@ -36,7 +36,7 @@ std::string_view to_string(PurchaseState state) {
 }
 
 Result<std::unique_ptr<Purchases>> Purchases::open(const std::string& path) {
-  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kSchema));
+  TRY(auto db, io::open_versioned(path, io::OpenMode::create, kPurchasesSchema));
   return std::unique_ptr<Purchases>(new Purchases(std::move(db)));
 }
 
@@ -50,7 +50,7 @@ Result<std::vector<Purchase>> Purchases::read(io::Statement& select) {
     TRY(one.request, select.column_hash(1));
     one.url = select.column_text(2);
     TRY(one.payment, protocol::x402::payment_from_header(select.column_text(3)));
-    TRY(one.state, state_from(select.column_text(4)));
+    TRY(one.state, purchase_state_from(select.column_text(4)));
     one.signed_s = select.column_int64(5);
     out.push_back(std::move(one));
   }
@@ -58,7 +58,7 @@ Result<std::vector<Purchase>> Purchases::read(io::Statement& select) {
 
 Result<std::optional<Purchase>> Purchases::find(const Hash& id) {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kFields)));
+  TRY(auto select, db_->prepare(fmt::format("{}WHERE id = ?1", kPurchaseFields)));
   TRY(auto found, read(select.bind_all(ByteView(id))));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
@@ -107,7 +107,8 @@ Status Purchases::end(const Hash& id, PurchaseState state) {
 
 Result<std::vector<Purchase>> Purchases::open_ones() {
   const std::lock_guard lock(mutex_);
-  TRY(auto select, db_->prepare(fmt::format("{}WHERE state = 'open' ORDER BY rowid", kFields)));
+  TRY(auto select,
+      db_->prepare(fmt::format("{}WHERE state = 'open' ORDER BY rowid", kPurchaseFields)));
   return read(select);
 }
 

@@ -17,7 +17,7 @@ Bytes le32(std::uint32_t n) {
   return out;
 }
 
-void flip(LeafExecution& leaf, const Lie& lie) {
+void flip(LeafExecution& leaf, const WorldLie& lie) {
   Bytes values = bytes_of(leaf.values(lie.op));
   const std::size_t width = value_bytes(leaf.op(lie.op).type);
   for (std::size_t b = 0; b < width; ++b)
@@ -33,7 +33,7 @@ bool same(const LeafPlace& a, const LeafPlace& b) {
 class WorldLeaf final : public LeafEvidence {
  public:
   WorldLeaf(LeafExecution leaf, std::shared_ptr<Opened> run, std::optional<Hash> salt,
-            std::optional<Lie> lie, ThreadPool& pool)
+            std::optional<WorldLie> lie, ThreadPool& pool)
       : run_(std::move(run)),
         leaf_(std::move(leaf)),
         executed_(leaf_, pool),
@@ -76,7 +76,7 @@ class WorldLeaf final : public LeafEvidence {
   LeafExecution leaf_;
   ExecutedLeaf executed_;
   std::optional<Hash> salt_;
-  std::optional<Lie> lie_;
+  std::optional<WorldLie> lie_;
 };
 
 }  // namespace
@@ -102,7 +102,7 @@ World::World(std::shared_ptr<const ModelTrees> model, const Program& program,
   build({});
 }
 
-World World::lying(const Lie& lie) const {
+World World::lying(const WorldLie& lie) const {
   World out = *this;
   out.last_ = nullptr;
   out.run_ = std::make_shared<Opened>(*run_);
@@ -278,7 +278,7 @@ Result<std::shared_ptr<LeafEvidence>> World::leaf(const LeafPlace& place) {
   if (place.position >= leaves_.size() || place.index >= leaves_[place.position].size())
     return fail(Errc::refused, "no such leaf");
   if (last_ && same(last_place_, place)) return last_;
-  std::optional<Lie> lie;
+  std::optional<WorldLie> lie;
   if (lie_ && same(lie_->leaf, place)) lie = lie_;
   last_ = std::make_shared<WorldLeaf>(execute(place), run_,
                                       leaves_[place.position][place.index].salt, lie, *pool_);

@@ -8,7 +8,7 @@
 namespace assay::verify {
 
 // One op's value that is not what follows from its inputs.
-struct Lie {
+struct WorldLie {
   LeafPlace leaf;
   std::uint32_t op = 0;
   std::uint64_t element = 0;  // as stored: LeafExecution::values
@@ -25,7 +25,7 @@ class World final : public Evidence {
   World(std::shared_ptr<const ModelTrees> model, const Program& program,
         const protocol::Request& request, const protocol::Opening& opening, ThreadPool& pool);
   // The same but for a lie, with the roots that follow.
-  World lying(const Lie& lie) const;
+  World lying(const WorldLie& lie) const;
   // The same with another salt for this leaf.
   World salted(const LeafPlace& leaf) const;
   // This execution's states under another's statement and opening: what a challenger has.
@@ -67,7 +67,7 @@ class World final : public Evidence {
   std::vector<std::vector<Committed>> leaves_;
   std::vector<std::vector<Hash>> hashes_;
   std::vector<Hash> positions_;
-  std::optional<Lie> lie_;
+  std::optional<WorldLie> lie_;
   std::shared_ptr<LeafEvidence> last_;
   LeafPlace last_place_;
 };

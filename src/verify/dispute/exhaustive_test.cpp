@@ -13,9 +13,9 @@ namespace {
 
 bool whole() { return std::getenv("ASSAY_SOAK_SECONDS") != nullptr; }
 
-std::uint32_t bits(float f) { return std::bit_cast<std::uint32_t>(f); }
+std::uint32_t bits_of(float f) { return std::bit_cast<std::uint32_t>(f); }
 
-const ToyModel& toy() {
+const ToyModel& exhaustive_toy() {
   static const ToyModel model(engine::ToyShape{.dim = 32,
                                                .heads = 2,
                                                .kv_heads = 1,
@@ -34,27 +34,28 @@ ThreadPool& pool() {
 }
 
 void ask_everything(protocol::Request& r) {
-  r.logit_bias = {{3, bits(0.5f)}, {9, bits(-0.25f)}};
-  r.repetition_penalty_bits = bits(1.1f);
-  r.presence_penalty_bits = bits(0.2f);
-  r.frequency_penalty_bits = bits(0.1f);
-  r.temperature_bits = bits(1.5f);
+  r.logit_bias = {{3, bits_of(0.5f)}, {9, bits_of(-0.25f)}};
+  r.repetition_penalty_bits = bits_of(1.1f);
+  r.presence_penalty_bits = bits_of(0.2f);
+  r.frequency_penalty_bits = bits_of(0.1f);
+  r.temperature_bits = bits_of(1.5f);
   r.top_k = 9;
-  r.top_p_bits = bits(0.9f);
-  r.min_p_bits = bits(0.01f);
+  r.top_p_bits = bits_of(0.9f);
+  r.min_p_bits = bits_of(0.01f);
   r.seed = 11;
   r.logprobs = 1 + 3;
 }
 
-World greedy() { return toy_world(toy(), {.prompt = {1, 8}, .answer = 3}, pool()); }
+World greedy() { return toy_world(exhaustive_toy(), {.prompt = {1, 8}, .answer = 3}, pool()); }
 World sampled() {
-  return toy_world(toy(), {.prompt = {1, 8, 9}, .answer = 2, .ask = ask_everything}, pool());
+  return toy_world(exhaustive_toy(), {.prompt = {1, 8, 9}, .answer = 2, .ask = ask_everything},
+                   pool());
 }
 
 // Of one that leaves some tokens out in every state the answer comes to.
 World constrained() {
-  return toy_world(toy(), {.prompt = {1, 8}, .answer = 3, .constraint = 5, .ask = ask_everything},
-                   pool());
+  return toy_world(exhaustive_toy(),
+                   {.prompt = {1, 8}, .answer = 3, .constraint = 5, .ask = ask_everything}, pool());
 }
 
 std::vector<LeafPlace> places(const World& world) {
@@ -78,7 +79,7 @@ std::uint64_t element_of(const LeafExecution& leaf, std::uint32_t op, std::uint6
   return stored / positions * kChunkValues + stored % positions;
 }
 
-Expected expected(const LeafExecution& leaf, const Lie& lie) {
+Expected expected(const LeafExecution& leaf, const WorldLie& lie) {
   const Op& op = leaf.op(lie.op);
   const std::string_view name = op.name;
   if (op.kind == OpKind::threshold_ok || name == "lct") return {{}, {}, true};  // a MUST
@@ -97,7 +98,7 @@ struct Tally {
   std::size_t proof = 0;
 };
 
-void check(const World& honest, const Lie& lie, Tally& tally, bool guided) {
+void check(const World& honest, const WorldLie& lie, Tally& tally, bool guided) {
   const LeafExecution truth = honest.execute(lie.leaf);
   const Expected want = expected(truth, lie);
   World liar = honest.lying(lie);
@@ -244,12 +245,14 @@ TEST(Exhaustive, TheEngineCommitsToTheSameTrace) {
   for (const World& world : {greedy(), sampled(), constrained()}) {
     const auto& r = *world.run();
     Execution execution{
-        .sampling = sampling_of(r.subject.request, r.opening.automaton, *toy().model).value(),
+        .sampling =
+            sampling_of(r.subject.request, r.opening.automaton, *exhaustive_toy().model).value(),
         .salt_secret = r.secret(),
         .prompt = r.opening.prompt,
         .answer = r.opening.answer,
         .logprobs = r.subject.request.logprobs};
-    const auto replayed = replay(execution, toy().model, pool(), engine::Isa::scalar, {});
+    const auto replayed =
+        replay(execution, exhaustive_toy().model, pool(), engine::Isa::scalar, {});
     ASSERT_TRUE(replayed);
     EXPECT_EQ(replayed->trace.root(), r.subject.trace_root);
     EXPECT_EQ(replayed->logprobs, r.opening.logprobs);

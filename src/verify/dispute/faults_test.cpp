@@ -11,7 +11,7 @@ engine::ToyShape shape() {
   return {.dim = 32, .heads = 2, .kv_heads = 1, .ffn = 64, .layers = 2, .context = 8};
 }
 
-ThreadPool& pool() {
+ThreadPool& fault_pool() {
   static ThreadPool one(1);
   return one;
 }
@@ -49,14 +49,14 @@ struct Faulting {
                               .prompt = run.opening.prompt,
                               .answer = run.opening.answer,
                               .ends_in_fault = s.ends_in_fault()};
-    auto replayed = *replay(execution, std::move(model), pool(), engine::Isa::scalar, {});
+    auto replayed = *replay(execution, std::move(model), fault_pool(), engine::Isa::scalar, {});
     fault = replayed.fault;
     trace = std::make_shared<TraceBuilder>(std::move(replayed.trace));
     if (answer_tokens) {
       s.trace_root = trace->root();
       s.tape_root = protocol::tape_root(run.secret(), run.opening.answer);
     }
-    evidence = std::make_unique<OwnEvidence>(run, *trace, fault, pool(), engine::Isa::scalar);
+    evidence = std::make_unique<OwnEvidence>(run, *trace, fault, fault_pool(), engine::Isa::scalar);
   }
   Faulting(const Faulting&) = delete;
 
@@ -66,14 +66,14 @@ struct Faulting {
   std::unique_ptr<OwnEvidence> evidence;
 };
 
-struct Case {
+struct FaultCase {
   const char* tensor;
   float by;
   std::optional<std::uint32_t> row;
   engine::NumericFault at;
 };
 
-const Case kCases[] = {
+const FaultCase kCases[] = {
     {"token_embd.weight", 1e30f, 9, {1, 0}},          // B(0): the sum of squares
     {"blk.1.attn_v.weight", 1e30f, {}, {0, 1}},       // B(1): v as fp16
     {"blk.0.attn_output.weight", 1e38f, {}, {0, 0}},  // A(0)
@@ -84,10 +84,10 @@ const Case kCases[] = {
 ToyRequest request() { return {.prompt = {1, 9, 8}, .answer = 2}; }
 
 TEST(Faults, AnHonestFaultStandsAgainstEveryChoice) {
-  for (const Case& c : kCases) {
+  for (const FaultCase& c : kCases) {
     SCOPED_TRACE(c.tensor);
     const ToyModel toy = scaled(c.tensor, c.by, c.row);
-    const World like = toy_world(toy, request(), pool());
+    const World like = toy_world(toy, request(), fault_pool());
     Faulting honest(like, 0, toy.model), prover(like, 0, toy.model);
     ASSERT_TRUE(honest.fault);
     EXPECT_EQ(honest.fault->position, c.at.position);
@@ -101,10 +101,10 @@ TEST(Faults, AnHonestFaultStandsAgainstEveryChoice) {
 }
 
 TEST(Faults, WhoGoesOnAfterAFaultIsConvicted) {
-  for (const Case& c : kCases) {
+  for (const FaultCase& c : kCases) {
     SCOPED_TRACE(c.tensor);
     const ToyModel toy = scaled(c.tensor, c.by, c.row);
-    World liar = toy_world(toy, request(), pool());  // zeros instead
+    World liar = toy_world(toy, request(), fault_pool());  // zeros instead
     Faulting challenger(liar, std::nullopt, toy.model);
     ASSERT_TRUE(challenger.fault);
     const Ending end = play(start(liar), liar, *challenger.evidence);
@@ -117,7 +117,7 @@ TEST(Faults, WhoGoesOnAfterAFaultIsConvicted) {
 // A leaf of a provider whose trace ends in a fault that is none.
 struct FalseLeaf final : LeafEvidence {
   FalseLeaf(LeafExecution leaf, const FaultClaim& what)
-      : executed(std::move(leaf), pool()), claim(what) {}
+      : executed(std::move(leaf), fault_pool()), claim(what) {}
   const OpList& ops() const override { return executed.ops(); }
   Bytes preimage() const override { return executed.preimage(); }
   Hash salt() const override { return executed.salt(); }
@@ -168,7 +168,7 @@ struct FalseFault final : Evidence {
   std::optional<LeafPlace> fault() const override { return at; }
   Result<std::shared_ptr<LeafEvidence>> leaf(const LeafPlace& place) override {
     LeafExecution leaf(*run, place, base.states_of(place));
-    CHECK_OK(leaf.compute(pool()));
+    CHECK_OK(leaf.compute(fault_pool()));
     return std::make_shared<FalseLeaf>(std::move(leaf), claim);
   }
 
@@ -181,7 +181,7 @@ struct FalseFault final : Evidence {
 
 TEST(Faults, AFaultThatIsNoneIsConvicted) {
   const ToyModel toy(shape());
-  const World honest = toy_world(toy, request(), pool());
+  const World honest = toy_world(toy, request(), fault_pool());
   int games = 0;
   // In the prompt (m = 0), and where an answer token is evaluated; every op that may fault.
   for (const LeafPlace at : {LeafPlace{1, 0, true}, LeafPlace{1, 1, true}, LeafPlace{2, 2, true},

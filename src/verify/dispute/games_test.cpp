@@ -12,7 +12,7 @@
 namespace assay::verify {
 namespace {
 
-engine::ToyShape shape() {
+engine::ToyShape game_shape() {
   return {.dim = 32,
           .heads = 2,
           .kv_heads = 1,
@@ -22,7 +22,7 @@ engine::ToyShape shape() {
           .square = engine::TensorType::q8_0};
 }
 
-std::uint32_t bits(float f) { return std::bit_cast<std::uint32_t>(f); }
+std::uint32_t game_bits(float f) { return std::bit_cast<std::uint32_t>(f); }
 
 struct Games : ::testing::Test {
   Games() {
@@ -31,9 +31,9 @@ struct Games : ::testing::Test {
                                                 .answer = 2,
                                                 .ask =
                                                     [](protocol::Request& r) {
-                                                      r.temperature_bits = bits(1.5f);
+                                                      r.temperature_bits = game_bits(1.5f);
                                                       r.top_k = 9;
-                                                      r.top_p_bits = bits(0.9f);
+                                                      r.top_p_bits = game_bits(0.9f);
                                                       r.seed = 11;
                                                       r.logprobs = 3;
                                                     }},
@@ -53,7 +53,7 @@ struct Games : ::testing::Test {
         {.prompt = {1, 8, 9},
          .answer = 3,
          .constraint = 5,
-         .ask = [](protocol::Request& r) { r.temperature_bits = bits(1.5f), r.top_k = 9; }},
+         .ask = [](protocol::Request& r) { r.temperature_bits = game_bits(1.5f), r.top_k = 9; }},
         pool);
   }
 
@@ -141,7 +141,7 @@ struct Games : ::testing::Test {
   }
 
   ThreadPool pool{1};
-  ToyModel toy{shape()};
+  ToyModel toy{game_shape()};
   std::unique_ptr<World> honest;
 };
 

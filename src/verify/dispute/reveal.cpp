@@ -9,7 +9,7 @@ namespace assay::verify {
 namespace {
 
 // Reads a payload from the front.
-struct Reader {
+struct RevealReader {
   ByteView left;
   bool ok = true;
 
@@ -36,7 +36,7 @@ struct Reader {
   }
 };
 
-Status form(const Reader& r, std::size_t had, Phase phase) {
+Status form(const RevealReader& r, std::size_t had, Phase phase) {
   if (r.ok && r.left.empty()) return {};
   return fail(Errc::invalid, "{}: a reveal of {} bytes {}", to_string(phase), had,
               r.ok ? fmt::format("is {} too long", r.left.size()) : "is too short");
@@ -55,7 +55,7 @@ Hash root_of_trace(std::uint32_t positions, std::uint32_t layers, const Hash& tr
   return crypto::sha256(data);
 }
 
-Hash leaf_of(const LeafPlace& place, std::uint32_t layers, const Revealed& r) {
+Hash revealed_leaf(const LeafPlace& place, std::uint32_t layers, const Revealed& r) {
   if (place.fault) return fault_leaf(place.position, place.index, r.salt);
   if (place.index == layers) return head_leaf(place.position, r.salt, r.x, r.logits, r.token);
   return cell_leaf(place.position, place.index, r.salt, r.x, r.k, r.v);
@@ -125,7 +125,7 @@ Status Game::reveal(ByteView payload) {
     case Phase::ops:
       return reveal_ops(payload);
     case Phase::chunks: {
-      Reader r{payload};
+      RevealReader r{payload};
       const auto children = r.hashes(children_of(node_).size());
       CHECK_OK(form(r, payload.size(), phase_));
       if (hash_of_children(children) != hash_) return not_committed("chunks");
@@ -146,7 +146,7 @@ Status Game::reveal(ByteView payload) {
 
 Status Game::reveal_positions(ByteView payload) {
   const Subject& s = *subject_;
-  Reader r{payload};
+  RevealReader r{payload};
   TreeNode node = node_;
   const bool first = positions_.empty();
   if (first) {
@@ -183,7 +183,7 @@ Status Game::reveal_leaves(ByteView payload) {
   const std::uint32_t position = place_.leaf.position, layers = s.program.layers;
   const bool first = leaves_.empty();
   const bool last = s.ends_in_fault() && position == revealed_.positions - 1;
-  Reader r{payload};
+  RevealReader r{payload};
   TreeNode node = node_;
   if (first) {
     std::uint32_t count = position_leaves(s, position);
@@ -216,7 +216,7 @@ Status Game::reveal_leaves(ByteView payload) {
 Status Game::reveal_ops(ByteView payload) {
   const Subject& s = *subject_;
   const LeafPlace& leaf = place_.leaf;
-  Reader r{payload};
+  RevealReader r{payload};
   Revealed revealed = revealed_;
   std::uint32_t count = static_cast<std::uint32_t>(ops_.ops.size());
   if (leaf.fault) {
@@ -252,7 +252,8 @@ Status Game::reveal_ops(ByteView payload) {
     fault->running = r.le32();
   }
   CHECK_OK(form(r, payload.size(), phase_));
-  if (leaf_of(leaf, s.program.layers, revealed) != hash_) return not_committed("salt and roots");
+  if (revealed_leaf(leaf, s.program.layers, revealed) != hash_)
+    return not_committed("salt and roots");
   for (std::uint32_t i = 0; i < count; ++i)
     if (const char* broken = broken_rule(ops_, i, s, revealed))
       return fail(Errc::refused, "op {} ({}) {}", i, ops_.ops[i].name, broken);

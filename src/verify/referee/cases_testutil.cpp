@@ -28,7 +28,7 @@ std::uint32_t word_of(std::string_view hex) {
   return static_cast<std::uint32_t>(std::strtoul(std::string(hex).c_str(), nullptr, 16));
 }
 
-void put(Bytes& out, float v) { append_le(out, std::bit_cast<std::uint32_t>(v)); }
+void put_case(Bytes& out, float v) { append_le(out, std::bit_cast<std::uint32_t>(v)); }
 
 constexpr float kSpecial[] = {0.0f,           -0.0f,     1.0f,     -1.0f,      0x1p-149f,
                               -0x1p-149f,     0x1p-126f, 0x1p-25f, 65504.0f,   65519.996f,
@@ -245,7 +245,7 @@ Recorder::Answer hostile(const Subject& subject, const OpList& list, std::uint32
     Random& r = *random;
     Bytes out;
     const auto floats = [&](std::size_t n) {
-      while (n-- > 0) put(out, hostile_float(r, mode));
+      while (n-- > 0) put_case(out, hostile_float(r, mode));
     };
     const auto ids = [&](std::size_t n) {
       while (n-- > 0)

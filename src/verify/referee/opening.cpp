@@ -14,7 +14,6 @@ Hash to_hash(ByteView bytes) {
   return out;
 }
 
-std::uint64_t chunks_of(std::uint64_t values) { return (values + kChunkValues - 1) / kChunkValues; }
 std::uint64_t values_in(std::uint64_t values, std::uint64_t chunk) {
   return std::min<std::uint64_t>(kChunkValues, values - chunk * kChunkValues);
 }

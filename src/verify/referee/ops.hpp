@@ -9,6 +9,9 @@
 namespace assay::verify {
 
 inline constexpr std::uint32_t kChunkValues = 256;
+constexpr std::uint64_t chunks_of(std::uint64_t values) {
+  return (values + kChunkValues - 1) / kChunkValues;
+}
 inline constexpr std::uint32_t kPositionsMax = 1u << 18;
 
 // What a dispute is about: everything a referee knows beside the program.

@@ -4,6 +4,11 @@
 
 namespace assay::verify {
 
+// Of an op's values, which are far fewer than 2^32 chunks.
+constexpr std::uint32_t op_chunks(std::uint64_t values) {
+  return static_cast<std::uint32_t>(chunks_of(values));
+}
+
 struct NormNames {
   const char *sum, *inverse, *value;
 };

@@ -5,14 +5,6 @@
 #include "verify/referee/ops_build.hpp"
 
 namespace assay::verify {
-namespace {
-
-constexpr std::uint32_t chunks(std::uint64_t values) {
-  return static_cast<std::uint32_t>((values + kChunkValues - 1) / kChunkValues);
-}
-
-}  // namespace
-
 // Bias and penalties, where the request has any.
 void OpsBuilder::adjusted(Source& logits) {
   const protocol::Request& r = subject_.request;
@@ -20,7 +12,7 @@ void OpsBuilder::adjusted(Source& logits) {
   const bool counted = std::bit_cast<float>(r.presence_penalty_bits) != 0.0f ||
                        std::bit_cast<float>(r.frequency_penalty_bits) != 0.0f;
   const std::uint32_t n = subject_.prompt(), on_prompt = std::min(n, positions());
-  const std::uint32_t steps = chunks(on_prompt) + chunks(positions() - on_prompt);
+  const std::uint32_t steps = op_chunks(on_prompt) + op_chunks(positions() - on_prompt);
   const auto count = [&](const char* name, std::uint32_t first) {
     return add({.kind = OpKind::tape_count,
                 .name = name,
@@ -59,7 +51,7 @@ Source OpsBuilder::constrained(Source scores) {
 
 // How many of z are at or above the threshold, and how many above it. Returns the threshold.
 Source OpsBuilder::top_k(Source z) {
-  const std::uint32_t n = chunks(p_.vocab);
+  const std::uint32_t n = op_chunks(p_.vocab);
   const Source k = scalar(OpKind::threshold, "tk", ValueType::f32, 1);
   const auto count = [&](OpKind kind, const char* name) {
     return add({.kind = kind, .name = name, .type = ValueType::u32, .values = n, .a = z, .b = k});
@@ -72,7 +64,7 @@ Source OpsBuilder::top_k(Source z) {
 }
 
 Source OpsBuilder::nucleus(Source p) {
-  const std::uint32_t n = chunks(p_.vocab);
+  const std::uint32_t n = op_chunks(p_.vocab);
   const Source ps = add({.kind = OpKind::segment_sum, .name = "ps", .values = n, .a = p});
   const Source pt = scalar(OpKind::running_total, "pt", ValueType::f32, n, ps);
   const Source tau = scalar(OpKind::threshold, "tp", ValueType::f32, 1);
@@ -91,7 +83,7 @@ Source OpsBuilder::drawn(Source z) {
   Op y{.kind = OpKind::noisy, .name = "y", .values = p_.vocab, .a = z};
   if (r.top_k > 0 && r.top_k < p_.vocab) y.b = top_k(z);
   if (weighs) {
-    const std::uint32_t n = chunks(p_.vocab);
+    const std::uint32_t n = op_chunks(p_.vocab);
     const Source zc = add({.kind = OpKind::segment_max, .name = "zc", .values = n, .a = z});
     const Source zm = scalar(OpKind::running_max, "zm", ValueType::f32, n, zc);
     y.c = add(
@@ -102,7 +94,7 @@ Source OpsBuilder::drawn(Source z) {
 }
 
 void OpsBuilder::choice(Source scores) {
-  const std::uint32_t n = chunks(p_.vocab);
+  const std::uint32_t n = op_chunks(p_.vocab);
   const Source bv = add({.kind = OpKind::segment_max, .name = "bv", .values = n, .a = scores});
   const Source bi = add(
       {.kind = OpKind::best_id, .name = "bi", .type = ValueType::u32, .values = n, .a = scores});
@@ -112,7 +104,7 @@ void OpsBuilder::choice(Source scores) {
 }
 
 void OpsBuilder::logprobs(Source logits) {
-  const std::uint32_t n = chunks(p_.vocab), others = subject_.request.logprobs - 1;
+  const std::uint32_t n = op_chunks(p_.vocab), others = subject_.request.logprobs - 1;
   const Source xc = add({.kind = OpKind::segment_max, .name = "xc", .values = n, .a = logits});
   const Source xm = scalar(OpKind::running_max, "xm", ValueType::f32, n, xc);
   const Source e =

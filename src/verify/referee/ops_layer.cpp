@@ -3,16 +3,8 @@
 #include "verify/referee/ops_build.hpp"
 
 namespace assay::verify {
-namespace {
-
-constexpr std::uint32_t chunks(std::uint64_t values) {
-  return static_cast<std::uint32_t>((values + kChunkValues - 1) / kChunkValues);
-}
-
-}  // namespace
-
 Source OpsBuilder::add(Op op) {
-  if (!op.by_segment) op.chunks = chunks(op.values);
+  if (!op.by_segment) op.chunks = op_chunks(op.values);
   list_.ops.push_back(op);
   return last();
 }
@@ -39,7 +31,7 @@ Source OpsBuilder::norm(const NormNames& names, Source x, std::uint32_t heads, s
   const Source sum = add({.kind = OpKind::norm_sum,
                           .name = names.sum,
                           .values = heads,
-                          .steps = chunks(width),
+                          .steps = op_chunks(width),
                           .a = x,
                           .width = width});
   const Source inverse = add({.kind = OpKind::norm_inverse,
@@ -89,7 +81,7 @@ Source OpsBuilder::product(const char* name, const Activations& a, const TensorS
   Op op{.kind = OpKind::product,
         .name = name,
         .values = weights.rows,
-        .steps = chunks(weights.cols),
+        .steps = op_chunks(weights.cols),
         .tensor = weights};
   switch (canon::info(weights.format).activation) {
     case canon::Activation::plain:
@@ -150,7 +142,7 @@ Source OpsBuilder::attention(std::uint32_t l, Source q) {
                 .c = c,
                 .width = p_.head_dim});
   };
-  const Source sc = by_segment(OpKind::score, "sc", chunks(p_.head_dim), q, own_k_);
+  const Source sc = by_segment(OpKind::score, "sc", op_chunks(p_.head_dim), q, own_k_);
   const Source sm = plain(OpKind::segment_max, "sm", pairs, 1, sc);
   const Source sp = by_segment(OpKind::segment_exp, "sp", 1, sc, sm);
   const Source sl = plain(OpKind::segment_sum, "sl", pairs, 1, sp);

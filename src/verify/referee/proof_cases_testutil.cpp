@@ -68,8 +68,6 @@ class SparseTree {
   std::map<std::pair<std::uint64_t, std::uint64_t>, Hash> made_;
 };
 
-std::uint64_t chunks_of(std::uint64_t values) { return (values + kChunkValues - 1) / kChunkValues; }
-
 // Everything that the inputs of one step open to.
 class Commitments {
  public:

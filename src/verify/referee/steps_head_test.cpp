@@ -8,7 +8,7 @@
 namespace assay::verify::test {
 namespace {
 
-std::uint32_t f(float x) { return std::bit_cast<std::uint32_t>(x); }
+std::uint32_t word_bits(float x) { return std::bit_cast<std::uint32_t>(x); }
 
 constexpr std::uint32_t kPrompt = 290, kAnswer = 300;
 
@@ -38,14 +38,14 @@ std::vector<float> random_logits(Random& random, std::uint32_t n) {
 
 protocol::Request random_sampling(Random& random, protocol::Request r, std::uint32_t vocab) {
   const auto one_of = [&](std::initializer_list<float> values) {
-    return f(*(values.begin() + random.below(static_cast<std::uint32_t>(values.size()))));
+    return word_bits(*(values.begin() + random.below(static_cast<std::uint32_t>(values.size()))));
   };
   r.logit_bias.clear();
   r.continuation = random.below(3) == 0 ? random.below(280) : 0;
   if (random.below(2) == 0)
     for (std::uint32_t id = random.below(9); id < vocab + 50 && r.logit_bias.size() < 12;
          id += 1 + random.below(40))
-      r.logit_bias.push_back({.token = id, .bias_bits = f(random.unit() * 5.0f)});
+      r.logit_bias.push_back({.token = id, .bias_bits = word_bits(random.unit() * 5.0f)});
   r.repetition_penalty_bits = one_of({1.0f, 1.0f, 1.3f, 0.7f});
   r.presence_penalty_bits = one_of({0.0f, 0.0f, 0.4f, -0.6f});
   r.frequency_penalty_bits = one_of({0.0f, 0.0f, 0.1f, -0.3f});
@@ -112,9 +112,9 @@ TEST(StepsHead, EverySamplingSetting) {
 // Thresholds have one right value each: any other fails its check.
 TEST(StepsHead, WrongThresholdsFail) {
   World w = head_world(700, 3);
-  w.subject.request.temperature_bits = f(1.0f);
+  w.subject.request.temperature_bits = word_bits(1.0f);
   w.subject.request.top_k = 40;
-  w.subject.request.top_p_bits = f(0.8f);
+  w.subject.request.top_p_bits = word_bits(0.8f);
   Random random(5);
   const auto logits = random.hostile_values(700, 5.0f);
   const LeafPlace place{.position = kPrompt, .index = 1};
@@ -196,7 +196,7 @@ TEST(StepsFault, IsMetWhereTheCanonMeetsIt) {
       const TensorShape t = tensor_shape(w.program(), role, 0);
       Bytes& b = w.weights[t.index];
       for (std::size_t i = 0; i < t.cols; ++i) {
-        const auto bits = f(value);
+        const auto bits = word_bits(value);
         std::memcpy(&b[4 * i], &bits, 4);
       }
     };
@@ -217,13 +217,13 @@ TEST(StepsFault, IsMetWhereTheCanonMeetsIt) {
       {"n.y", big(TensorRole::output_norm, 3e38f), 1},
       {"ad",
        [](World& w) {
-         w.subject.request.logit_bias = {{.token = 7, .bias_bits = f(3e38f)}};
-         w.subject.request.presence_penalty_bits = f(-3e38f);
+         w.subject.request.logit_bias = {{.token = 7, .bias_bits = word_bits(3e38f)}};
+         w.subject.request.presence_penalty_bits = word_bits(-3e38f);
          w.prompt[1] = 7;
          w.subject.request.continuation = 2;
        },
        1},
-      {"z", [](World& w) { w.subject.request.temperature_bits = f(1e-38f); }, 1},
+      {"z", [](World& w) { w.subject.request.temperature_bits = word_bits(1e-38f); }, 1},
   };
   for (const FaultCase& c : cases) {
     SCOPED_TRACE(c.name);
@@ -275,10 +275,10 @@ TEST(StepsHostile, WeightsThatAreNotFiniteMakeTheModelInvalid) {
 // Answers of any length: an error or a value, never anything else.
 TEST(StepsHostile, AnswersOfAnyLength) {
   World w = head_world(300, 8);
-  w.subject.request.temperature_bits = f(1.0f);
+  w.subject.request.temperature_bits = word_bits(1.0f);
   w.subject.request.top_k = 7;
-  w.subject.request.top_p_bits = f(0.5f);
-  w.subject.request.repetition_penalty_bits = f(2.0f);
+  w.subject.request.top_p_bits = word_bits(0.5f);
+  w.subject.request.repetition_penalty_bits = word_bits(2.0f);
   w.subject.request.logprobs = 3;
   const LeafPlace place{.position = kPrompt + 3, .index = 1};
   const OpList list = ops_of(w.subject, place);

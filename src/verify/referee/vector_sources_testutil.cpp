@@ -9,7 +9,7 @@ namespace {
 
 using enum Format;
 
-std::uint32_t f(float x) { return std::bit_cast<std::uint32_t>(x); }
+std::uint32_t source_word(float x) { return std::bit_cast<std::uint32_t>(x); }
 
 }  // namespace
 
@@ -37,14 +37,15 @@ std::vector<VectorSource> vector_sources() {
                                 {.position = 300, .index = 2},
                                 {.position = 309, .index = 1, .fault = true}});
   all.continuation = 30;
-  all.logit_bias = {{.token = 3, .bias_bits = f(1.5f)}, {.token = 299, .bias_bits = f(-40.25f)}};
-  all.repetition_penalty_bits = f(1.3f);
-  all.presence_penalty_bits = f(0.4f);
-  all.frequency_penalty_bits = f(0.1f);
-  all.temperature_bits = f(0.7f);
+  all.logit_bias = {{.token = 3, .bias_bits = source_word(1.5f)},
+                    {.token = 299, .bias_bits = source_word(-40.25f)}};
+  all.repetition_penalty_bits = source_word(1.3f);
+  all.presence_penalty_bits = source_word(0.4f);
+  all.frequency_penalty_bits = source_word(0.1f);
+  all.temperature_bits = source_word(0.7f);
   all.top_k = 5;
-  all.top_p_bits = f(0.8f);
-  all.min_p_bits = f(0.5f);
+  all.top_p_bits = source_word(0.8f);
+  all.min_p_bits = source_word(0.5f);
   all.seed = 0x0123456789abcdefu;
   all.logprobs = 4;
 
@@ -60,7 +61,7 @@ std::vector<VectorSource> vector_sources() {
                                   {{.position = 2, .index = 0},
                                    {.position = 530, .index = 1},
                                    {.position = 601, .index = 0, .fault = true}});
-  greedy.repetition_penalty_bits = f(0.7f);
+  greedy.repetition_penalty_bits = source_word(0.7f);
   greedy.logprobs = 1;
 
   protocol::Request& nucleus =
@@ -71,10 +72,10 @@ std::vector<VectorSource> vector_sources() {
            .tied = true,
            .formats = {q6_k, q8_0, q4_k, q4_0, q8_0, q6_k, f16, q6_k}},
           3, 1, 300, {{.position = 0, .index = 0}, {.position = 258, .index = 1}});
-  nucleus.temperature_bits = f(1.0f);
-  nucleus.top_p_bits = f(0.5f);
-  nucleus.presence_penalty_bits = f(-0.6f);
-  nucleus.frequency_penalty_bits = f(-0.3f);
+  nucleus.temperature_bits = source_word(1.0f);
+  nucleus.top_p_bits = source_word(0.5f);
+  nucleus.presence_penalty_bits = source_word(-0.6f);
+  nucleus.frequency_penalty_bits = source_word(-0.3f);
 
   // Attention over more than 256 segments.
   add({.dim = 32, .heads = 1, .head_dim = 2, .ffn = 32, .context = 80000, .formats = {f32}}, 4, 4,
@@ -85,7 +86,7 @@ std::vector<VectorSource> vector_sources() {
       add({.vocab = 300, .dim = 32, .heads = 1, .head_dim = 2, .ffn = 32, .formats = {f32}}, 5, 4,
           600, {{.position = 1, .index = 1}, {.position = 530, .index = 1}});
   held.continuation = 2;
-  held.temperature_bits = f(0.9f);
+  held.temperature_bits = source_word(0.9f);
   out.back().world->constrain(30);
   out.back().first = OpKind::answer_state;
   for (const VectorSource& s : out)
@@ -111,7 +112,7 @@ Recorder::Answer crafted_answer(const Crafted& c, const Subject& subject, const 
     const std::string name = q.what == "op" ? list.ops[q.where[0]].name : q.what;
     std::vector<std::uint32_t> values;
     if (const auto it = c.floats.find(name); it != c.floats.end())
-      for (const float v : it->second) values.push_back(f(v));
+      for (const float v : it->second) values.push_back(source_word(v));
     if (const auto it = c.words.find(name); it != c.words.end()) values = it->second;
     if (values.empty()) return out;
     const std::size_t n = out.size() / 4;
@@ -221,7 +222,7 @@ std::vector<Crafted> crafted() {
     add({.place = 1,
          .op = "m",
          .step = 1,
-         .running = {f(zeros[0])},
+         .running = {source_word(zeros[0])},
          .floats = {{"sm", {zeros[1]}}}});
     add({.place = 2,
          .op = "tok",

@@ -120,7 +120,7 @@ std::filesystem::path path_of(OpKind kind) {
          fmt::format("{}.json", kind_name(kind));
 }
 
-std::string read(const std::filesystem::path& path) {
+std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -150,7 +150,8 @@ TEST(RefereeVectors, AreWhatIsWritten) {
       std::filesystem::create_directories(path_of(kind).parent_path());
       std::ofstream(path_of(kind), std::ios::binary) << text;
     }
-    EXPECT_TRUE(read(path_of(kind)) == text) << "differs: a step changed, or was never written";
+    EXPECT_TRUE(read_text(path_of(kind)) == text)
+        << "differs: a step changed, or was never written";
   }
   EXPECT_GT(total, 400u);
 }
@@ -160,7 +161,7 @@ TEST(RefereeVectors, SayAllAStepNeeds) {
     const auto kind = static_cast<OpKind>(k);
     if (kind == OpKind::threshold) continue;
     SCOPED_TRACE(kind_name(kind));
-    const auto file = json::parse(read(path_of(kind)));
+    const auto file = json::parse(read_text(path_of(kind)));
     ASSERT_TRUE(file);
     std::vector<Subject> subjects;
     for (const json::value& s : file->at("subjects").as_array())

@@ -78,7 +78,7 @@ verify::Finding judge_checkpoint(std::string_view note, const protocol::LogEvide
                       place.size)};
 }
 
-json::object chain_of(const verify::Evidence& e, const std::optional<protocol::LogPlace>& place) {
+json::object chain_of(const verify::Exhibit& e, const std::optional<protocol::LogPlace>& place) {
   const auto& f = e.file;
   const auto& receipt = f.receipt.message;
   const auto& lease = f.lease.message;
@@ -124,7 +124,7 @@ json::object chain_of(const verify::Evidence& e, const std::optional<protocol::L
 }
 
 // The proven ids of a list; nullopt where they are not all disclosed.
-std::optional<std::vector<std::uint32_t>> tokens_of(const verify::Evidence& e,
+std::optional<std::vector<std::uint32_t>> tokens_of(const verify::Exhibit& e,
                                                     const protocol::Opening* opening,
                                                     const verify::VerifyReport& report,
                                                     TokenList list) {
@@ -173,7 +173,7 @@ json::object quote_json(const verify::QuoteComparison& q) {
 }
 
 Result<json::object> answer(const Inputs& in) {
-  TRY(const verify::Evidence evidence, verify::evidence_from(in.evidence));
+  TRY(const verify::Exhibit evidence, verify::evidence_from(in.evidence));
   std::optional<protocol::Opening> given_opening;
   if (!in.opening.empty()) {
     TRY(given_opening, protocol::opening_from_text(in.opening));
