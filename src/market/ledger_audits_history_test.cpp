@@ -14,7 +14,7 @@ namespace {
 
 using namespace protocol;
 
-const std::vector<std::string> kTransitions = {"register",
+const std::vector<std::string> kAuditTransitions = {"register",
                                                "change",
                                                "deregister",
                                                "request",
@@ -451,7 +451,7 @@ TEST(LedgerAuditsHistory, RandomHistoriesReachEverything) {
     ASSERT_FALSE(testing::Test::HasFailure()) << "replay with ASSAY_SEED=" << seed;
   }
   if (one != nullptr) return;
-  for (const auto& name : kTransitions) {
+  for (const auto& name : kAuditTransitions) {
     fmt::print("  {:<26}{}\n", name, counts.reached[name]);
     EXPECT_GT(counts.reached[name], 0) << name;
   }
