@@ -77,6 +77,10 @@ struct ClaimLeaf {
 struct OpenClaim {
   Signed<protocol::Answer> answer;
   std::vector<ClaimLeaf> leaves;
+  // Of one read back from a chain, whose contests ask for a block of the leaves each: which leaf is
+  // the first here, and what the claim's root says that those before it come to.
+  std::uint32_t first = 0;
+  Micros before = 0;
 };
 
 // Two statements that contradict each other about one (request, count).

@@ -74,8 +74,11 @@ struct PendingClaim {
   std::uint32_t count = 0;
   Hash root{};
   std::uint64_t due = 0;  // finalize from this second on
-  Hash contest{};         // dispute demanding the leaves; zero: none
-  bool opened = false;    // every leaf was shown and checked
+  Hash contest{};         // the last dispute demanding leaves; zero: none
+  bool opened = false;    // every leaf it asked for was shown and checked
+  // A chain shows leaves by blocks of so many, one contest for each; 0: one contest asks for all.
+  std::uint32_t block = 0;
+  std::vector<Hash> contests{};  // where there are blocks: all of this claim, oldest first
   bool operator==(const PendingClaim&) const = default;
 };
 

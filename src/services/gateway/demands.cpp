@@ -27,13 +27,17 @@ bool holds_progress(const RequestRecord& record) {
 
 Status Demands::look_into(const LeaseRecord& lease, const market::PendingClaim& claim) {
   if (looked_into_.contains(claim.contest)) return {};
-  TRY(const market::DisputeView contest, buyer_.settlement.dispute(claim.contest));
-  TRY(const auto opened, operation_of<market::OpenClaim>(buyer_.settlement, contest.game));
+  TRY(const market::OpenClaim shown_there, opened(claim.contest));
   Status first;
-  for (const market::ClaimLeaf& leaf : opened.leaves)
+  for (const market::ClaimLeaf& leaf : shown_there.leaves)
     if (Status done = shown(lease, leaf); !done && first) first = std::move(done);
   if (first) looked_into_.insert(claim.contest);
   return first;
+}
+
+Result<market::OpenClaim> Demands::opened(const Hash& contest) {
+  TRY(const market::DisputeView view, buyer_.settlement.dispute(contest));
+  return operation_of<market::OpenClaim>(buyer_.settlement, view.game);
 }
 
 Status Demands::shown(const LeaseRecord& lease, const market::ClaimLeaf& leaf) {

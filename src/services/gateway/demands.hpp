@@ -16,6 +16,8 @@ class Demands {
 
   // The receipts that an answered contest of this lease's claim showed. Safe to repeat.
   Status look_into(const LeaseRecord& lease, const market::PendingClaim& claim);
+  // What an answered contest showed.
+  Result<market::OpenClaim> opened(const Hash& contest);
   // demanded → receipted, with the answer; or refunded (none came, or another), or withheld.
   Status follow(RequestRecord record);
 

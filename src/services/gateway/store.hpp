@@ -41,6 +41,8 @@ class Store {
     bool complete = true;
   };
   Result<Known> known(const Hash& lease);
+  // The statements behind `receipted`: each request's sequence, and what it comes to.
+  Result<std::vector<std::pair<std::uint64_t, Micros>>> statements_of(const Hash& lease);
 
   // A top-up is written before it is submitted and counted once the ledger has it.
   struct PendingTopUp {

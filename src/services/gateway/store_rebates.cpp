@@ -86,4 +86,20 @@ Result<Store::Known> Store::known(const Hash& lease) {
   return out;
 }
 
+Result<std::vector<std::pair<std::uint64_t, Micros>>> Store::statements_of(const Hash& lease) {
+  const std::lock_guard lock(mutex_);
+  TRY(auto select,
+      db_->prepare(fmt::format("SELECT {} FROM requests WHERE lease = ?1 AND stage NOT IN "
+                               "('signed', 'expired')",
+                               rows::kRequestFields)));
+  select.bind_all(ByteView(lease));
+  std::vector<std::pair<std::uint64_t, Micros>> out;
+  for (;;) {
+    TRY(const bool row, select.step());
+    if (!row) return out;
+    TRY(const RequestRecord record, rows::read_request(select));
+    out.emplace_back(record.request.message.sequence, record.amount);
+  }
+}
+
 }  // namespace assay::services

@@ -30,6 +30,7 @@ Worker::Worker(Buyer& buyer, MarketView& market, Leases& leases, Intake& intake,
       auditor_(buyer, market),
       disputes_(buyer, market),
       demands_(buyer, market, intake),
+      contests_(buyer, intake, demands_),
       hires_(buyer, market),
       backoff_(buyer.options.retry_ms, wait_max_ms(buyer)) {}
 
@@ -156,34 +157,7 @@ Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
   CHECK_OK(rebates_.look(lease, view));
   if (!view.claim) return {};
-  const market::PendingClaim& claim = *view.claim;
-  if (claim.opened) return demands_.look_into(lease, claim);
-  if (claim.contest != Hash{}) {
-    // Not opened in time: the claim is void and the bond comes back.
-    if (buyer_.now() < claim.due) return {};
-    CHECK_OK(buyer_.settlement.submit(
-        buyer_.sign(protocol::Finalize{.account = buyer_.address, .claim = claim.id})));
-    return {};
-  }
-  // An honest provider shows the receipts it claims with.
-  TRY(const auto expired, buyer_.store->requests_in(RequestStage::expired));
-  for (const RequestRecord& record : expired)
-    if (record.lease == lease.id) (void)intake_.pick_up(record);
-  // A claim that its receipts cover is not contested, also where it breaks a promise: the contest
-  // would be lost, and its bond with it.
-  TRY(const Store::Known held, buyer_.store->known(lease.id));
-  const Micros known = held.receipted;
-  if (claim.total <= known) return {};
-  io::log_warn("provider {} claims {} on a lease with receipts for {}: contested",
-               lease.lease.message.provider.to_string(), claim.total, known);
-  // The same nonce every time: the same operation, however often it is sent.
-  CHECK_OK(buyer_.settlement.submit(market::ContestClaim{
-      buyer_.sign(protocol::Dispute{.challenger = buyer_.address,
-                                    .lease = lease.id,
-                                    .subject = claim.id,
-                                    .bond = buyer_.ledger.parameters.dispute_bond,
-                                    .nonce = 0})}));
-  return {};
+  return contests_.watch(lease, *view.claim);
 }
 
 Status Worker::after_receipt(RequestRecord record) {

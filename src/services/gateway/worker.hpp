@@ -8,6 +8,7 @@
 
 #include "io/backoff.hpp"
 #include "services/gateway/auditor.hpp"
+#include "services/gateway/contests.hpp"
 #include "services/gateway/demands.hpp"
 #include "services/gateway/disputes.hpp"
 #include "services/gateway/hires.hpp"
@@ -47,8 +48,7 @@ class Worker {
   Status release(RequestRecord record);
   // This buyer's own replay differs from something it signed, and that is not decided yet.
   bool suspected(const Address& provider);
-  // A claim above what this buyer holds receipts for is contested; one left unopened is voided,
-  // the receipts of one that was opened are looked into. Fees of audits that are over are settled.
+  // Claims are looked into, fees of audits that are over are settled.
   void watch_claims();
   Status watch_claim(const LeaseRecord& lease);
 
@@ -59,6 +59,7 @@ class Worker {
   Auditor auditor_;
   Disputes disputes_;
   Demands demands_;
+  Contests contests_;
   Hires hires_;
 
   // By what is tried and, of a request, its stage: what failed at one says nothing about the next.

@@ -13,8 +13,6 @@ using namespace protocol;
 using crypto::SumNode;
 using market::Operation;
 
-constexpr std::size_t kBlock = 64;  // leaves that a contest asks for
-
 class Calls {
  public:
   explicit Calls(ChainView& chain) : chain_(chain) {}
@@ -180,8 +178,8 @@ class Calls {
 // The siblings from block `number` of 64 leaves up: those of its first leaf, without the block's
 // own.
 Result<std::vector<SumNode>> block_path(std::span<const SumNode> leaves, std::size_t number) {
-  TRY(auto path, crypto::merkle_sum_proof(leaves, number * kBlock));
-  const std::size_t in_block = std::min(kBlock, leaves.size() - number * kBlock);
+  TRY(auto path, crypto::merkle_sum_proof(leaves, number * kClaimBlock));
+  const std::size_t in_block = std::min(kClaimBlock, leaves.size() - number * kClaimBlock);
   std::size_t levels = 0;
   while (std::size_t{1} << levels < in_block) ++levels;
   path.erase(path.begin(),
@@ -211,16 +209,16 @@ Result<Call> Calls::operator()(const market::OpenClaim& op) {
                                              leaf.receipt.message.amount));
     nodes.push_back(node);
   }
-  const std::size_t first = lease.block * kBlock;
+  const std::size_t first = lease.block * kClaimBlock;
   AbiWriter shown;
   std::vector<AbiWriter> leaves, before;
   std::vector<SumNode> path, before_path;
-  if (claim && claim->count > kBlock) {
+  if (claim && claim->count > kClaimBlock) {
     // Other leaves than the claim's have no block of it.
     if (nodes.size() != claim->count || first >= nodes.size())
       return fail(Errc::refused, "the claim has {} receipts, {} were shown", claim->count,
                   nodes.size());
-    for (std::size_t i = first; i < std::min(nodes.size(), first + kBlock); ++i)
+    for (std::size_t i = first; i < std::min(nodes.size(), first + kClaimBlock); ++i)
       leaves.push_back(leaf_tuple(op.leaves[i]));
     TRY(path, block_path(nodes, lease.block));
     if (first > 0) {

@@ -3,7 +3,7 @@
 
 #include "base/hex.hpp"
 #include "crypto/sha256.hpp"
-#include "settle/evm/chain_view.hpp"
+#include "settle/evm/calls.hpp"
 
 namespace assay::settle::evm {
 
@@ -22,6 +22,30 @@ template <class M>
 Status expect_id(const protocol::Domain& domain, const M& message, const Hash& id) {
   if (protocol::digest(domain, message) == id) return {};
   return fail(Errc::mismatch, "the call is about another {}", M::kName);
+}
+
+// What the leaves before block `number` of a claim of `count` come to: its siblings on the left, by
+// MerkleSum.sol's climb. The contract has checked them against the root.
+Result<market::Micros> sum_before(std::span<const market::Micros> siblings, std::uint64_t number,
+                                  std::uint64_t count) {
+  if (count == 0 || number * kClaimBlock >= count)
+    return fail(Errc::mismatch, "block {} of a claim of {} receipts", number, count);
+  market::Micros sum = 0;
+  std::uint64_t index = number, last = (count - 1) / kClaimBlock;
+  for (const market::Micros sibling : siblings) {
+    if (index % 2 != 0 || index == last) {
+      if (sibling < 0 || sibling > INT64_MAX - sum)
+        return fail(Errc::mismatch, "a claim's sums overflow");
+      sum += sibling;
+      while (index % 2 == 0 && index != 0) {
+        index /= 2;
+        last /= 2;
+      }
+    }
+    index /= 2;
+    last /= 2;
+  }
+  return sum;
 }
 
 Result<Bytes> take_payload(AbiReader& played) { return played.bytes(); }
@@ -196,23 +220,38 @@ Result<market::Deliver> ChainView::delivery_operation(const Hash& id) {
 Result<market::OpenClaim> ChainView::opening_operation(const Hash& id) {
   TRY(const auto event,
       events_.first({.kinds = {topics().claim_opened}, .indexed = {{id, {}, {}}}}));
-  if (!event) return fail(Errc::not_found, "no opened claim {} on this chain", to_hex(id));
-  return from_call<market::OpenClaim>(event->transaction, open_claim_signature(),
-                                      [&](AbiReader in) -> Result<market::OpenClaim> {
-                                        market::OpenClaim out;
-                                        TRY(out.answer, take_signed<protocol::Answer>(in));
-                                        CHECK_OK(expect_id(domain_, out.answer.message, id));
-                                        CHECK_OK(take<protocol::Lease>(in));
-                                        CHECK_OK(take<protocol::Claim>(in));
-                                        TRY(AbiReader shown, in.tuple());
-                                        TRY(AbiReader::Array leaves, shown.array());
-                                        for (std::uint64_t i = 0; i < leaves.count; ++i) {
-                                          TRY(AbiReader leaf, leaves.elements.tuple());
-                                          TRY(market::ClaimLeaf taken, take_leaf(leaf));
-                                          out.leaves.push_back(std::move(taken));
-                                        }
-                                        return out;
-                                      });
+  if (!event || event->topics.size() < 4)
+    return fail(Errc::not_found, "no opened claim {} on this chain", to_hex(id));
+  TRY(const auto contested, events_.first({.kinds = {topics().claim_contested},
+                                           .indexed = {{event->topics[3], {}, {}}}}));
+  if (!contested) return fail(Errc::not_found, "the chain does not show what was contested");
+  AbiReader asked(contested->data);
+  TRY(const std::uint64_t first, asked.u64());
+  const auto take_opening = [&](AbiReader in) -> Result<market::OpenClaim> {
+    market::OpenClaim out;
+    TRY(out.answer, take_signed<protocol::Answer>(in));
+    CHECK_OK(expect_id(domain_, out.answer.message, id));
+    CHECK_OK(take<protocol::Lease>(in));
+    TRY(const auto claim, take<protocol::Claim>(in));
+    TRY(AbiReader shown, in.tuple());
+    TRY(AbiReader::Array leaves, shown.array());
+    for (std::uint64_t i = 0; i < leaves.count; ++i) {
+      TRY(AbiReader leaf, leaves.elements.tuple());
+      TRY(market::ClaimLeaf taken, take_leaf(leaf));
+      out.leaves.push_back(std::move(taken));
+    }
+    TRY(AbiReader::Array path, shown.array());
+    std::vector<market::Micros> siblings;
+    for (std::uint64_t i = 0; i < path.count; ++i) {
+      CHECK_OK(path.elements.bytes32());
+      TRY(const std::int64_t sum, path.elements.i64());
+      siblings.push_back(sum);
+    }
+    out.first = static_cast<std::uint32_t>(first);
+    TRY(out.before, sum_before(siblings, first / kClaimBlock, claim.count));
+    return out;
+  };
+  return from_call<market::OpenClaim>(event->transaction, open_claim_signature(), take_opening);
 }
 
 }  // namespace assay::settle::evm

@@ -1,10 +1,13 @@
 // The real contracts on anvil: a deployment, the referee's verdict on the chain, what a restarted
 // process finds.
 #include <fstream>
+#include <numeric>
 #include <set>
 #include <sstream>
 
+#include "crypto/merkle_sum.hpp"
 #include "settle/deal_testutil.hpp"
+#include "settle/evm/calls.hpp"
 #include "settle/evm/evm_testutil.hpp"
 #include "settle/evm/refusal.hpp"
 
@@ -239,6 +242,59 @@ TEST_F(Evm, AnOperationIsOneTransactionWhoeverAsksAgain) {
 }
 
 // What another process has just put there is found, however old a view may be.
+// A claim of several blocks: each contest shows one of them, and what those before it come to.
+TEST_F(Evm, AContestShowsABlockOfTheClaimAndTheSumBeforeIt) {
+  Deal deal(*ledger, now());
+  const Hash lease = deal.open_lease(deal.fund());
+  const auto first = deal.trade(lease, 1, deal.honest);
+  constexpr std::size_t kCount = 2 * kClaimBlock + 3;
+  market::OpenClaim open;
+  std::vector<crypto::SumNode> nodes;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    auto request = first.dispute.evidence.request.message;
+    auto receipt = std::get<protocol::Signed<protocol::Receipt>>(first.dispute.evidence.statement);
+    request.sequence = receipt.message.key_sequence = i + 1;
+    receipt.message.count = 1 + static_cast<std::uint32_t>(i % 6);
+    receipt.message.amount = *protocol::amount_of(deal.terms, request, receipt.message.count);
+    receipt.message.request = protocol::digest(deal.domain, request);
+    open.leaves.push_back(
+        {deal.sign(request, Deal::kBuyer), deal.sign(receipt.message, Deal::kProvider)});
+    nodes.push_back(
+        *crypto::sum_leaf(protocol::digest(deal.domain, receipt.message), receipt.message.amount));
+  }
+  const auto root = *crypto::merkle_sum_root(nodes);
+  const auto claim =
+      deal.sign(protocol::Claim{lease, root.hash, root.sum, static_cast<std::uint32_t>(kCount)},
+                Deal::kProvider);
+  deal.must(claim);
+  const Hash id = protocol::digest(deal.domain, claim.message);
+  EXPECT_EQ(ledger->lease(lease)->claim->block, kClaimBlock);
+  EXPECT_TRUE(ledger->lease(lease)->claim->contests.empty());
+  std::vector<Hash> asked;
+  for (const std::uint64_t block : {1u, 2u, 0u}) {
+    const auto contest = deal.sign(
+        protocol::Dispute{Deal::address(Deal::kBuyer), lease, id, 100'000, block}, Deal::kBuyer);
+    deal.must(market::ContestClaim{contest});
+    asked.push_back(protocol::digest(deal.domain, contest.message));
+    open.answer =
+        deal.sign(protocol::Answer{Deal::address(Deal::kProvider), asked.back()}, Deal::kProvider);
+    deal.must(open);
+    const auto view = *ledger->lease(lease)->claim;
+    EXPECT_EQ(view.contests, asked);
+    EXPECT_TRUE(view.opened);
+    const auto operation = ledger->operation(ledger->dispute(view.contest)->game);
+    ASSERT_TRUE(operation) << operation.error().message;
+    const auto& shown = std::get<market::OpenClaim>(*operation);
+    EXPECT_EQ(shown.first, block * kClaimBlock);
+    const auto begin = nodes.begin() + static_cast<std::ptrdiff_t>(shown.first);
+    EXPECT_EQ(shown.before, std::accumulate(nodes.begin(), begin, market::Micros{0},
+                                            [](auto sum, const auto& n) { return sum + n.sum; }));
+    ASSERT_EQ(shown.leaves.size(), std::min(kClaimBlock, kCount - shown.first));
+    for (std::size_t i = 0; i < shown.leaves.size(); ++i)
+      EXPECT_EQ(shown.leaves[i].receipt.signature, open.leaves[shown.first + i].receipt.signature);
+  }
+}
+
 TEST_F(Evm, WhatIsNotFoundIsLookedForAgain) {
   Deal deal(*ledger, now());
   view_ms = 600'000;

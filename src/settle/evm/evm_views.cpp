@@ -1,7 +1,10 @@
 // What a ledger's readers ask for, from records, events and calls.
+#include <ranges>
+
 #include "base/hex.hpp"
 #include "market/ledger.hpp"
 #include "settle/dispute_referee.hpp"
+#include "settle/evm/calls.hpp"
 #include "settle/evm/evm_ledger.hpp"
 
 namespace assay::settle::evm {
@@ -233,7 +236,16 @@ Result<market::LeaseView> EvmLedger::lease(const Hash& id) {
                                      .root = claim->root,
                                      .due = slot.until,
                                      .contest = slot.contests != 0 ? slot.contest : Hash{},
-                                     .opened = slot.contests != 0 && !slot.contested};
+                                     .opened = slot.contests != 0 && !slot.contested,
+                                     .block = kClaimBlock};
+    if (slot.contests == 0) return out;
+    // An earlier claim of this lease may have had some, too.
+    TRY(const auto contested,
+        chain.events().find({.kinds = {topics().claim_contested}, .indexed = {{{}, id, {}}}}));
+    const auto of_this =
+        contested | std::views::drop(std::max<std::ptrdiff_t>(
+                        0, std::ssize(contested) - static_cast<std::ptrdiff_t>(slot.contests)));
+    for (const Event& event : of_this) out.claim->contests.push_back(event.topics.at(1));
     return out;
   });
 }
