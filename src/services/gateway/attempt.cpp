@@ -188,16 +188,20 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
                       const std::function<bool()>& cancelled,
                       const std::function<void()>& on_asked) {
   Attempt attempt;
-  attempt.provider = candidate.offer.message.provider;
-  LeaseRecord lease;
-  auto call = sign_request(plan, candidate, earlier, attempt, lease);
-  if (!call) {
-    attempt.error = std::move(call).error();
-    return attempt;
+  for (bool again = false;; again = true) {
+    attempt = {};
+    attempt.provider = candidate.offer.message.provider;
+    LeaseRecord lease;
+    auto call = sign_request(plan, candidate, earlier, attempt, lease);
+    if (!call) {
+      attempt.error = std::move(call).error();
+      return attempt;
+    }
+    if (on_asked) on_asked();
+    stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
+    buyer_.active.remove(attempt.record->id);
+    if (again || (cancelled && cancelled()) || !needs_another_lease(attempt, lease)) break;
   }
-  if (on_asked) on_asked();
-  stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
-  buyer_.active.remove(attempt.record->id);
   // Who finds fault with another's tokens has not failed.
   const bool contradicted = attempt.error && attempt.error->code == "continuation";
   buyer_.metrics.count(kAttempts, {{"end", std::string(to_string(attempt.end))}});
@@ -316,6 +320,25 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   // Nobody waits for the receipt of a client that left; a provider that died is asked later.
   const bool worth_waiting = stopped || complete;
   if (worth_waiting && !gone()) await_receipt(attempt, cancelled);
+}
+
+bool Attempts::needs_another_lease(Attempt& attempt, const LeaseRecord& lease) {
+  const bool refused = attempt.end == Attempt::End::refused && attempt.error &&
+                       attempt.error->code == assay::to_string(Errc::refused);
+  if (!refused) return false;
+  const auto usable = leases_.usable(lease);
+  if (!usable || *usable) return false;
+  io::log_info("provider {}: another lease is needed", attempt.provider.to_string());
+  // Out of a lease that has ended nobody is paid: its cap counts against nothing. Beside a claim
+  // that is pending the provider might yet serve what it refused.
+  if (const auto now = buyer_.store->lease(lease.id); now && now->stage == LeaseStage::ended) {
+    attempt.record->stage = RequestStage::expired;
+    attempt.record->reason = "refused: the lease had ended on the ledger";
+    if (const Status kept = buyer_.store->update_request(*attempt.record, RequestStage::signed_off);
+        !kept)
+      io::log_info("a refused request stays open: {}", kept.error().message);
+  }
+  return true;
 }
 
 void Attempts::save_partial(const protocol::InferenceCall& call,

@@ -53,7 +53,8 @@ class Attempts {
 
   // earlier: answer tokens the client has already, from a provider that died: they become the
   // continuation at the prompt's end. on_tokens: false stops. Blocks; bounded by the provider
-  // limits.
+  // limits. A provider that has closed the lease, or claims from it, is asked once more in a new
+  // one: the first request then comes to nothing.
   Attempt run(const Plan& plan, const market::Candidate& candidate,
               std::span<const std::uint32_t> earlier,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
@@ -73,6 +74,8 @@ class Attempts {
               std::uint32_t vocabulary,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled, Attempt& attempt);
+  // Whether the provider refused because the lease takes no requests any more, or not now.
+  bool needs_another_lease(Attempt& attempt, const LeaseRecord& lease);
   void save_partial(const protocol::InferenceCall& call,
                     const std::optional<Signed<protocol::Progress>>& progress, Attempt& attempt);
   void await_receipt(Attempt& attempt, const std::function<bool()>& cancelled);

@@ -85,6 +85,7 @@ class ScriptedProvider {
   void award(io::HttpRequest& request, io::HttpResponse& response);
   void rebate(io::HttpRequest& request, io::HttpResponse& response);
 
+  market::Settlement& ledger_;
   protocol::Domain domain_;
   crypto::SecretKey key_;
   const Clock& clock_;

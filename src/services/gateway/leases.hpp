@@ -1,5 +1,7 @@
 // Escrow for a request: a lease reused, opened or topped up, so that open caps never exceed it.
 #pragma once
+#include <set>
+
 #include "market/screen.hpp"
 #include "services/gateway/buyer.hpp"
 
@@ -22,6 +24,14 @@ class Leases {
   // Pays everything owed in this lease.
   Status settle(const Hash& lease);
 
+  // What the ledger says of a lease decides whether requests go into it: one that has ended there
+  // (its provider may close it at any time), or that can be claimed from no more, takes none; one
+  // with a claim pending takes none until that is over, as providers have it. What is owed in it
+  // is settled all the same.
+  Status saw(const LeaseRecord& lease, const market::LeaseView& view);
+  // Asks the ledger. false: the next request needs another lease.
+  Result<bool> usable(const LeaseRecord& lease);
+
  private:
   ApiResult<LeaseRecord> open(const market::Candidate& candidate, Micros cap, Micros escrow);
   ApiResult<void> top_up(const LeaseRecord& lease, Micros needed);
@@ -29,6 +39,7 @@ class Leases {
   Status submit_top_up(const Store::PendingTopUp& top_up);
   Status submit_settlement(const Store::PendingSettlement& settlement);
   Status close_if_due(const LeaseRecord& lease);
+  bool claim_pending(const Hash& lease);
   ApiResult<Micros> available();
   // What may be spent besides the bond of a dispute, which must stay affordable or a cheat could
   // not be challenged; 402 when that is less than `amount`.
@@ -36,6 +47,8 @@ class Leases {
 
   Buyer& buyer_;
   std::mutex mutex_;  // one lease is opened or topped up at a time
+  std::mutex claimed_mutex_;
+  std::set<Hash> claimed_;  // leases with a claim pending, as last seen
 };
 
 }  // namespace assay::services
