@@ -1,15 +1,41 @@
 #include "services/gateway/answer.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "io/log.hpp"
+#include "market/money.hpp"
+#include "services/gateway/gatekeeper.hpp"
 
 namespace assay::services {
 
 namespace {
 
-// Whoever is asked: the account's, or the API key's.
+// The account's, or the API key's: for this provider. Another may be cheaper, or have a lease with
+// room in it.
 bool money_is_short(const ApiError& error) { return error.status == 402 || error.status == 429; }
+
+// What to say of all that was tried: what a provider said last; where only money was short, for
+// whom the least is needed.
+const ApiError* worst_of(const std::vector<Attempt>& attempts) {
+  const ApiError* failure = nullptr;
+  const ApiError* least = nullptr;
+  Micros needed_least = 0;
+  for (const Attempt& attempt : attempts) {
+    if (!attempt.error) continue;
+    if (!money_is_short(*attempt.error)) {
+      failure = &*attempt.error;
+      continue;
+    }
+    const auto needed =
+        market::parse_money(json::get_string(attempt.error->details, "needed").value_or(""));
+    const Micros amount = needed.value_or(std::numeric_limits<Micros>::max());
+    if (least != nullptr && amount >= needed_least) continue;
+    least = &*attempt.error;
+    needed_least = amount;
+  }
+  return failure != nullptr ? failure : least;
+}
 
 }  // namespace
 
@@ -50,6 +76,23 @@ Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
           .may_wait = plan.may_wait};
 }
 
+ApiResult<void> Answers::check_money(const Plan& plan, std::size_t answers,
+                                     std::span<const market::Candidate> candidates) const {
+  TRY(const Micros left, attempts_.left(plan.spender));
+  const auto times = static_cast<Micros>(answers);
+  std::optional<Micros> least;
+  for (const market::Candidate& candidate : candidates) {
+    TRY(const Attempts::Size size, attempts_.size(plan, candidate, 0, left / times));
+    if (!least || size.cap < *least) least = size.cap;
+  }
+  Micros total = 0;
+  if (!least || __builtin_mul_overflow(*least, times, &total))
+    return api_fail(400, "invalid_value", "n", "the price of so many answers is no number");
+  if (total > left) return std::unexpected(over_budget(plan.spender, left, total));
+  CHECK_OK(attempts_.affordable(total));
+  return {};
+}
+
 Answer Answers::make(const Plan& asked, const Routing& routing, Delivery delivery,
                      TokenSink& sink) {
   Answer answer;
@@ -75,18 +118,28 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
     replicate(plan, fitting, routing, sink, answer);
     return answer;
   }
-  const std::size_t tries =
-      routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
+  const std::size_t before = answer.attempts.size();
+  // Whoever money was short for was not asked, which is no try.
+  const auto tried_so_far = [&] {
+    return std::ranges::count_if(answer.attempts.begin() + static_cast<std::ptrdiff_t>(before),
+                                 answer.attempts.end(), [](const Attempt& attempt) {
+                                   return !attempt.error || !money_is_short(*attempt.error);
+                                 });
+  };
+  const std::size_t most = routing.allow_fallbacks ? fitting.size() : 1;
   std::size_t next = 0;
-  if (may_hedge(routing, tries) && answer.tokens.empty()) {
+  if (may_hedge(routing, std::min<std::size_t>(most, buyer_.options.attempts)) &&
+      answer.tokens.empty()) {
     const Hedged hedged = hedge(plan, std::span(fitting).first(2), routing, delivery, sink, answer);
     if (hedged.over) return answer;
     next = hedged.asked;
   }
-  for (std::size_t i = next; i < tries; ++i)
-    if (try_candidate(plan, fitting[i], delivery, sink, answer)) return answer;
-  // Every provider tried has failed: the last one's words, under a status that says "not you".
-  if (!answer.error)
+  for (; next < most && tried_so_far() < std::ptrdiff_t{buyer_.options.attempts}; ++next)
+    if (try_candidate(plan, fitting[next], delivery, sink, answer)) return answer;
+  // Nobody gave an answer: the last one's words, under a status that says "not you".
+  if (const ApiError* worst = worst_of(answer.attempts))
+    answer.error = *worst;
+  else if (!answer.error)
     answer.error = ApiError{.status = 503, .code = "providers_failed", .message = "no answer"};
   if (!money_is_short(*answer.error) && answer.error->status < 500) answer.error->status = 502;
   json::array tried;
@@ -149,8 +202,7 @@ bool Answers::conclude(Delivery delivery, TokenSink& sink, Answer& answer) {
         audit_earlier(answer);
         return true;
       }
-      // Candidates come cheapest first: money that is short here is short for the others.
-      return sink.gone() || (attempt.error && money_is_short(*attempt.error));
+      return sink.gone();
   }
   return true;
 }

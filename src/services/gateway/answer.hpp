@@ -25,13 +25,17 @@ class Answers {
   Answers(Buyer& buyer, MarketView& market, Attempts& attempts, Worker& worker)
       : buyer_(buyer), market_(market), attempts_(attempts), worker_(worker) {}
 
-  // Screens, then tries providers in rank order: the next one when one refuses, and the next one
-  // with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
+  // Screens, then tries providers in rank order: the next one when one refuses or money is short
+  // for it, and the next one with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
   // audit of their receipt matched; a provider that did not match is disputed and replaced. Where
   // routing asks for replicas, so many providers answer, and what they agree on is shown. Where it
   // says when to hedge, a second one is asked for the first token.
   Wish wish_of(const Plan& plan, const Routing& routing) const;
   Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
+  // Whether key and account could pay so many answers of the plan to the cheapest of these, each
+  // in a lease of its own: 429 and 402 where not. Nothing is kept for them.
+  ApiResult<void> check_money(const Plan& plan, std::size_t answers,
+                              std::span<const market::Candidate> candidates) const;
 
  private:
   // Of the attempt that came last: true when the answer is over, well or not.

@@ -42,7 +42,7 @@ struct Attempt {
   std::vector<std::uint32_t> tokens;    // delivered to on_tokens, in order
   std::vector<std::uint32_t> logprobs;  // theirs (protocol/tokens.hpp)
   std::optional<protocol::Finish> finish;
-  // Why it did not end with a receipt. A 402 means that money is short, whoever is asked.
+  // Why it did not end with a receipt. 402 and 429: nobody was asked, for want of money.
   std::optional<ApiError> error;
 };
 
@@ -62,10 +62,21 @@ class Attempts {
               const std::function<void()>& on_asked = {});  // as the signed request is sent
   Result<Intake::PickedUp> pick_up(const RequestRecord& record) { return intake_.pick_up(record); }
 
- private:
+  // The most tokens of a request to this candidate, and their price. Where the plan has no limit,
+  // what `most` and one lease can pay; at least one, so that too small a budget is reported with
+  // its numbers.
+  struct Size {
+    std::uint32_t max_tokens = 0;
+    Micros cap = 0;
+  };
+  ApiResult<Size> size(const Plan& plan, const market::Candidate& candidate, std::size_t earlier,
+                       Micros most) const;
+  // 402 when the account cannot open a lease for so much.
+  ApiResult<void> affordable(Micros amount) const;
+  // Of the budget; the most a number holds where there is none.
   ApiResult<Micros> left(const Spender& spender) const;
-  ApiResult<std::uint32_t> budget(const Plan& plan, const protocol::OfferModel& offered,
-                                  std::size_t prompt, std::size_t earlier) const;
+
+ private:
   ApiResult<protocol::InferenceCall> sign_request(const Plan& plan,
                                                   const market::Candidate& candidate,
                                                   std::span<const std::uint32_t> earlier,

@@ -357,6 +357,39 @@ TEST_F(GatewayTest, MoneyThatIsShortSaysHowMuchIsNeeded) {
   EXPECT_EQ(error_code(poor), "account_too_small");
 }
 
+// The account has no more than a dispute's bond; one provider's lease has room.
+TEST_F(GatewayTest, MoneyInALeaseIsSpentWhereThereIsNoneForAnother) {
+  ScriptedProvider& cheap = add_provider({.price_in = 100'000, .price_out = 100'000});
+  ScriptedProvider& leased = add_provider({});
+  options.attempts = 1;
+  start();
+  json::object body = chat_body();
+  body["provider"] = {{"only", json::array{leased.address().to_string()}}};
+  ASSERT_EQ(post(body).status, 200);
+  const auto buyer = crypto::address_of(test_key(2));
+  ASSERT_TRUE(ledger->submit(sign(
+      protocol::Withdraw{
+          .account = buyer, .amount = ledger->account(buyer)->available - 1, .nonce = ++nonce},
+      2)));
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(parse_object(reply.body).at("assay").at("provider"),
+            json::value(leased.address().to_string()));
+
+  // Nobody else will do: what is held where, and what a lease takes.
+  body["provider"] = {{"only", json::array{cheap.address().to_string()}}};
+  const io::HttpReply refused = post(body);
+  EXPECT_EQ(refused.status, 402) << refused.body;
+  const json::object error = parse_object(refused.body).at("error").as_object();
+  EXPECT_GT(*market::parse_money(text_at(error, "held_in_leases")), 900'000);
+  const auto deposit_advised = *market::parse_money(text_at(error, "deposit"));
+  EXPECT_EQ(deposit_advised, 1'000'000 + ledger->info()->parameters.dispute_bond - 1);
+  EXPECT_EQ(cheap.calls(), 0);
+  deposit(buyer, deposit_advised);
+  EXPECT_EQ(post(body).status, 200);
+  EXPECT_EQ(ledger->lease(cheap.requests()[0].lease)->terms.escrow, 1'000'000);
+}
+
 TEST_F(GatewayTest, ASmallLeaseIsToppedUp) {
   ScriptedProvider& provider = add_provider({});
   options.escrow = 60;

@@ -272,6 +272,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
 }
 
 void ScriptedProvider::bid(io::HttpRequest& request, io::HttpResponse& response) {
+  ++bids_asked_;
   const auto call = protocol::signed_from_json<protocol::BidCall>(parse_object(request.body));
   ASSERT_TRUE(call) << call.error().message;
   if (script.bids == 0) {

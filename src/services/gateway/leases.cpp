@@ -37,14 +37,27 @@ ApiResult<Micros> Leases::affordable(Micros amount, std::string_view why) {
   const Micros bond = buyer_.ledger.parameters.dispute_bond;
   TRY(const Micros have, available());
   if (have - bond >= amount) return have - bond;
-  return std::unexpected(too_small(
+  Micros held = 0;
+  const auto leases = buyer_.store->unreturned_leases();
+  if (!leases) return std::unexpected(to_api_error(leases.error()));
+  for (const LeaseRecord& lease : *leases) held += lease.escrow - lease.cumulative;
+  const Micros least = amount + bond - have;
+  const Micros normal = std::max(amount, buyer_.options.escrow) + bond - have;
+  auto error = too_small(
       "account_too_small",
-      fmt::format("{} {} and a dispute needs a bond of {}; the account {} has {}: deposit at least "
-                  "{}",
+      fmt::format("{} {} and a dispute needs a bond of {}; the account {} has {}, leases hold {} "
+                  "until they end: deposit {} for a whole lease (--escrow {}), at least {} for "
+                  "this request, or start the gateway with a smaller --escrow, so that each lease "
+                  "holds less",
                   why, market::format_money(amount), market::format_money(bond),
                   buyer_.address.to_string(), market::format_money(have),
-                  market::format_money(amount + bond - have)),
-      amount + bond, have));
+                  market::format_money(held), market::format_money(normal),
+                  market::format_money(buyer_.options.escrow), market::format_money(least)),
+      amount + bond, have);
+  error.details["held_in_leases"] = market::format_money(held);
+  error.details["deposit"] = market::format_money(normal);
+  error.details["deposit_least"] = market::format_money(least);
+  return std::unexpected(std::move(error));
 }
 
 ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap,

@@ -18,6 +18,10 @@ class Leases {
   ApiResult<LeaseRecord> obtain(const market::Candidate& candidate, Micros cap,
                                 bool from_this_offer = false);
 
+  // What may be spent besides the bond of a dispute, which must stay affordable or a cheat could
+  // not be challenged; 402 when that is less than `amount`.
+  ApiResult<Micros> affordable(Micros amount, std::string_view why);
+
   // Submits openings, top-ups and settlements that were written but not confirmed, and asks the
   // rest of ended leases back. Safe to repeat at any time.
   Status catch_up();
@@ -41,9 +45,6 @@ class Leases {
   Status close_if_due(const LeaseRecord& lease);
   bool claim_pending(const Hash& lease);
   ApiResult<Micros> available();
-  // What may be spent besides the bond of a dispute, which must stay affordable or a cheat could
-  // not be challenged; 402 when that is less than `amount`.
-  ApiResult<Micros> affordable(Micros amount, std::string_view why);
 
   Buyer& buyer_;
   std::mutex mutex_;  // one lease is opened or topped up at a time
