@@ -9,35 +9,22 @@
 
 namespace assay::services {
 
-namespace {
-
-// The account's, or the API key's: for this provider. Another may be cheaper, or have a lease with
-// room in it.
 bool money_is_short(const ApiError& error) { return error.status == 402 || error.status == 429; }
 
-// What to say of all that was tried: what a provider said last; where only money was short, for
-// whom the least is needed.
-const ApiError* worst_of(const std::vector<Attempt>& attempts) {
-  const ApiError* failure = nullptr;
+const ApiError* short_money(std::span<const Attempt> attempts) {
   const ApiError* least = nullptr;
-  Micros needed_least = 0;
+  Micros least_needed = 0;
   for (const Attempt& attempt : attempts) {
-    if (!attempt.error) continue;
-    if (!money_is_short(*attempt.error)) {
-      failure = &*attempt.error;
-      continue;
-    }
+    if (!attempt.error || !money_is_short(*attempt.error)) continue;
     const auto needed =
         market::parse_money(json::get_string(attempt.error->details, "needed").value_or(""));
     const Micros amount = needed.value_or(std::numeric_limits<Micros>::max());
-    if (least != nullptr && amount >= needed_least) continue;
+    if (least != nullptr && amount >= least_needed) continue;
     least = &*attempt.error;
-    needed_least = amount;
+    least_needed = amount;
   }
-  return failure != nullptr ? failure : least;
+  return least;
 }
-
-}  // namespace
 
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish) {
   const json::object all = screening_json(screened);
@@ -74,6 +61,65 @@ Wish Answers::wish_of(const Plan& plan, const Routing& routing) const {
               std::min(kTypicalAnswer, context > prompt ? context - prompt : 1)),
           .routing = routing,
           .may_wait = plan.may_wait};
+}
+
+ApiResult<void> Answers::reserve(std::span<Plan* const> plans, const Routing& routing) {
+  const std::size_t replicas = std::max<std::size_t>(1, routing.proof.replicas);
+  const std::size_t answers = plans.size() * replicas;
+  if (answers < 2 || !plans.front()->spender.budget) return {};
+  const Spender& spender = plans.front()->spender;
+  TRY(Micros left, attempts_.left(spender));
+  std::vector<Plan*> kept_for;
+  std::vector<Micros> amounts;
+  Micros total = 0;
+  for (Plan* plan : plans) {
+    // What was bought before is counted already.
+    const auto earlier = plan->job.empty() ? Result<std::vector<RequestRecord>>{}
+                                           : buyer_.store->requests_of_job(plan->job);
+    if (!earlier) return std::unexpected(to_api_error(earlier.error()));
+    if (!earlier->empty()) continue;
+    if (plan->candidates.empty()) {
+      const Wish wish = wish_of(*plan, routing);
+      auto screened = market_.choose(wish);
+      if (!screened) return std::unexpected(to_api_error(screened.error()));
+      if (screened->screening.fitting.empty())
+        return std::unexpected(no_provider_fits(*screened, wish));
+      plan->candidates = std::move(screened->screening.fitting);
+    }
+    if (plan->candidates.size() < replicas)
+      return std::unexpected(too_few_replicas(replicas, plan->candidates.size()));
+    const auto asked = std::span(plan->candidates).first(replicas);
+    std::uint32_t tokens = std::numeric_limits<std::uint32_t>::max();
+    for (const market::Candidate& candidate : asked) {
+      TRY(const Attempts::Size size,
+          attempts_.size(*plan, candidate, 0, left / static_cast<Micros>(answers)));
+      tokens = std::min(tokens, size.max_tokens);
+    }
+    plan->max_tokens = tokens;
+    Micros amount = 0;
+    for (const market::Candidate& candidate : asked) {
+      TRY(const Attempts::Size size, attempts_.size(*plan, candidate, 0, left));
+      const auto one = market::add(amount, size.cap);
+      const auto all = market::add(total, size.cap);
+      if (!one || !all)
+        return api_fail(400, "invalid_value", "n", "the price of so many answers is no number");
+      amount = *one;
+      total = *all;
+    }
+    kept_for.push_back(plan);
+    amounts.push_back(amount);
+  }
+  if (total <= left) {
+    const auto kept = buyer_.store->reserve(spender, amounts);
+    if (kept) {
+      for (std::size_t i = 0; i < kept->size(); ++i) kept_for[i]->spender.reserved = (*kept)[i];
+      return {};
+    }
+    if (kept.error().code != Errc::refused) return std::unexpected(to_api_error(kept.error()));
+    // Somebody else asked in between.
+    TRY(left, attempts_.left(spender));
+  }
+  return std::unexpected(over_budget(spender, left, total));
 }
 
 ApiResult<void> Answers::check_money(const Plan& plan, std::size_t answers,
@@ -136,9 +182,15 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
   }
   for (; next < most && tried_so_far() < std::ptrdiff_t{buyer_.options.attempts}; ++next)
     if (try_candidate(plan, fitting[next], delivery, sink, answer)) return answer;
-  // Nobody gave an answer: the last one's words, under a status that says "not you".
-  if (const ApiError* worst = worst_of(answer.attempts))
-    answer.error = *worst;
+  // Nobody gave an answer: the last one's words, under a status that says "not you"; where nobody
+  // could be asked, what the cheapest would have taken.
+  const auto failed = std::ranges::find_if(
+      answer.attempts.rbegin(), answer.attempts.rend(),
+      [](const Attempt& attempt) { return attempt.error && !money_is_short(*attempt.error); });
+  if (failed != answer.attempts.rend())
+    answer.error = failed->error;
+  else if (const ApiError* cheapest = short_money(answer.attempts))
+    answer.error = *cheapest;
   else if (!answer.error)
     answer.error = ApiError{.status = 503, .code = "providers_failed", .message = "no answer"};
   if (!money_is_short(*answer.error) && answer.error->status < 500) answer.error->status = 502;

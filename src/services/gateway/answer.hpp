@@ -32,6 +32,10 @@ class Answers {
   // says when to hedge, a second one is asked for the first token.
   Wish wish_of(const Plan& plan, const Routing& routing) const;
   Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
+  // Where a body asks for several answers, or several providers' of one: keeps of the key's budget
+  // what they may all cost, so that none is bought unless all can be. 429 when it is too small.
+  // Fixes who is asked, and how many tokens for.
+  ApiResult<void> reserve(std::span<Plan* const> plans, const Routing& routing);
   // Whether key and account could pay so many answers of the plan to the cheapest of these, each
   // in a lease of its own: 429 and 402 where not. Nothing is kept for them.
   ApiResult<void> check_money(const Plan& plan, std::size_t answers,
@@ -69,6 +73,12 @@ class Answers {
 
 // Whether so many fitting providers let one be asked for another's first token.
 bool may_hedge(const Routing& routing, std::size_t fitting);
+
+// The account's, or the API key's: for this provider. Another may be cheaper, or have a lease with
+// room in it.
+bool money_is_short(const ApiError& error);
+// Of attempts that were not made for want of money, why the cheapest was not; null: all were.
+const ApiError* short_money(std::span<const Attempt> attempts);
 
 // Why nobody could be asked: 404 or 503 with every refused offer, its reasons and the cheapest
 // change that helps.

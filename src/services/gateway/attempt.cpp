@@ -105,6 +105,14 @@ ApiResult<Attempts::Size> Attempts::size(const Plan& plan, const market::Candida
   return Size{tokens, *cap};
 }
 
+ApiResult<void> Attempts::prepare(const Plan& plan, const market::Candidate& candidate) {
+  TRY(const Micros budget, left(plan.spender));
+  TRY(const Size size, this->size(plan, candidate, 0, budget));
+  if (budget < size.cap) return std::unexpected(over_budget(plan.spender, budget, size.cap));
+  CHECK_OK(leases_.obtain(candidate, size.cap, !plan.auction.empty()));
+  return {};
+}
+
 ApiResult<void> Attempts::affordable(Micros amount) const {
   CHECK_OK(leases_.affordable(amount, "this request may cost up to"));
   return {};

@@ -71,6 +71,8 @@ class Attempts {
   };
   ApiResult<Size> size(const Plan& plan, const market::Candidate& candidate, std::size_t earlier,
                        Micros most) const;
+  // Sees to it that a lease has room for a first request of the plan.
+  ApiResult<void> prepare(const Plan& plan, const market::Candidate& candidate);
   // 402 when the account cannot open a lease for so much.
   ApiResult<void> affordable(Micros amount) const;
   // Of the budget; the most a number holds where there is none.

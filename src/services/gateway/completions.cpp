@@ -233,6 +233,8 @@ void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Cal
   if (caller.prepaid || caller.may_wait) request->routing.hedge_ms = 0;
   auto asked = choices(*request, caller, job);
   if (!asked) return send_api_error(sink, asked.error());
+  if (const auto kept = reserve(*request, *asked); !kept)
+    return send_api_error(sink, kept.error());
   const std::string id =
       job != nullptr ? job->answer_id : to_hex_bare(io::random_hash()).substr(0, 24);
   const ApiRenderer renderer(kind, id, request->model,
@@ -257,6 +259,12 @@ void Completions::count(const Caller& caller, const std::vector<Choice>& choices
   buyer_.metrics.count(kTokens, {{"side", "prompt"}}, static_cast<double>(tokens_in));
   buyer_.metrics.count(kTokens, {{"side", "answer"}}, static_cast<double>(tokens_out));
   gatekeeper_.used(caller, tokens_in + tokens_out);
+}
+
+ApiResult<void> Completions::reserve(const ApiRequest& request, std::vector<Choice>& choices) {
+  std::vector<Plan*> plans;
+  for (Choice& choice : choices) plans.push_back(&choice.plan);
+  return answers_.reserve(plans, merged(buyer_.options.routing, request.routing));
 }
 
 Answer Completions::make(const ApiRequest& request, const Plan& plan, TokenSink& sink) {
