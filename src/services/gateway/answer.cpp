@@ -26,6 +26,19 @@ const ApiError* short_money(std::span<const Attempt> attempts) {
   return least;
 }
 
+bool all_busy(std::span<const Attempt> attempts) {
+  const auto asked = [](const Attempt& attempt) { return attempt.record.has_value(); };
+  return std::ranges::any_of(attempts, asked) &&
+         std::ranges::all_of(attempts, [&](const Attempt& a) { return a.busy || !asked(a); });
+}
+
+void ask_again(ApiError& error) {
+  constexpr std::uint32_t kBusyS = 2;
+  error.status = 503;
+  error.retry = true;
+  error.retry_after_s = kBusyS;
+}
+
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish) {
   const json::object all = screening_json(screened);
   std::string message = screened.screening.refused.empty()
@@ -199,8 +212,10 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
     tried.push_back({{"provider", attempt.provider.to_string()},
                      {"error", attempt.error ? attempt.error->message : ""}});
   answer.error->details["tried"] = std::move(tried);
-  // A client library that repeats by itself would pay for the same attempts again.
+  // A client library that repeats by itself would pay for the same attempts again, unless there
+  // was nothing to pay for.
   answer.error->retry = false;
+  if (all_busy(answer.attempts)) ask_again(*answer.error);
   return answer;
 }
 

@@ -80,6 +80,10 @@ bool money_is_short(const ApiError& error);
 // Of attempts that were not made for want of money, why the cheapest was not; null: all were.
 const ApiError* short_money(std::span<const Attempt> attempts);
 
+// Whether nobody had room and nothing was begun; then the request may be sent once more.
+bool all_busy(std::span<const Attempt> attempts);
+void ask_again(ApiError& error);
+
 // Why nobody could be asked: 404 or 503 with every refused offer, its reasons and the cheapest
 // change that helps.
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish);

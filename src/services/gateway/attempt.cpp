@@ -301,7 +301,10 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   };
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
-  const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
+  int refused_with = 0;
+  const Status done =
+      buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone, refused_with);
+  attempt.busy = refused_with == 429 || refused_with == 503;
   protocol::AnswerTimes times = clock.times();
   if (!clock.has_token() && client_left)  // who was given up on took at least so long
     times.first_token_ms = static_cast<std::uint64_t>(io::steady_ms() - asked_ms);

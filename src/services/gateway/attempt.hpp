@@ -42,6 +42,7 @@ struct Attempt {
   std::vector<std::uint32_t> tokens;    // delivered to on_tokens, in order
   std::vector<std::uint32_t> logprobs;  // theirs (protocol/tokens.hpp)
   std::optional<protocol::Finish> finish;
+  bool busy = false;  // the provider said that it has no room now: nothing was begun
   // Why it did not end with a receipt. 402 and 429: nobody was asked, for want of money.
   std::optional<ApiError> error;
 };

@@ -95,6 +95,7 @@ void send_api_error(io::HttpResponse& response, const ApiError& error) {
 
 void send_api_error(ReplySink& reply, const ApiError& error) {
   reply.header("x-should-retry", error.retry ? "true" : "false");
+  if (error.retry_after_s > 0) reply.header("retry-after", std::to_string(error.retry_after_s));
   reply.whole(error.status, to_json(error));
 }
 

@@ -268,6 +268,12 @@ TEST_F(GatewayTest, UnreachableAndRefusingProvidersAreReplaced) {
   const io::HttpReply refused = post(pinned);
   EXPECT_EQ(refused.status, 503) << refused.body;
   EXPECT_EQ(busy.calls(), 2);
+  // Nothing was begun: a client library may repeat it by itself, but not at once.
+  EXPECT_EQ(refused.headers.at("x-should-retry"), "true");
+  EXPECT_EQ(refused.headers.at("retry-after"), "2");
+  pinned["provider"] = {{"order", json::array{gone.address().to_string()}},
+                        {"allow_fallbacks", false}};
+  EXPECT_EQ(post(pinned).headers.at("x-should-retry"), "false");
 }
 
 TEST_F(GatewayTest, AnotherProviderContinuesMidStream) {

@@ -81,6 +81,7 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
       tried.push_back({{"provider", attempt.provider.to_string()},
                        {"error", attempt.error ? attempt.error->message : ""}});
     answer.error->details["tried"] = std::move(tried);
+    if (all_busy(answer.attempts)) ask_again(*answer.error);
     return;
   }
   const bool all_agree = std::ranges::all_of(whole, [&](std::size_t i) {
