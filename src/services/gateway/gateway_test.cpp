@@ -296,6 +296,10 @@ TEST_F(GatewayTest, AnotherProviderContinuesMidStream) {
   EXPECT_EQ(rest.prompt_count, alone.prompt_count + 3);
   EXPECT_EQ(rest.max_tokens, 9u);
   EXPECT_EQ(rest.seed, alone.seed);
+  const json::value& earlier = streamed.chunks.back().at("assay").at("earlier").at(0);
+  EXPECT_TRUE(earlier.at("receipt").is_null());
+  EXPECT_EQ(earlier.at("progress").at("count"), 2);
+  EXPECT_NE(earlier.at("amount"), "0.00");
   // Both parts are owed: the receipt at once, the progress once its provider stays away.
   EXPECT_EQ(await_stage("", "settled").at("audit"), "match");
   clock.ms += 120'000;
