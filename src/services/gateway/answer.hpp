@@ -26,10 +26,10 @@ class Answers {
       : buyer_(buyer), market_(market), attempts_(attempts), worker_(worker) {}
 
   // Screens, then tries providers in rank order: the next one when one refuses or money is short
-  // for it, and the next one with a continuation when one dies. verify_before_stream: tokens reach the sink only after the
-  // audit of their receipt matched; a provider that did not match is disputed and replaced. Where
-  // routing asks for replicas, so many providers answer, and what they agree on is shown. Where it
-  // says when to hedge, a second one is asked for the first token.
+  // for it, and the next one with a continuation when one dies. verify_before_stream: tokens reach
+  // the sink only after the audit of their receipt matched; a provider that did not match is
+  // disputed and replaced. Where routing asks for replicas, so many providers answer, and what they
+  // agree on is shown. Where it says when to hedge, a second one is asked for the first token.
   Wish wish_of(const Plan& plan, const Routing& routing) const;
   Answer make(const Plan& plan, const Routing& routing, Delivery delivery, TokenSink& sink);
   // Where a body asks for several answers, or several providers' of one: keeps of the key's budget
