@@ -233,14 +233,23 @@ TEST(Quote, AddsUpAnswerAuditsAndWhatIsHeld) {
   EXPECT_EQ(q.audits_most, 2'002);
   EXPECT_EQ(q.expected, 801);
   EXPECT_EQ(q.most, 2'302);
-  EXPECT_EQ(q.held, 5'000 + terms.parameters.dispute_bond);
+  EXPECT_EQ(q.held, 5'000 + 2'002 + terms.parameters.dispute_bond);
+
+  terms.answers = 20;
+  q = *quote(two, job, terms);
+  EXPECT_EQ(q.first, 20 * 102);
+  EXPECT_EQ(q.expected, 20 * 801);
+  EXPECT_EQ(q.most, 20 * 2'302);
+  // The lease must hold them all.
+  EXPECT_EQ(q.held, 20 * 300 + 20 * 2'002 + terms.parameters.dispute_bond);
+  terms.answers = 1;
 
   terms.replicas = 2;
   terms.always_audited = true;
   q = *quote(two, job, terms);
   EXPECT_EQ(q.most, 2 * 2'302);
   EXPECT_EQ(q.expected, q.most);
-  EXPECT_EQ(q.held, 10'000 + terms.parameters.dispute_bond);
+  EXPECT_EQ(q.held, 10'000 + 2 * 2'002 + terms.parameters.dispute_bond);
 
   terms = {};  // by policy: a newcomer is always audited
   q = *quote(two, job, terms);

@@ -17,6 +17,12 @@ Status add_to(Micros& sum, Micros amount) {
   return {};
 }
 
+Status multiply(Micros& sum, std::uint32_t times) {
+  if (__builtin_mul_overflow(sum, Micros{times}, &sum))
+    return fail(Errc::refused, "the cost is more than any ledger holds");
+  return {};
+}
+
 // ceil(amount × rate), rate ≤ 1 in q32.
 Micros share_up(Micros amount, std::uint64_t rate_q32) {
   const Uint128 share = static_cast<Uint128>(amount) * rate_q32;
@@ -26,7 +32,8 @@ Micros share_up(Micros amount, std::uint64_t rate_q32) {
 }  // namespace
 
 Result<Quote> quote(std::span<const Candidate> chosen, const Job& job, const QuoteTerms& terms) {
-  ASSAY_ASSERT(!chosen.empty() && terms.audit_fee >= 0 && terms.auditors <= 64);
+  ASSAY_ASSERT(!chosen.empty() && terms.audit_fee >= 0 && terms.auditors <= 64 &&
+               terms.answers > 0);
   Quote out;
   if (terms.audit_fee > INT64_MAX / 64)
     return fail(Errc::refused, "the cost is more than any ledger holds");
@@ -48,8 +55,14 @@ Result<Quote> quote(std::span<const Candidate> chosen, const Job& job, const Quo
     CHECK_OK(add_to(out.answer, c.expected_price));
     CHECK_OK(add_to(out.audits, share_up(fees, rate)));
     CHECK_OK(add_to(out.audits_most, rate > 0 ? fees : 0));
-    CHECK_OK(add_to(out.held, std::max(terms.escrow, c.expected_price)));
+    // The answers of one provider share its lease.
+    Micros priced = c.expected_price;
+    CHECK_OK(multiply(priced, terms.answers));
+    CHECK_OK(add_to(out.held, std::max(terms.escrow, priced)));
   }
+  for (Micros* sum : {&out.first, &out.answer, &out.audits, &out.audits_most})
+    CHECK_OK(multiply(*sum, terms.answers));
+  CHECK_OK(add_to(out.held, out.audits_most));
   CHECK_OK(add_to(out.held, terms.parameters.dispute_bond));
   CHECK_OK(add_to(out.expected, out.answer));
   CHECK_OK(add_to(out.expected, out.audits));

@@ -8,6 +8,7 @@ namespace assay::market {
 
 struct QuoteTerms {
   std::uint32_t replicas = 1;  // providers that answer, each paid
+  std::uint32_t answers = 1;   // of each (a body's `n`), one or more
   bool always_audited = false;
   std::optional<std::uint64_t> audit_rate_q32{};  // none: by policy
   // Hired for one audit; 0: the buyer replays by itself, which costs time and no money.
@@ -25,7 +26,8 @@ struct Quote {
   Micros audits_most = 0;  // if every answer is audited
   Micros expected = 0;     // answer + audits
   Micros most = 0;         // answer + audits_most
-  // Not spent, but needed in the account: escrow of the leases, the bond a dispute would take.
+  // Not all spent, but needed in the account: escrow of the leases, the fees of hired auditors,
+  // which the ledger holds while they audit, the bond a dispute would take.
   Micros held = 0;
 };
 

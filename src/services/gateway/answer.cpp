@@ -6,12 +6,18 @@
 
 namespace assay::services {
 
-namespace {
+bool all_busy(std::span<const Attempt> attempts) {
+  const auto asked = [](const Attempt& attempt) { return attempt.record.has_value(); };
+  return std::ranges::any_of(attempts, asked) &&
+         std::ranges::all_of(attempts, [&](const Attempt& a) { return a.busy || !asked(a); });
+}
 
-// Whoever is asked: the account's, or the API key's.
-bool money_is_short(const ApiError& error) { return error.status == 402 || error.status == 429; }
-
-}  // namespace
+void ask_again(ApiError& error) {
+  constexpr std::uint32_t kBusyS = 2;
+  error.status = 503;
+  error.retry = true;
+  error.retry_after_s = kBusyS;
+}
 
 ApiError no_provider_fits(const MarketView::Screened& screened, const Wish& wish) {
   const json::object all = screening_json(screened);
@@ -75,18 +81,33 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
     replicate(plan, fitting, routing, sink, answer);
     return answer;
   }
-  const std::size_t tries =
-      routing.allow_fallbacks ? std::min<std::size_t>(fitting.size(), buyer_.options.attempts) : 1;
+  const std::size_t before = answer.attempts.size();
+  // Whoever money was short for was not asked, which is no try.
+  const auto tried_so_far = [&] {
+    return std::ranges::count_if(
+        answer.attempts.begin() + static_cast<std::ptrdiff_t>(before), answer.attempts.end(),
+        [](const Attempt& attempt) { return !attempt.error || !money_is_short(*attempt.error); });
+  };
+  const std::size_t most = routing.allow_fallbacks ? fitting.size() : 1;
   std::size_t next = 0;
-  if (may_hedge(routing, tries) && answer.tokens.empty()) {
+  if (may_hedge(routing, std::min<std::size_t>(most, buyer_.options.attempts)) &&
+      answer.tokens.empty()) {
     const Hedged hedged = hedge(plan, std::span(fitting).first(2), routing, delivery, sink, answer);
     if (hedged.over) return answer;
     next = hedged.asked;
   }
-  for (std::size_t i = next; i < tries; ++i)
-    if (try_candidate(plan, fitting[i], delivery, sink, answer)) return answer;
-  // Every provider tried has failed: the last one's words, under a status that says "not you".
-  if (!answer.error)
+  for (; next < most && tried_so_far() < std::ptrdiff_t{buyer_.options.attempts}; ++next)
+    if (try_candidate(plan, fitting[next], delivery, sink, answer)) return answer;
+  // Nobody gave an answer: the last one's words, under a status that says "not you"; where nobody
+  // could be asked, what the cheapest would have taken.
+  const auto failed = std::ranges::find_if(
+      answer.attempts.rbegin(), answer.attempts.rend(),
+      [](const Attempt& attempt) { return attempt.error && !money_is_short(*attempt.error); });
+  if (failed != answer.attempts.rend())
+    answer.error = failed->error;
+  else if (const ApiError* cheapest = short_money(answer.attempts))
+    answer.error = *cheapest;
+  else if (!answer.error)
     answer.error = ApiError{.status = 503, .code = "providers_failed", .message = "no answer"};
   if (!money_is_short(*answer.error) && answer.error->status < 500) answer.error->status = 502;
   json::array tried;
@@ -94,8 +115,10 @@ Answer Answers::make(const Plan& asked, const Routing& routing, Delivery deliver
     tried.push_back({{"provider", attempt.provider.to_string()},
                      {"error", attempt.error ? attempt.error->message : ""}});
   answer.error->details["tried"] = std::move(tried);
-  // A client library that repeats by itself would pay for the same attempts again.
+  // A client library that repeats by itself would pay for the same attempts again, unless there
+  // was nothing to pay for.
   answer.error->retry = false;
+  if (all_busy(answer.attempts)) ask_again(*answer.error);
   return answer;
 }
 
@@ -149,8 +172,7 @@ bool Answers::conclude(Delivery delivery, TokenSink& sink, Answer& answer) {
         audit_earlier(answer);
         return true;
       }
-      // Candidates come cheapest first: money that is short here is short for the others.
-      return sink.gone() || (attempt.error && money_is_short(*attempt.error));
+      return sink.gone();
   }
   return true;
 }

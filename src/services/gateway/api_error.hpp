@@ -1,5 +1,6 @@
 // Errors as OpenAI's API shows them: {"error":{"message","type","param","code", …}}.
 #pragma once
+#include <cstdint>
 #include <expected>
 #include <string>
 
@@ -15,8 +16,10 @@ struct ApiError {
   std::string param{};    // the field at fault; empty: null in JSON
   // Further members of the error object ("refusals", "needed", …).
   json::object details{};
-  // What a client library may do by itself (header x-should-retry).
+  // What a client library may do by itself (header x-should-retry), and when (retry-after); 0 s:
+  // it is not said.
   bool retry = false;
+  std::uint32_t retry_after_s = 0;
 };
 
 template <class T>

@@ -1,6 +1,7 @@
 // Keys that clients of one gateway carry, and what each may spend. As long as none was ever made,
 // whoever reaches the port may ask; from the first on, nobody without one.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -24,11 +25,17 @@ struct ApiKey {
   std::optional<std::uint32_t> requests_per_min{}, tokens_per_min{};
 };
 
+// What of a budget is kept for requests that are yet to be signed (Store::reserve).
+struct Reservation {
+  Micros left = 0;
+};
+
 // Whose money a request is counted against: what Store checks before it gives out a sequence.
 struct Spender {
   std::string api_key{};  // its id; "": no keys are in use
   std::optional<Micros> budget{};
-  std::int64_t since_s = 0;  // the period's start
+  std::int64_t since_s = 0;                 // the period's start
+  std::shared_ptr<Reservation> reserved{};  // its own part of the budget; null: none is kept
 };
 
 // What a client sends as "Authorization: Bearer …", 256 random bits. Only its hash is kept.

@@ -23,7 +23,7 @@ constexpr int kRoomTries = 8;
 constexpr auto kPickUpPause = std::chrono::milliseconds(50);
 
 // The most tokens whose price stays within the budget; 0 when not even one does.
-std::uint32_t affordable(const protocol::OfferModel& model, std::size_t prompt, std::uint32_t limit,
+std::uint32_t tokens_for(const protocol::OfferModel& model, std::size_t prompt, std::uint32_t limit,
                          Micros budget) {
   std::uint32_t low = 0, high = limit;
   while (low < high) {
@@ -84,8 +84,10 @@ std::uint32_t per_token_ms(std::uint64_t ms, std::size_t tokens) {
 
 }  // namespace
 
-ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::OfferModel& offered,
-                                          std::size_t prompt, std::size_t earlier) const {
+ApiResult<Attempts::Size> Attempts::size(const Plan& plan, const market::Candidate& candidate,
+                                         std::size_t earlier, Micros most) const {
+  const protocol::OfferModel& offered = candidate.offer.message.models[candidate.model];
+  const std::size_t prompt = plan.prompt.size() + earlier;
   const std::uint32_t context = std::min(offered.context, plan.model->model->hyper().context);
   if (prompt >= context)
     return api_fail(400, "context_length_exceeded", "messages",
@@ -94,12 +96,26 @@ ApiResult<std::uint32_t> Attempts::budget(const Plan& plan, const protocol::Offe
   auto room = static_cast<std::uint32_t>(context - prompt);
   if (const std::uint32_t width = protocol::logprob_width(plan.sampling); width > 0)
     room = std::min(room, static_cast<std::uint32_t>(protocol::kLogprobNumbersMax / width));
-  if (plan.max_tokens)
-    return std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier));
-  TRY(const Micros most, left(plan.spender));
-  // At least one, so that a budget too small is reported with its numbers.
-  return std::max(1u, affordable(offered, prompt, std::min(room, kDefaultAnswer),
-                                 std::min(most, buyer_.options.escrow)));
+  const std::uint32_t tokens =
+      plan.max_tokens ? std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier))
+                      : std::max(1u, tokens_for(offered, prompt, std::min(room, kDefaultAnswer),
+                                                std::min(most, buyer_.options.escrow)));
+  const auto cap = protocol::price(offered.price_in, offered.price_out, prompt, tokens);
+  if (!cap) return std::unexpected(to_api_error(cap.error()));
+  return Size{tokens, *cap};
+}
+
+ApiResult<void> Attempts::prepare(const Plan& plan, const market::Candidate& candidate) {
+  TRY(const Micros budget, left(plan.spender));
+  TRY(const Size size, this->size(plan, candidate, 0, budget));
+  if (budget < size.cap) return std::unexpected(over_budget(plan.spender, budget, size.cap));
+  CHECK_OK(leases_.obtain(candidate, size.cap, !plan.auction.empty()));
+  return {};
+}
+
+ApiResult<void> Attempts::affordable(Micros amount) const {
+  CHECK_OK(leases_.affordable(amount, "this request may cost up to"));
+  return {};
 }
 
 ApiResult<Micros> Attempts::left(const Spender& spender) const {
@@ -113,17 +129,14 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
                                                           const market::Candidate& candidate,
                                                           std::span<const std::uint32_t> earlier,
                                                           Attempt& attempt, LeaseRecord& lease) {
-  const protocol::OfferModel& offered = candidate.offer.message.models[candidate.model];
   protocol::InferenceCall call;
   call.prompt = plan.prompt;
   call.prompt.insert(call.prompt.end(), earlier.begin(), earlier.end());
   call.stop_ids = plan.stop_ids;
   call.automaton = plan.automaton;
   call.salt_secret = io::random_hash();
-  TRY(const std::uint32_t max_tokens, budget(plan, offered, call.prompt.size(), earlier.size()));
-  const auto cap =
-      protocol::price(offered.price_in, offered.price_out, call.prompt.size(), max_tokens);
-  if (!cap) return std::unexpected(to_api_error(cap.error()));
+  TRY(const Micros budget, left(plan.spender));
+  TRY(const Size size, this->size(plan, candidate, earlier.size(), budget));
   const auto make = [&](std::uint64_t sequence) -> Result<RequestRecord> {
     RequestRecord record;
     record.lease = lease.id;
@@ -139,10 +152,10 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
     request.prompt_root = protocol::prompt_root(call.salt_secret, call.prompt);
     request.prompt_count = static_cast<std::uint32_t>(call.prompt.size());
     request.continuation = static_cast<std::uint32_t>(earlier.size());
-    request.max_tokens = max_tokens;
+    request.max_tokens = size.max_tokens;
     request.stop_root = protocol::stop_root(call.stop_ids);
     request.salt_commitment = protocol::salt_commitment(call.salt_secret);
-    request.cap = *cap;
+    request.cap = size.cap;
     const std::uint64_t lives_s = plan.job.empty()
                                       ? buyer_.options.request_s
                                       : std::min(buyer_.options.request_s, kJobRequestS);
@@ -166,11 +179,11 @@ ApiResult<protocol::InferenceCall> Attempts::sign_request(const Plan& plan,
   Result<RequestRecord> record = fail(Errc::refused, "no room in the lease");
   for (int i = 0; i < kRoomTries && !record && record.error().code == Errc::refused; ++i) {
     TRY(const Micros most, left(plan.spender));
-    if (most < *cap) return std::unexpected(over_budget(plan.spender, most, *cap));
-    TRY(lease, leases_.obtain(candidate, *cap, !plan.auction.empty()));
+    if (most < size.cap) return std::unexpected(over_budget(plan.spender, most, size.cap));
+    TRY(lease, leases_.obtain(candidate, size.cap, !plan.auction.empty()));
     attempt.lease = lease.id;
     call.lease = lease.lease;
-    record = buyer_.store->add_request(lease.id, *cap, plan.spender, make);
+    record = buyer_.store->add_request(lease.id, size.cap, plan.spender, make);
   }
   if (!record) return std::unexpected(to_api_error(record.error()));
   call.request = record->request;
@@ -188,16 +201,20 @@ Attempt Attempts::run(const Plan& plan, const market::Candidate& candidate,
                       const std::function<bool()>& cancelled,
                       const std::function<void()>& on_asked) {
   Attempt attempt;
-  attempt.provider = candidate.offer.message.provider;
-  LeaseRecord lease;
-  auto call = sign_request(plan, candidate, earlier, attempt, lease);
-  if (!call) {
-    attempt.error = std::move(call).error();
-    return attempt;
+  for (bool again = false;; again = true) {
+    attempt = {};
+    attempt.provider = candidate.offer.message.provider;
+    LeaseRecord lease;
+    auto call = sign_request(plan, candidate, earlier, attempt, lease);
+    if (!call) {
+      attempt.error = std::move(call).error();
+      return attempt;
+    }
+    if (on_asked) on_asked();
+    stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
+    buyer_.active.remove(attempt.record->id);
+    if (again || (cancelled && cancelled()) || !needs_another_lease(attempt, lease)) break;
   }
-  if (on_asked) on_asked();
-  stream(*call, lease, plan.model->model->hyper().vocab, on_tokens, cancelled, attempt);
-  buyer_.active.remove(attempt.record->id);
   // Who finds fault with another's tokens has not failed.
   const bool contradicted = attempt.error && attempt.error->code == "continuation";
   buyer_.metrics.count(kAttempts, {{"end", std::string(to_string(attempt.end))}});
@@ -284,7 +301,10 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   };
   const auto gone = [&] { return client_left = client_left || (cancelled && cancelled()); };
 
-  const Status done = buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone);
+  int refused_with = 0;
+  const Status done =
+      buyer_.providers.infer(market_.endpoint_of(lease), call, on_event, gone, refused_with);
+  attempt.busy = refused_with == 429 || refused_with == 503;
   protocol::AnswerTimes times = clock.times();
   if (!clock.has_token() && client_left)  // who was given up on took at least so long
     times.first_token_ms = static_cast<std::uint64_t>(io::steady_ms() - asked_ms);
@@ -316,6 +336,25 @@ void Attempts::stream(const protocol::InferenceCall& call, const LeaseRecord& le
   // Nobody waits for the receipt of a client that left; a provider that died is asked later.
   const bool worth_waiting = stopped || complete;
   if (worth_waiting && !gone()) await_receipt(attempt, cancelled);
+}
+
+bool Attempts::needs_another_lease(Attempt& attempt, const LeaseRecord& lease) {
+  const bool refused = attempt.end == Attempt::End::refused && attempt.error &&
+                       attempt.error->code == assay::to_string(Errc::refused);
+  if (!refused) return false;
+  const auto usable = leases_.usable(lease);
+  if (!usable || *usable) return false;
+  io::log_info("provider {}: another lease is needed", attempt.provider.to_string());
+  // Out of a lease that has ended nobody is paid: its cap counts against nothing. Beside a claim
+  // that is pending the provider might yet serve what it refused.
+  if (const auto now = buyer_.store->lease(lease.id); now && now->stage == LeaseStage::ended) {
+    attempt.record->stage = RequestStage::expired;
+    attempt.record->reason = "refused: the lease had ended on the ledger";
+    if (const Status kept = buyer_.store->update_request(*attempt.record, RequestStage::signed_off);
+        !kept)
+      io::log_info("a refused request stays open: {}", kept.error().message);
+  }
+  return true;
 }
 
 void Attempts::save_partial(const protocol::InferenceCall& call,

@@ -42,7 +42,8 @@ struct Attempt {
   std::vector<std::uint32_t> tokens;    // delivered to on_tokens, in order
   std::vector<std::uint32_t> logprobs;  // theirs (protocol/tokens.hpp)
   std::optional<protocol::Finish> finish;
-  // Why it did not end with a receipt. A 402 means that money is short, whoever is asked.
+  bool busy = false;  // the provider said that it has no room now: nothing was begun
+  // Why it did not end with a receipt. 402 and 429: nobody was asked, for want of money.
   std::optional<ApiError> error;
 };
 
@@ -53,7 +54,8 @@ class Attempts {
 
   // earlier: answer tokens the client has already, from a provider that died: they become the
   // continuation at the prompt's end. on_tokens: false stops. Blocks; bounded by the provider
-  // limits.
+  // limits. A provider that has closed the lease, or claims from it, is asked once more in a new
+  // one: the first request then comes to nothing.
   Attempt run(const Plan& plan, const market::Candidate& candidate,
               std::span<const std::uint32_t> earlier,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
@@ -61,10 +63,23 @@ class Attempts {
               const std::function<void()>& on_asked = {});  // as the signed request is sent
   Result<Intake::PickedUp> pick_up(const RequestRecord& record) { return intake_.pick_up(record); }
 
- private:
+  // The most tokens of a request to this candidate, and their price. Where the plan has no limit,
+  // what `most` and one lease can pay; at least one, so that too small a budget is reported with
+  // its numbers.
+  struct Size {
+    std::uint32_t max_tokens = 0;
+    Micros cap = 0;
+  };
+  ApiResult<Size> size(const Plan& plan, const market::Candidate& candidate, std::size_t earlier,
+                       Micros most) const;
+  // Sees to it that a lease has room for a first request of the plan.
+  ApiResult<void> prepare(const Plan& plan, const market::Candidate& candidate);
+  // 402 when the account cannot open a lease for so much.
+  ApiResult<void> affordable(Micros amount) const;
+  // Of the budget; the most a number holds where there is none.
   ApiResult<Micros> left(const Spender& spender) const;
-  ApiResult<std::uint32_t> budget(const Plan& plan, const protocol::OfferModel& offered,
-                                  std::size_t prompt, std::size_t earlier) const;
+
+ private:
   ApiResult<protocol::InferenceCall> sign_request(const Plan& plan,
                                                   const market::Candidate& candidate,
                                                   std::span<const std::uint32_t> earlier,
@@ -73,6 +88,8 @@ class Attempts {
               std::uint32_t vocabulary,
               const std::function<bool(const protocol::TokenEvent&)>& on_tokens,
               const std::function<bool()>& cancelled, Attempt& attempt);
+  // Whether the provider refused because the lease takes no requests any more, or not now.
+  bool needs_another_lease(Attempt& attempt, const LeaseRecord& lease);
   void save_partial(const protocol::InferenceCall& call,
                     const std::optional<Signed<protocol::Progress>>& progress, Attempt& attempt);
   void await_receipt(Attempt& attempt, const std::function<bool()>& cancelled);

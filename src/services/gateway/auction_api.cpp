@@ -56,6 +56,12 @@ void Completions::job(const io::HttpRequest& http, io::HttpResponse& response) {
   if (!screened) return send_api_error(sink, to_api_error(screened.error()));
   if (screened->screening.fitting.empty())
     return send_api_error(sink, no_provider_fits(*screened, wish));
+  // Nobody is to seal a bid for money that is not there. A bid may be below what is listed; who
+  // wins is paid the second one.
+  if (const auto payable =
+          answers_.check_money(asked->front().plan, asked->size(), screened->screening.fitting);
+      !payable)
+    return send_api_error(sink, payable.error());
   const auto won = auctions_.run(wish, screened->screening.fitting, terms->pricing, terms->seconds);
   if (!won) return send_api_error(sink, won.error());
   const json::object auction{{"id", to_hex(won->call)},
@@ -67,6 +73,7 @@ void Completions::job(const io::HttpRequest& http, io::HttpResponse& response) {
     choice.plan.candidates = won->candidates;
     choice.plan.auction = auction;
   }
+  if (const auto kept = reserve(*request, *asked); !kept) return send_api_error(sink, kept.error());
   const std::string id = to_hex_bare(io::random_hash()).substr(0, 24);
   whole(*request, *asked, *caller,
         ApiRenderer(request->kind, id, request->model, buyer_.clock.now_s()), sink);

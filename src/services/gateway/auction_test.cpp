@@ -46,6 +46,18 @@ TEST_F(AuctionTest, TheSecondBidIsPaidAndTheRecordHolds) {
   EXPECT_TRUE(ledger->totals()->conserved());
 }
 
+TEST_F(AuctionTest, NobodyIsAskedForABidThatCannotBePaid) {
+  ScriptedProvider& provider = add_provider({.bids = 900'000});
+  start();
+  const auto buyer = crypto::address_of(test_key(2));
+  ASSERT_TRUE(ledger->submit(
+      sign(protocol::Withdraw{.account = buyer, .amount = 9'999'995, .nonce = ++nonce}, 2)));
+  const io::HttpReply reply = submit();
+  EXPECT_EQ(reply.status, 402) << reply.body;
+  EXPECT_EQ(error_code(reply), "account_too_small");
+  EXPECT_EQ(provider.bids_asked(), 0);
+}
+
 TEST_F(AuctionTest, TheFirstPriceIsTheBid) {
   add_provider({.bids = 900'000});
   add_provider({.bids = 500'000});

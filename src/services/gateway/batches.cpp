@@ -76,8 +76,13 @@ std::string text_of(const json::object& document, std::string_view key) {
 
 }  // namespace
 
-Batches::Batches(Buyer& buyer, Completions& completions, FileStore& files, unsigned parallel)
-    : buyer_(buyer), completions_(completions), files_(files), parallel_(parallel) {}
+Batches::Batches(Buyer& buyer, Completions& completions, Gatekeeper& gatekeeper, FileStore& files,
+                 unsigned parallel)
+    : buyer_(buyer),
+      completions_(completions),
+      gatekeeper_(gatekeeper),
+      files_(files),
+      parallel_(parallel) {}
 
 Batches::~Batches() { stop(); }
 
@@ -264,6 +269,14 @@ bool Batches::ended(const BatchRecord& batch) {
   return now && *now && (*now)->status == "cancelling";
 }
 
+bool Batches::wait(const BatchRecord& batch, std::int64_t ms) {
+  for (std::int64_t waited = 0; waited < ms; waited += kBatchTickMs) {
+    if (ended(batch)) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kBatchTickMs));
+  }
+  return true;
+}
+
 Status Batches::run(BatchRecord batch) {
   const auto file = buyer_.store->file(text_of(batch.document, "input_file_id"));
   const auto text = file && *file
@@ -327,6 +340,8 @@ void Batches::answer_line(const BatchRecord& batch, const Caller& caller, const 
                           std::size_t number) {
   const auto kind = kind_of(text_of(batch.document, "endpoint"));
   const std::string body = json::dump(line.body);
+  while (const std::int64_t room_ms = gatekeeper_.take_or_wait_ms(caller))
+    if (!wait(batch, room_ms)) return;
   for (std::int64_t wait_ms = kRetryFirstMs;; wait_ms = std::min(2 * wait_ms, kRetryMostMs)) {
     LineSink reply([this] { return stopping_.load(); });
     (void)completions_.once(*kind, body, caller, fmt::format("batch {}/{}", batch.id, number),
@@ -346,10 +361,7 @@ void Batches::answer_line(const BatchRecord& batch, const Caller& caller, const 
       if (!kept) io::log_error("a line of a batch cannot be kept: {}", kept.error().message);
       return;
     }
-    for (std::int64_t waited = 0; waited < wait_ms; waited += kBatchTickMs) {
-      if (ended(batch)) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(kBatchTickMs));
-    }
+    if (!wait(batch, wait_ms)) return;
   }
 }
 

@@ -12,8 +12,10 @@ namespace assay::services {
 
 class Batches {
  public:
-  // parallel: lines answered at once.
-  Batches(Buyer& buyer, Completions& completions, FileStore& files, unsigned parallel);
+  // parallel: lines answered at once. Each counts against its key's limits once, like a request
+  // sent alone, and waits until there is room.
+  Batches(Buyer& buyer, Completions& completions, Gatekeeper& gatekeeper, FileStore& files,
+          unsigned parallel);
   ~Batches();  // stop()
 
   // Takes up what an earlier process left.
@@ -43,6 +45,7 @@ class Batches {
   void answer_line(const BatchRecord& batch, const Caller& caller, const Line& line,
                    std::size_t number);
   Status finish(BatchRecord batch, const std::vector<Line>& lines, const ApiError& left_over);
+  bool wait(const BatchRecord& batch, std::int64_t ms);  // false: it ended meanwhile
   bool ended(const BatchRecord& batch);  // cancelled, expired, or this process stops
   ApiResult<BatchRecord> owned(const Caller& caller, const std::string& id);
   std::string folder(const BatchRecord& batch) const;
@@ -51,6 +54,7 @@ class Batches {
 
   Buyer& buyer_;
   Completions& completions_;
+  Gatekeeper& gatekeeper_;
   FileStore& files_;
   unsigned parallel_;
   std::atomic<bool> stopping_ = false;

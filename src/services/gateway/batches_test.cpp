@@ -172,6 +172,47 @@ TEST_F(BatchesTest, AFileThatIsNotABatchIsRefusedLineByLine) {
   EXPECT_EQ(errors[3].at("code"), "invalid_method");
 }
 
+// A line counts like a request sent alone: it waits for its key's minute, and is not refused.
+TEST_F(BatchesTest, LinesWaitForTheirKeysLimits) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  const std::string secret = new_api_key();
+  const auto store = *Store::open_beside(options.data_directory);
+  const ApiKey key{.id = new_api_key_id(), .name = "ci", .requests_per_min = 2};
+  ASSERT_TRUE(store->add_api_key(key, api_key_hash(secret)));
+  const io::HttpClient::Headers as_ci = {{"Authorization", "Bearer " + secret}};
+  const auto ask = [&](const std::string& path, const json::object& body) {
+    return *client.post_json(gateway->url() + path, json::dump(body), as_ci);
+  };
+  const auto batch_of = [&](int lines) {
+    std::string content;
+    for (int i = 0; i < lines; ++i) content += line(fmt::format("line-{}", i), seeded(i));
+    const std::string body =
+        "--xyz\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xyz\r\n"
+        "Content-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n" +
+        content + "\r\n--xyz--\r\n";
+    auto headers = as_ci;
+    headers.emplace_back("Content-Type", "multipart/form-data; boundary=xyz");
+    const auto file = *client.post_json(gateway->url() + "/v1/files", body, headers);
+    return text_at(
+        parse_object(ask("/v1/batches", {{"input_file_id", parse_object(file.body).at("id")},
+                                         {"endpoint", "/v1/chat/completions"},
+                                         {"completion_window", "24h"}})
+                         .body),
+        "id");
+  };
+  const std::string batch = batch_of(4);
+  EXPECT_TRUE(soon([&] { return provider.calls() == 2; }));
+  // The third waits half a minute; who asks meanwhile is told so.
+  const io::HttpReply limited = ask("/v1/chat/completions", chat_body());
+  EXPECT_EQ(limited.status, 429) << limited.body;
+  EXPECT_EQ(error_code(limited), "rate_limit_exceeded");
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(provider.calls(), 2);
+  ask("/v1/batches/" + batch + "/cancel", {});
+  EXPECT_TRUE(soon([&] { return (**store->batch(batch)).status == "cancelled"; }));
+}
+
 TEST_F(BatchesTest, FilesAreListedReadAndDeleted) {
   start();
   const std::string content = "binary \r\n--xy\r\n--x stays\n";

@@ -200,6 +200,12 @@ TEST_F(ChoiceTest, AQuoteCostsNothingAndHolds) {
   EXPECT_LE(money(answer.at("assay").at("amount")), money(quote.at("most")));
   EXPECT_GE(money(answer.at("assay").at("amount")), money(quote.at("answer_least")));
   json::object body = chat_body();
+  body["n"] = 3;
+  const json::object three = parse_object(post(body, "/assay/quote").body);
+  for (const char* sum : {"most", "answer_least", "expected"})
+    EXPECT_EQ(money(three.at(sum)), 3 * money(quote.at(sum))) << sum;
+  EXPECT_EQ(three.at("held"), quote.at("held"));  // in one lease
+  body.erase("n");
   body["provider"] = {{"max_price", {{"completion", "0.01"}}}};
   EXPECT_EQ(error_code(post(body, "/assay/quote")), "no_provider_fits");
 }

@@ -29,22 +29,42 @@ std::string_view finish_name(protocol::Finish finish) {
   return "stop";
 }
 
+bool has_statement(const Attempt& attempt) {
+  return attempt.record && attempt.record->statement_id != Hash{};
+}
+
+// What came before a receipt that did not; null: nothing, or the receipt did.
+const protocol::Progress* progress_of(const Attempt& attempt) {
+  if (!attempt.record || has_statement(attempt) || !attempt.record->statement) return nullptr;
+  const auto* progress = std::get_if<Signed<protocol::Progress>>(&*attempt.record->statement);
+  return progress != nullptr ? &progress->message : nullptr;
+}
+
+// By what the provider has signed so far.
+Micros owed_for(const Attempt& attempt) {
+  if (const auto* progress = progress_of(attempt)) return progress->amount;
+  return has_statement(attempt) ? attempt.record->amount : 0;
+}
+
 json::object attempt_object(const Attempt& attempt) {
-  const bool receipted = attempt.record && attempt.record->stage != RequestStage::signed_off;
+  const bool receipted = has_statement(attempt);
   json::object out;
   out["receipt"] = receipted ? json::value(to_hex(attempt.record->statement_id)) : json::value();
   out["request"] = attempt.record ? json::value(to_hex(attempt.record->id)) : json::value();
   out["provider"] = attempt.provider.to_string();
   out["lease"] = attempt.record ? json::value(to_hex(attempt.lease)) : json::value();
-  out["amount"] = market::format_money(receipted ? attempt.record->amount : 0);
+  out["amount"] = market::format_money(owed_for(attempt));
   out["audit"] = receipted ? to_string(attempt.record->audit) : "pending";
+  if (receipted || !attempt.record) return out;
+  out["progress"] = nullptr;
+  if (const auto* progress = progress_of(attempt))
+    out["progress"] = json::object{{"count", progress->count}};
   return out;
 }
 
 std::string receipt_of(const Answer& answer) {
-  if (answer.attempts.empty() || !answer.attempts.back().record) return {};
-  const RequestRecord& record = *answer.attempts.back().record;
-  return record.stage == RequestStage::signed_off ? std::string() : to_hex(record.statement_id);
+  if (answer.attempts.empty() || !has_statement(answer.attempts.back())) return {};
+  return to_hex(answer.attempts.back().record->statement_id);
 }
 
 constexpr io::Metric kAnswers{"assay_gateway_answers_total",
@@ -95,6 +115,7 @@ void send_api_error(io::HttpResponse& response, const ApiError& error) {
 
 void send_api_error(ReplySink& reply, const ApiError& error) {
   reply.header("x-should-retry", error.retry ? "true" : "false");
+  if (error.retry_after_s > 0) reply.header("retry-after", std::to_string(error.retry_after_s));
   reply.whole(error.status, to_json(error));
 }
 
@@ -233,6 +254,7 @@ void Completions::answer(ApiRequest::Kind kind, std::string_view body, const Cal
   if (caller.prepaid || caller.may_wait) request->routing.hedge_ms = 0;
   auto asked = choices(*request, caller, job);
   if (!asked) return send_api_error(sink, asked.error());
+  if (const auto kept = reserve(*request, *asked); !kept) return send_api_error(sink, kept.error());
   const std::string id =
       job != nullptr ? job->answer_id : to_hex_bare(io::random_hash()).substr(0, 24);
   const ApiRenderer renderer(kind, id, request->model,
@@ -257,6 +279,12 @@ void Completions::count(const Caller& caller, const std::vector<Choice>& choices
   buyer_.metrics.count(kTokens, {{"side", "prompt"}}, static_cast<double>(tokens_in));
   buyer_.metrics.count(kTokens, {{"side", "answer"}}, static_cast<double>(tokens_out));
   gatekeeper_.used(caller, tokens_in + tokens_out);
+}
+
+ApiResult<void> Completions::reserve(const ApiRequest& request, std::vector<Choice>& choices) {
+  std::vector<Plan*> plans;
+  for (Choice& choice : choices) plans.push_back(&choice.plan);
+  return answers_.reserve(plans, merged(buyer_.options.routing, request.routing));
 }
 
 Answer Completions::make(const ApiRequest& request, const Plan& plan, TokenSink& sink) {
@@ -420,6 +448,8 @@ json::object Completions::assay_object(const Choice& choice) const {
   if (answer.attempts.empty()) return {};
   const Attempt& last = answer.attempts.back();
   json::object out = attempt_object(last);
+  if (!has_statement(last) && last.record)
+    out["reason"] = last.error ? last.error->message : "nobody waited for the receipt";
   if (answer.finish) out["finish"] = finish_name(*answer.finish);
   out["seed"] = std::to_string(choice.plan.sampling.seed);
   if (!choice.plan.auction.empty()) out["auction"] = choice.plan.auction;
@@ -442,9 +472,7 @@ json::object Completions::assay_object(const std::vector<Choice>& choices) const
   Micros amount = 0;
   for (const Choice& choice : choices) {
     each.push_back(assay_object(choice));
-    for (const Attempt& attempt : choice.answer.attempts)
-      if (attempt.record && attempt.record->stage != RequestStage::signed_off)
-        amount += attempt.record->amount;
+    for (const Attempt& attempt : choice.answer.attempts) amount += owed_for(attempt);
   }
   return {{"choices", std::move(each)}, {"amount", market::format_money(amount)}};
 }

@@ -77,6 +77,7 @@ class Completions {
   ApiResult<void> check_repeatable(const ApiRequest& request) const;
   ApiResult<std::vector<Choice>> choices(const ApiRequest& request, const Caller& caller,
                                          const JobRecord* job) const;
+  ApiResult<void> reserve(const ApiRequest& request, std::vector<Choice>& choices);
   // What was answered, in metrics and in the caller's limits: before the reply's end, after which
   // the caller may ask again.
   void count(const Caller& caller, const std::vector<Choice>& choices);

@@ -69,16 +69,28 @@ Gatekeeper::Allowances& Gatekeeper::allowances(const ApiKey& key, std::int64_t n
   return it->second;
 }
 
+// One request and one token must be there.
+std::int64_t Gatekeeper::take(Allowances& of, std::int64_t now_ms) {
+  const std::int64_t wait = std::max(of.requests ? of.requests->wait_ms(1, now_ms) : 0,
+                                     of.tokens ? of.tokens->wait_ms(1, now_ms) : 0);
+  if (wait == 0 && of.requests) of.requests->use(1, now_ms);
+  return wait;
+}
+
+std::int64_t Gatekeeper::take_or_wait_ms(const Caller& caller) {
+  if (!caller.key) return 0;
+  const std::int64_t now = io::steady_ms();
+  const std::lock_guard lock(mutex_);
+  return take(allowances(*caller.key, now), now);
+}
+
 ApiResult<void> Gatekeeper::enter(const Caller& caller, Headers& headers) {
   if (!caller.key) return {};
   const std::int64_t now = io::steady_ms();
   const std::lock_guard lock(mutex_);
   Allowances& of = allowances(*caller.key, now);
-  // One request and one token must be there.
-  const std::int64_t wait = std::max(of.requests ? of.requests->wait_ms(1, now) : 0,
-                                     of.tokens ? of.tokens->wait_ms(1, now) : 0);
   const bool too_many = of.requests && of.requests->wait_ms(1, now) > 0;
-  if (wait == 0 && of.requests) of.requests->use(1, now);
+  const std::int64_t wait = take(of, now);
   if (of.requests) tell(headers, "requests", *of.requests, now);
   if (of.tokens) tell(headers, "tokens", *of.tokens, now);
   if (wait == 0) return {};

@@ -50,7 +50,9 @@ class Gatekeeper {
   // when the key's requests or tokens of the last minute are used up. `headers` gets what is left.
   using Headers = std::vector<std::pair<std::string, std::string>>;
   ApiResult<void> enter(const Caller& caller, Headers& headers);
-  // Both, the headers in `response` whatever comes of it.
+  // For those who wait instead: 0 and counted, or not counted and how long until there is room.
+  std::int64_t take_or_wait_ms(const Caller& caller);
+  // admit() and enter(), the headers in `response` whatever comes of it.
   ApiResult<Caller> let_in(const io::HttpRequest& request, io::HttpResponse& response);
   // What the request came to: tokens are counted once they are known, so a minute's limit can be
   // overrun by the requests that were running, and is then made up for.
@@ -61,6 +63,7 @@ class Gatekeeper {
     std::optional<Allowance> requests, tokens;
   };
   Allowances& allowances(const ApiKey& key, std::int64_t now_ms);
+  static std::int64_t take(Allowances& of, std::int64_t now_ms);
 
   Store& store_;
   const Clock& clock_;

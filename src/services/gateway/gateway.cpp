@@ -86,7 +86,7 @@ struct GatewayService::Parts {
         jobs(*buyer.store, buyer.vault, buyer.clock),
         completions(buyer, market, auctions, answers, gatekeeper, jobs),
         files(std::move(uploads)),
-        batches(buyer, completions, files, options.batch_parallel) {
+        batches(buyer, completions, gatekeeper, files, options.batch_parallel) {
     if (options.till != nullptr) door.emplace(*options.till, completions);
     if (options.purse != nullptr) sellers.emplace(*options.purse, options.x402_sellers, gatekeeper);
   }
@@ -115,7 +115,7 @@ struct GatewayService::Parts {
   std::unique_ptr<LogWatch> log_watch;         // null without a log
   LatencyReports latency_reports{buyer};
   AuctionLog auction_log{buyer};
-  std::unique_ptr<io::HttpServer> server;      // last: it ends before what its handlers use
+  std::unique_ptr<io::HttpServer> server;  // last: it ends before what its handlers use
 };
 
 void GatewayService::Parts::answer(ApiRequest::Kind kind, const io::HttpRequest& request,

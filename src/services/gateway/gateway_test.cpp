@@ -268,6 +268,12 @@ TEST_F(GatewayTest, UnreachableAndRefusingProvidersAreReplaced) {
   const io::HttpReply refused = post(pinned);
   EXPECT_EQ(refused.status, 503) << refused.body;
   EXPECT_EQ(busy.calls(), 2);
+  // Nothing was begun: a client library may repeat it by itself, but not at once.
+  EXPECT_EQ(refused.headers.at("x-should-retry"), "true");
+  EXPECT_EQ(refused.headers.at("retry-after"), "2");
+  pinned["provider"] = {{"order", json::array{gone.address().to_string()}},
+                        {"allow_fallbacks", false}};
+  EXPECT_EQ(post(pinned).headers.at("x-should-retry"), "false");
 }
 
 TEST_F(GatewayTest, AnotherProviderContinuesMidStream) {
@@ -290,6 +296,10 @@ TEST_F(GatewayTest, AnotherProviderContinuesMidStream) {
   EXPECT_EQ(rest.prompt_count, alone.prompt_count + 3);
   EXPECT_EQ(rest.max_tokens, 9u);
   EXPECT_EQ(rest.seed, alone.seed);
+  const json::value& earlier = streamed.chunks.back().at("assay").at("earlier").at(0);
+  EXPECT_TRUE(earlier.at("receipt").is_null());
+  EXPECT_EQ(earlier.at("progress").at("count"), 2);
+  EXPECT_NE(earlier.at("amount"), "0.00");
   // Both parts are owed: the receipt at once, the progress once its provider stays away.
   EXPECT_EQ(await_stage("", "settled").at("audit"), "match");
   clock.ms += 120'000;
@@ -355,6 +365,39 @@ TEST_F(GatewayTest, MoneyThatIsShortSaysHowMuchIsNeeded) {
   const io::HttpReply poor = post(chat_body());
   EXPECT_EQ(poor.status, 402) << poor.body;
   EXPECT_EQ(error_code(poor), "account_too_small");
+}
+
+// The account has no more than a dispute's bond; one provider's lease has room.
+TEST_F(GatewayTest, MoneyInALeaseIsSpentWhereThereIsNoneForAnother) {
+  ScriptedProvider& cheap = add_provider({.price_in = 100'000, .price_out = 100'000});
+  ScriptedProvider& leased = add_provider({});
+  options.attempts = 1;
+  start();
+  json::object body = chat_body();
+  body["provider"] = {{"only", json::array{leased.address().to_string()}}};
+  ASSERT_EQ(post(body).status, 200);
+  const auto buyer = crypto::address_of(test_key(2));
+  ASSERT_TRUE(ledger->submit(sign(
+      protocol::Withdraw{
+          .account = buyer, .amount = ledger->account(buyer)->available - 1, .nonce = ++nonce},
+      2)));
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(parse_object(reply.body).at("assay").at("provider"),
+            json::value(leased.address().to_string()));
+
+  // Nobody else will do: what is held where, and what a lease takes.
+  body["provider"] = {{"only", json::array{cheap.address().to_string()}}};
+  const io::HttpReply refused = post(body);
+  EXPECT_EQ(refused.status, 402) << refused.body;
+  const json::object error = parse_object(refused.body).at("error").as_object();
+  EXPECT_GT(*market::parse_money(text_at(error, "held_in_leases")), 900'000);
+  const auto deposit_advised = *market::parse_money(text_at(error, "deposit"));
+  EXPECT_EQ(deposit_advised, 1'000'000 + ledger->info()->parameters.dispute_bond - 1);
+  EXPECT_EQ(cheap.calls(), 0);
+  deposit(buyer, deposit_advised);
+  EXPECT_EQ(post(body).status, 200);
+  EXPECT_EQ(ledger->lease(cheap.requests()[0].lease)->terms.escrow, 1'000'000);
 }
 
 TEST_F(GatewayTest, ASmallLeaseIsToppedUp) {

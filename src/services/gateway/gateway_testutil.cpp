@@ -99,7 +99,11 @@ Streamed parse_stream(const std::string& body) {
 
 ScriptedProvider::ScriptedProvider(market::Settlement& ledger, const crypto::SecretKey& key,
                                    const Clock& clock, Script the_script)
-    : script(the_script), domain_(ledger.info()->domain), key_(key), clock_(clock) {
+    : script(the_script),
+      ledger_(ledger),
+      domain_(ledger.info()->domain),
+      key_(key),
+      clock_(clock) {
   io::Router router;
   router.post("/v1/infer", [this](io::HttpRequest& request, io::HttpResponse& response) {
     infer(request, response);
@@ -186,6 +190,12 @@ void ScriptedProvider::infer(io::HttpRequest& request, io::HttpResponse& respons
     response.send_error(checked.error());
     return;
   }
+  // As a provider does (provider/admission.cpp).
+  const auto lease = ledger_.lease(call->request.message.lease);
+  if (lease && (lease->state != market::LeaseState::open || lease->claim)) {
+    response.send_error(403, "the lease is closed: open a new one");
+    return;
+  }
   compute(*call, protocol::digest(domain_, call->request.message), response);
 }
 
@@ -262,6 +272,7 @@ void ScriptedProvider::compute(const protocol::InferenceCall& call, const Hash& 
 }
 
 void ScriptedProvider::bid(io::HttpRequest& request, io::HttpResponse& response) {
+  ++bids_asked_;
   const auto call = protocol::signed_from_json<protocol::BidCall>(parse_object(request.body));
   ASSERT_TRUE(call) << call.error().message;
   if (script.bids == 0) {

@@ -65,6 +65,7 @@ class ScriptedProvider {
   protocol::Signed<protocol::Offer> offer(std::uint64_t sequence = 1) const;
   void stop() { server_->stop(); }
   int calls() const { return calls_; }
+  int bids_asked() const { return bids_asked_; }
   std::vector<protocol::Request> requests();
   struct Outcome {
     protocol::InferenceCall call;
@@ -85,6 +86,7 @@ class ScriptedProvider {
   void award(io::HttpRequest& request, io::HttpResponse& response);
   void rebate(io::HttpRequest& request, io::HttpResponse& response);
 
+  market::Settlement& ledger_;
   protocol::Domain domain_;
   crypto::SecretKey key_;
   const Clock& clock_;
@@ -92,7 +94,7 @@ class ScriptedProvider {
   std::map<Hash, Outcome> outcomes_;
   std::vector<protocol::Request> requests_;
   std::vector<protocol::Rebate> rebates_;
-  std::atomic<int> calls_{0};
+  std::atomic<int> calls_{0}, bids_asked_{0};
   std::uint64_t key_sequence_ = 0;
   std::unique_ptr<io::HttpServer> server_;
 };

@@ -105,6 +105,73 @@ TEST_F(KeysTest, ABudgetHoldsAlsoForManyAtOnce) {
   EXPECT_EQ(*store->spent({.api_key = id, .since_s = clock.now_s() + 1}), 0);
 }
 
+// Several answers, or several providers', are bought all or none.
+TEST_F(KeysTest, WhatABudgetDoesNotCoverAsAWholeIsNotBegun) {
+  ScriptedProvider& a = add_provider({});
+  ScriptedProvider& b = add_provider({});
+  start();
+  ASSERT_EQ(post(chat_body()).status, 200);
+  const protocol::Micros cap = (a.calls() > 0 ? a : b).requests().back().cap;
+  const std::string secret = add_key({.id = {}, .name = "ci", .budget = 3 * cap - 1});
+  const auto store = *Store::open_beside(options.data_directory);
+  const std::string id = store->api_keys()->front().id;
+  json::object three = chat_body();
+  three["n"] = 3;
+  json::object replicas = chat_body();
+  replicas["n"] = 2;
+  replicas["verification"] = "replicate:2";
+  for (const json::object& body : {three, replicas}) {
+    const io::HttpReply reply = ask(secret, body);
+    EXPECT_EQ(reply.status, 429) << reply.body;
+    EXPECT_EQ(error_code(reply), "insufficient_quota");
+    EXPECT_EQ(*store->spent({.api_key = id}), 0);
+  }
+  EXPECT_EQ(a.calls() + b.calls(), 1);
+  // Without a limit they share what is there.
+  json::object open = chat_body();
+  open.erase("max_tokens");
+  open["n"] = 2;
+  const io::HttpReply both = ask(secret, open);
+  EXPECT_EQ(both.status, 200) << both.body;
+  EXPECT_EQ(a.calls() + b.calls(), 3);
+  EXPECT_LE(*store->spent({.api_key = id}), 3 * cap - 1);
+}
+
+// Nor is one replica where the account can only open a lease with one provider.
+TEST_F(KeysTest, ReplicasThatCannotAllBePaidAreNotBegun) {
+  ScriptedProvider& a = add_provider({});
+  ScriptedProvider& b = add_provider({});
+  start();
+  const auto buyer = crypto::address_of(test_key(2));
+  ASSERT_TRUE(ledger->submit(
+      sign(protocol::Withdraw{.account = buyer,
+                              .amount = 9'000'000 - ledger->info()->parameters.dispute_bond,
+                              .nonce = ++nonce},
+           2)));
+  json::object body = chat_body();
+  body["verification"] = "replicate:2";
+  const io::HttpReply reply = post(body);
+  EXPECT_EQ(reply.status, 402) << reply.body;
+  EXPECT_EQ(a.calls() + b.calls(), 0);
+}
+
+TEST_F(KeysTest, AReservationIsKeptFromOthersAndUsedUpByItsOwn) {
+  start();
+  const auto store = *Store::open_beside(options.data_directory);
+  const Spender key{.api_key = "key_x", .budget = 10};
+  {
+    const protocol::Micros amounts[] = {4, 5};
+    auto kept = store->reserve(key, amounts);
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(*store->spent(key), 9);
+    Spender own = key;
+    own.reserved = kept->front();
+    EXPECT_EQ(*store->spent(own), 5);
+    EXPECT_EQ(store->reserve(key, std::span(amounts).first(1)).error().code, Errc::refused);
+  }
+  EXPECT_EQ(*store->spent(key), 0);
+}
+
 TEST_F(KeysTest, RequestsAMinuteAreCountedAndAnnounced) {
   add_provider({});
   start();

@@ -37,14 +37,27 @@ ApiResult<Micros> Leases::affordable(Micros amount, std::string_view why) {
   const Micros bond = buyer_.ledger.parameters.dispute_bond;
   TRY(const Micros have, available());
   if (have - bond >= amount) return have - bond;
-  return std::unexpected(too_small(
+  Micros held = 0;
+  const auto leases = buyer_.store->unreturned_leases();
+  if (!leases) return std::unexpected(to_api_error(leases.error()));
+  for (const LeaseRecord& lease : *leases) held += lease.escrow - lease.cumulative;
+  const Micros least = amount + bond - have;
+  const Micros normal = std::max(amount, buyer_.options.escrow) + bond - have;
+  auto error = too_small(
       "account_too_small",
-      fmt::format("{} {} and a dispute needs a bond of {}; the account {} has {}: deposit at least "
-                  "{}",
+      fmt::format("{} {} and a dispute needs a bond of {}; the account {} has {}, leases hold {} "
+                  "until they end: deposit {} for a whole lease (--escrow {}), at least {} for "
+                  "this request, or start the gateway with a smaller --escrow, so that each lease "
+                  "holds less",
                   why, market::format_money(amount), market::format_money(bond),
                   buyer_.address.to_string(), market::format_money(have),
-                  market::format_money(amount + bond - have)),
-      amount + bond, have));
+                  market::format_money(held), market::format_money(normal),
+                  market::format_money(buyer_.options.escrow), market::format_money(least)),
+      amount + bond, have);
+  error.details["held_in_leases"] = market::format_money(held);
+  error.details["deposit"] = market::format_money(normal);
+  error.details["deposit_least"] = market::format_money(least);
+  return std::unexpected(std::move(error));
 }
 
 ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros cap,
@@ -64,24 +77,63 @@ ApiResult<LeaseRecord> Leases::obtain(const market::Candidate& candidate, Micros
       buyer_.store->usable_leases(offer.provider, protocol::struct_hash(candidate.execution),
                                   buyer_.now() + buyer_.options.request_s);
   if (!found) return std::unexpected(to_api_error(found.error()));
+  const LeaseRecord* short_one = nullptr;  // the newest of those without room
+  Micros missing = 0;
   for (LeaseRecord& lease : *found) {
     const protocol::Lease& terms = lease.lease.message;
     // Other prices need another lease; so does a request larger than this one ever held.
     if (terms.price_in != model.price_in || terms.price_out != model.price_out ||
-        terms.escrow < cap || (from_this_offer && terms.offer != buyer_.id(offer)))
+        terms.escrow < cap || (from_this_offer && terms.offer != buyer_.id(offer)) ||
+        claim_pending(lease.id))
       continue;
     if (lease.stage == LeaseStage::opening) {
       if (const Status opened = submit_opening(lease); !opened)
         return std::unexpected(to_api_error(opened.error()));
     }
-    if (lease.stage == LeaseStage::open) {
-      auto free = buyer_.store->free_escrow(lease.id);
-      if (!free) return std::unexpected(to_api_error(free.error()));
-      if (*free < cap) CHECK_OK(top_up(lease, cap - *free));
-      return lease;
-    }
+    auto free = buyer_.store->free_escrow(lease.id);
+    if (!free) return std::unexpected(to_api_error(free.error()));
+    if (*free >= cap) return lease;
+    if (short_one != nullptr) continue;
+    short_one = &lease;
+    missing = cap - *free;
+  }
+  if (short_one != nullptr) {
+    const auto topped = top_up(*short_one, missing);
+    if (topped) return *short_one;
+    if (topped.error().status == 402) return std::unexpected(topped.error());
+    const auto still = usable(*short_one);
+    if (!still || *still) return std::unexpected(topped.error());
   }
   return open(candidate, cap, from_this_offer ? cap : buyer_.options.escrow);
+}
+
+bool Leases::claim_pending(const Hash& lease) {
+  const std::lock_guard lock(claimed_mutex_);
+  return claimed_.contains(lease);
+}
+
+Status Leases::saw(const LeaseRecord& lease, const market::LeaseView& view) {
+  const bool ended = view.state != market::LeaseState::open;
+  {
+    const std::lock_guard lock(claimed_mutex_);
+    if (view.claim)
+      claimed_.insert(lease.id);
+    else
+      claimed_.erase(lease.id);
+  }
+  if (lease.stage == LeaseStage::open && (ended || !view.may_claim))
+    CHECK_OK(buyer_.store->set_lease_stage(lease.id, LeaseStage::ended));
+  if (!ended || lease.returned) return {};
+  // The rest of the escrow is back. What comes in late may still show that a promise was broken.
+  TRY(const auto waiting, buyer_.store->requests_in(RequestStage::signed_off));
+  if (std::ranges::any_of(waiting, [&](const auto& r) { return r.lease == lease.id; })) return {};
+  return buyer_.store->set_returned(lease.id);
+}
+
+Result<bool> Leases::usable(const LeaseRecord& lease) {
+  TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
+  CHECK_OK(saw(lease, view));
+  return view.state == market::LeaseState::open && view.may_claim && !view.claim;
 }
 
 ApiResult<LeaseRecord> Leases::open(const market::Candidate& candidate, Micros cap, Micros escrow) {

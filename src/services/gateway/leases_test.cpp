@@ -64,6 +64,72 @@ TEST_F(GatewayTest, NoMoreThanTheCapIsExpectedToBeClaimed) {
   gateway.reset();
 }
 
+// The provider closed it, as one that rests does, and refuses what comes in it: the ledger agrees,
+// and the same request is asked again in a lease of today.
+TEST_F(GatewayTest, ALeaseThatItsProviderClosedIsReplacedAtOnce) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  const json::object first = parse_object(post(chat_body()).body);
+  await_stage(receipt_of(first), "settled");
+  const Hash lease = provider.requests()[0].lease;
+  ASSERT_TRUE(ledger->submit(
+      sign(protocol::Close{.account = provider.address(), .lease = lease}, kLeaseProvider)));
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_FALSE(parse_object(reply.body).at("assay").as_object().contains("earlier"));
+  const Hash another = provider.requests().back().lease;
+  EXPECT_NE(another, lease);
+  const json::object paid_for = await_stage(receipt_of(parse_object(reply.body)), "settled");
+  EXPECT_EQ(paid(provider), ledger->lease(lease)->paid + ledger->lease(another)->paid);
+  EXPECT_EQ(text_at(paid_for, "amount"), text_at(first.at("assay").as_object(), "amount"));
+  const auto store = *Store::open_beside(options.data_directory);
+  EXPECT_EQ(store->lease(lease)->stage, LeaseStage::ended);
+  // What was refused counts against nothing: only the two answers were bought.
+  EXPECT_EQ(*store->spent({}), paid(provider));
+  EXPECT_TRUE(ledger->totals()->conserved());
+}
+
+TEST_F(GatewayTest, TheLedgerIsAskedWhichLeasesHaveEnded) {
+  ScriptedProvider& provider = add_provider({});
+  start();
+  await_stage(receipt_of(parse_object(post(chat_body()).body)), "settled");
+  const Hash lease = provider.requests()[0].lease;
+  ASSERT_TRUE(ledger->submit(
+      sign(protocol::Close{.account = provider.address(), .lease = lease}, kLeaseProvider)));
+  start();
+  const auto store = *Store::open_beside(options.data_directory);
+  ASSERT_TRUE(soon([&] { return store->lease(lease)->stage == LeaseStage::ended; }));
+  EXPECT_TRUE(soon([&] { return store->lease(lease)->returned; }));
+  EXPECT_EQ(post(chat_body()).status, 200);
+  EXPECT_EQ(provider.calls(), 2);  // nothing was refused
+}
+
+// What is owed in a lease is paid by the claim, and the rest of it used again afterwards.
+TEST_F(GatewayTest, ALeaseWithAClaimPendingRests) {
+  ScriptedProvider& provider = add_provider({});
+  options.audit_rate = 0.0;
+  options.settle_hold_s = 1'000'000;
+  start();
+  post(chat_body());
+  const auto outcome = provider.outcomes()[0];
+  const auto& receipt = outcome.receipt.message;
+  const Hash lease = outcome.call.request.message.lease;
+  const auto leaf =
+      *crypto::sum_leaf(protocol::digest(ledger->info()->domain, receipt), receipt.amount);
+  const auto claimed = ledger->submit(sign(
+      protocol::Claim{lease, crypto::merkle_sum_root(std::vector{leaf})->hash, receipt.amount, 1},
+      kLeaseProvider));
+  ASSERT_TRUE(claimed) << claimed.error().message;
+  ASSERT_EQ(post(chat_body()).status, 200);
+  EXPECT_NE(provider.requests().back().lease, lease);
+  const auto store = *Store::open_beside(options.data_directory);
+  EXPECT_EQ(store->lease(lease)->stage, LeaseStage::open);
+  clock.ms += 1000 * static_cast<std::int64_t>(ledger->lease(lease)->terms.window + 1);
+  ASSERT_TRUE(ledger->submit(sign(
+      protocol::Finalize{.account = provider.address(), .claim = claimed->id}, kLeaseProvider)));
+  EXPECT_EQ(ledger->lease(lease)->paid, receipt.amount);
+}
+
 // Nobody says that a dispute about the lease is over: its buyer does, and has its escrow back.
 TEST_F(GatewayTest, WhatIsOverByTheClockHoldsNoEscrow) {
   ScriptedProvider& provider = add_provider({});

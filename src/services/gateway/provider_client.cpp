@@ -42,7 +42,8 @@ ProviderClient::ProviderClient(const ProviderLimits& limits)
       states_(states_options(limits)) {}
 
 Status ProviderClient::infer(const std::string& endpoint, const protocol::InferenceCall& call,
-                             const OnEvent& on_event, const std::function<bool()>& cancelled) {
+                             const OnEvent& on_event, const std::function<bool()>& cancelled,
+                             int& refused_with) {
   io::LineSplitter lines;
   Status outcome = fail(Errc::unavailable, "the provider's stream ended without a receipt");
   bool finished = false;
@@ -68,8 +69,9 @@ Status ProviderClient::infer(const std::string& endpoint, const protocol::Infere
     const bool ours = reply.error().code == Errc::cancelled && !(cancelled && cancelled());
     return ours ? outcome : std::unexpected(reply.error());
   }
-  if (reply->status / 100 != 2) return std::unexpected(refusal(*reply));
-  return outcome;
+  if (reply->status / 100 == 2) return outcome;
+  refused_with = reply->status;
+  return std::unexpected(refusal(*reply));
 }
 
 Result<json::value> ProviderClient::post(const std::string& url, const json::object& body) {

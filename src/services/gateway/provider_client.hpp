@@ -24,12 +24,13 @@ class ProviderClient {
   explicit ProviderClient(const ProviderLimits& limits);
 
   // One call of /v1/infer. The handler gets each event; its error ends the call with that error.
+  // refused_with: gets the status of a reply that is not 2xx.
   // Ends well only after the handler returned `done`. Errors: refused with the provider's words (a
   // reply that is not 2xx), cancelled, unavailable (unreachable, cut off), invalid (not our wire).
   enum class Next { more, done };
   using OnEvent = std::function<Result<Next>(const protocol::InferenceEvent&)>;
   Status infer(const std::string& endpoint, const protocol::InferenceCall& call,
-               const OnEvent& on_event, const std::function<bool()>& cancelled);
+               const OnEvent& on_event, const std::function<bool()>& cancelled, int& refused_with);
 
   // not_found when the provider does not know the request, unavailable when it has no receipt yet.
   Result<protocol::ReceiptReply> receipt(const std::string& endpoint,

@@ -1,4 +1,5 @@
-// POST /assay/quote: an OpenAI body; what it would cost, and from whom. Nothing is signed or sent.
+// POST /assay/quote: an OpenAI body; what all its answers would cost, and from whom. Nothing is
+// signed or sent.
 #include "market/quote.hpp"
 
 #include "services/gateway/completions.hpp"
@@ -18,6 +19,7 @@ ApiResult<Completions::Quoted> Completions::quoted(const ApiRequest& request) {
 
   const GatewayOptions& options = buyer_.options;
   market::QuoteTerms terms{.replicas = routing.proof.replicas,
+                           .answers = request.n,
                            .always_audited = always_audited(request),
                            .auditors = options.audit_by == AuditBy::hire ? options.auditors : 0,
                            .audit_fee = options.audit_fee_max,
@@ -48,14 +50,8 @@ ApiResult<Completions::Price> Completions::price(ApiRequest::Kind kind, std::str
   if (!request) return std::unexpected(request.error());
   request->routing.hedge_ms = 0;  // as answer() does for who has paid
   CHECK_OK(check_repeatable(*request));
-  TRY(const Quoted one, quoted(*request));
-  const auto n = static_cast<Micros>(request->n);
-  Price out;
-  // The most covers what is expected: if it is a number, so is that.
-  if (__builtin_mul_overflow(one.cost.most, n, &out.most))
-    return api_fail(400, "invalid_value", "n", "the price of so many answers is no number");
-  out.audits = std::min(one.cost.audits, one.cost.audits_most) * n;
-  return out;
+  TRY(const Quoted all, quoted(*request));
+  return Price{all.cost.most, std::min(all.cost.audits, all.cost.audits_most)};
 }
 
 void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response) {
@@ -69,6 +65,7 @@ void Completions::quote(const io::HttpRequest& http, io::HttpResponse& response)
       {"model", made->wish.name},
       {"prompt_tokens", made->wish.prompt_tokens},
       {"max_tokens", made->wish.max_tokens},
+      {"n", request->n},
       {"audited_by", buyer_.options.audit_by == AuditBy::hire ? "hired auditors" : "this gateway"}};
   for (const auto& [key, value] : market::to_json(made->cost)) out[key] = value;
   // "most" covers the second provider.

@@ -124,6 +124,26 @@ TEST_F(RecoveryTest, ReceiptIsPickedUpAfterTheConnectionBroke) {
   EXPECT_TRUE(soon([&] { return paid(provider) > 0; }));
 }
 
+// Killed between the last token and the receipt: the answer is whole and says what it lacks, and
+// what progress was signed for is owed.
+TEST_F(RecoveryTest, AnAnswerWhoseReceiptDidNotComeSaysSo) {
+  ScriptedProvider& provider = add_provider({.lose_receipt = true, .forget_receipt = true});
+  options.pick_up_ms = 200;
+  start();
+  const io::HttpReply reply = post(chat_body());
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_FALSE(reply.headers.contains("x-assay-receipt"));
+  const json::object assay = parse_object(reply.body).at("assay").as_object();
+  EXPECT_TRUE(assay.at("receipt").is_null());
+  EXPECT_EQ(assay.at("progress").at("count"), 4);
+  EXPECT_NE(text_at(assay, "reason").find("closed the connection"), std::string::npos)
+      << reply.body;
+  EXPECT_NE(text_at(assay, "amount"), "0.00");
+  clock.ms += 120'000;
+  EXPECT_EQ(text_at(await_stage("", "settled"), "amount"), text_at(assay, "amount"));
+  EXPECT_TRUE(soon([&] { return paid(provider) > 0; }));
+}
+
 TEST_F(RecoveryTest, WhatNeverGotAReceiptExpiresUnpaid) {
   ScriptedProvider& provider = add_provider({.refuse = true});
   start();

@@ -33,9 +33,25 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
   const std::size_t wanted = routing.proof.replicas;
   const auto short_of = [&](std::size_t have) { answer.error = too_few_replicas(wanted, have); };
   if (fitting.size() < wanted) return short_of(fitting.size());
+  // So many leases are there before the first answer is paid for.
+  std::vector<market::Candidate> able;
+  std::optional<ApiError> poor;
+  for (const market::Candidate& candidate : fitting) {
+    if (able.size() < wanted)
+      if (const auto ready = attempts_.prepare(plan, candidate);
+          !ready && money_is_short(ready.error())) {
+        if (!poor) poor = ready.error();
+        continue;
+      }
+    able.push_back(candidate);
+  }
+  if (poor && (able.size() < wanted || !routing.allow_fallbacks)) {
+    answer.error = std::move(poor);
+    return;
+  }
   const std::size_t most =
       routing.allow_fallbacks
-          ? std::min<std::size_t>(fitting.size(), wanted + buyer_.options.attempts - 1)
+          ? std::min<std::size_t>(able.size(), wanted + buyer_.options.attempts - 1)
           : wanted;
   SharedSink shared(sink);
   std::vector<std::size_t> whole;
@@ -46,7 +62,7 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
     for (std::size_t i = 0; i < count; ++i)
       threads.emplace_back([&, i] {
         round[i] = attempts_.run(
-            plan, fitting[next + i], {}, [](const protocol::TokenEvent&) { return true; },
+            plan, able[next + i], {}, [](const protocol::TokenEvent&) { return true; },
             [&] { return shared.gone(); });
       });
     for (std::thread& thread : threads) thread.join();
@@ -59,11 +75,13 @@ void Answers::replicate(const Plan& plan, std::span<const market::Candidate> fit
   }
   if (whole.size() < wanted) {
     short_of(whole.size());
+    if (const ApiError* cheapest = short_money(answer.attempts)) answer.error = *cheapest;
     json::array tried;
     for (const Attempt& attempt : answer.attempts)
       tried.push_back({{"provider", attempt.provider.to_string()},
                        {"error", attempt.error ? attempt.error->message : ""}});
     answer.error->details["tried"] = std::move(tried);
+    if (all_busy(answer.attempts)) ask_again(*answer.error);
     return;
   }
   const bool all_agree = std::ranges::all_of(whole, [&](std::size_t i) {

@@ -3,8 +3,10 @@
 // in it: those are in the opening files (vault.hpp).
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "io/sqlite.hpp"
 #include "services/gateway/api_keys.hpp"
@@ -77,8 +79,12 @@ class Store {
   Result<bool> uses_api_keys();            // one was made, ever
   Result<std::optional<ApiKey>> api_key(const Hash& hash);
   Status revoke_api_key(const std::string& id_or_name, std::int64_t now_s);
-  // Within the period: settled, owed, and what open requests may come to.
+  // Within the period: settled, owed, what open requests may come to, and what is kept for others.
   Result<Micros> spent(const Spender& spender);
+  // Keeps parts of a budget for requests to come: all of them, or refused. Each is kept as long as
+  // somebody holds it, and used up by what is signed for it; a restart forgets them.
+  Result<std::vector<std::shared_ptr<Reservation>>> reserve(const Spender& spender,
+                                                            std::span<const Micros> amounts);
 
   // store_jobs.cpp. The job of this id, made from `fresh` when there is none.
   Result<JobRecord> take_job(const JobRecord& fresh);
@@ -153,6 +159,7 @@ class Store {
 
   std::unique_ptr<io::Database> db_;
   std::mutex mutex_;
+  std::map<std::string, std::vector<std::weak_ptr<Reservation>>> reserved_;  // by key id
 };
 
 }  // namespace assay::services

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "services/gateway/store.hpp"
 #include "services/gateway/store_rows.hpp"
 
@@ -105,7 +107,29 @@ Result<Micros> Store::spent_locked(const Spender& spender) {
   TRY(auto select, select_spent("r.api_key = ?1 AND r.created_s >= ?2"));
   select.bind_all(spender.api_key, spender.since_s);
   TRY(const bool row, select.step());
-  return row ? select.column_int64(0) : 0;
+  Micros sum = row ? select.column_int64(0) : 0;
+  const auto kept = reserved_.find(spender.api_key);
+  if (kept == reserved_.end()) return sum;
+  std::erase_if(kept->second, [](const auto& one) { return one.expired(); });
+  for (const auto& one : kept->second)
+    if (const auto held = one.lock(); held && held != spender.reserved) sum += held->left;
+  return sum;
+}
+
+Result<std::vector<std::shared_ptr<Reservation>>> Store::reserve(const Spender& spender,
+                                                                 std::span<const Micros> amounts) {
+  const std::lock_guard lock(mutex_);
+  TRY(const Micros spent, spent_locked(spender));
+  Micros left = spender.budget.value_or(std::numeric_limits<Micros>::max()) - spent;
+  std::vector<std::shared_ptr<Reservation>> out;
+  for (const Micros amount : amounts) {
+    if (amount > left) return fail(Errc::refused, "the key's budget is used up");
+    left -= amount;
+    out.push_back(std::make_shared<Reservation>(Reservation{amount}));
+  }
+  auto& kept = reserved_[spender.api_key];
+  kept.insert(kept.end(), out.begin(), out.end());
+  return out;
 }
 
 }  // namespace assay::services

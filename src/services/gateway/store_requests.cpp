@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "services/gateway/store.hpp"
 #include "services/gateway/store_rows.hpp"
 
@@ -64,6 +66,7 @@ Result<RequestRecord> Store::add_request(
   }
   // From here on the sequence is used up, whatever happens to this process.
   CHECK_OK(transaction.commit());
+  if (spender.reserved) spender.reserved->left = std::max<Micros>(0, spender.reserved->left - cap);
   return record;
 }
 

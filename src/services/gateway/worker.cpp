@@ -156,6 +156,7 @@ void Worker::watch_claims() {
 Status Worker::watch_claim(const LeaseRecord& lease) {
   TRY(const market::LeaseView view, buyer_.settlement.lease(lease.id));
   CHECK_OK(rebates_.look(lease, view));
+  CHECK_OK(leases_.saw(lease, view));
   if (!view.claim) return {};
   return contests_.watch(lease, *view.claim);
 }
