@@ -208,7 +208,7 @@ void add_gateway(CLI::App& app, Context& context) {
       "say on the ledger so often how fast each provider answered, and when a lease ends, s; "
       "no prompt, no request, one figure a lease (default 3600; 0: never)");
   verb->add_flag("--private-auctions", o->private_auctions,
-                 "keep records of auctions here instead of in the market's log");
+                 "keep records of auctions here, for good, instead of in the market's log");
   verb->add_flag("--reputation", o->follow_reputation,
                  "replay the ledger's log, and rank by what drawn auditors and disputes found, too "
                  "(see `assay reputation`)");

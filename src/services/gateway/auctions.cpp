@@ -85,7 +85,9 @@ ApiResult<Auctions::Won> Auctions::run(const Wish& wish, std::span<const market:
     award(auction, opened.front(), *verdict);
   }
   // Whatever happens from here on, what was bid and decided is on disk.
-  if (const Status kept = buyer_.vault.write_auction(out.call, json::dump(to_json(auction))); !kept)
+  if (const Status kept = buyer_.vault.write_auction(out.call, json::dump(to_json(auction)),
+                                                     !buyer_.options.log_append_url.empty());
+      !kept)
     return std::unexpected(to_api_error(kept.error()));
   for (const market::OpenedBid& bid : opened) {
     json::object row{{"provider", bid.provider.to_string()}};
