@@ -62,9 +62,17 @@ std::string_view answer_of(const json::object& reply) {
 void print_bids(const json::object& auction) {
   if (const auto* bids = auction.if_contains("bids"); bids != nullptr && bids->is_array())
     for (const auto& bid : bids->get_array())
+// Those that say something.
+std::vector<std::string_view> words_of(std::string_view price, std::string_view fault) {
+  std::vector<std::string_view> out;
+  for (const auto word : {price, fault})
+    if (!word.empty()) out.push_back(word);
+  return out;
+}
+
       if (const auto* b = bid.if_object())
         fmt::print("bid      {}  {}\n", text_of(*b, "provider"),
-                   b->contains("price") ? text_of(*b, "price") : text_of(*b, "fault"));
+                   fmt::join(words_of(text_of(*b, "price"), text_of(*b, "fault")), "  "));
   fmt::print("winner   {} at {} in, {} out per million\n", text_of(auction, "winner"),
              text_of(auction, "price_in"), text_of(auction, "price_out"));
   fmt::print("auction  {}\n", text_of(auction, "id"));
@@ -93,7 +101,7 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   const auto* assay = object->if_contains("assay");
   if (assay == nullptr || !assay->is_object()) return kOk;
   if (const auto* auction = assay->get_object().if_contains("auction");
-      auction != nullptr && auction->is_object())
+      auction != nullptr && auction->is_object()) {
     print_bids(auction->get_object());
   fmt::print("receipt  {}  {}\n", text_of(assay->get_object(), "receipt"),
              text_of(assay->get_object(), "amount"));
@@ -102,6 +110,10 @@ Result<int> run_submit(const Context& context, const Submit& o) {
 
 struct Verify {
   std::string what, market, log, bidder;
+    const std::string_view winner = text_of(auction->get_object(), "winner");
+    if (const auto who = text_of(assay->get_object(), "provider"); who != winner)
+      fmt::print("answered by {}: the winner did not\n", who);
+  }
   PolicyOptions policy;
 };
 
@@ -195,15 +207,29 @@ Result<int> verify_job(const Context& context, const Verify& o) {
     context.print(json::object{
         {"ok", verdict.has_value()},
         {"problem", verdict ? "" : verdict.error().message},
+  const auto ceiling = [&](std::optional<market::Micros> market::Ceilings::* of) {
+    const auto& ceilings = record.auction.ceilings;
+    return ceilings && (*ceilings).*of ? json::value(format_money(*((*ceilings).*of)))
+                                       : json::value();
+  };
         {"winner", verdict ? verdict->winner.to_string() : ""},
         {"log_index", record.index ? json::value(std::to_string(*record.index)) : json::value()},
         {"bids", std::move(bids)}});
     return verdict ? kOk : kFailed;
   }
+                                  {"within_ceilings", bid.within},
   for (const auto& bid : opened)
     fmt::print("bid      {}  {}\n", bid.provider.to_string(),
-               bid.offer ? format_money(bid.price) : bid.fault);
+               fmt::join(words_of(bid.offer ? format_money(bid.price) : "", bid.fault), "  "));
+  for (const auto& [what, price] : {std::pair("in", ceiling(&market::Ceilings::price_in)),
+                                    std::pair("out", ceiling(&market::Ceilings::price_out))})
+    if (price.is_string())
+      fmt::print("ceiling  {} {} per million, fixed before any bid was made\n",
+                 std::string_view(price.get_string()), what);
   if (!verdict) {
+        {"ceilings",
+         {{"price_in", ceiling(&market::Ceilings::price_in)},
+          {"price_out", ceiling(&market::Ceilings::price_out)}}},
     fmt::print("{}  {}\n", red("BAD"), verdict.error().message);
     return kFailed;
   }

@@ -152,6 +152,33 @@ def reputation_comes_from_the_log(m):
     text = m.t.cli("reputation", m.url, m.dear).stdout
     expect("convicted    0 times" in text, text)
     m.t.cli("reputation", m.url, m.cheap, code=1)
+def a_ceiling_keeps_the_winner(m):
+    # 0.40 wins, and the next bid would be 0.60: what clears stops at the ceiling.
+    said = m.t.cli("job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 12 + 13?",
+                   "--max-tokens", 8, "--deadline", 5, "--max-price-out", "0.80").stdout
+    expect(f"winner   {m.dear}" in said and "answered by" not in said, said)
+    won = m.t.json("job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 12 + 14?",
+                   "--max-tokens", 8, "--deadline", 5, "--max-price-out", "0.80")
+    auction = won["assay"]["auction"]
+    expect(float(auction["price_out"]) <= 0.80, f"the ceiling: {auction}")
+    record = m.folder / "ceiling.json"
+    record.write_text(json.dumps(http("GET", f"{m.gateway}/assay/auctions/{auction['id']}")[1]))
+    checked = m.t.json("job", "verify", record, "--market", m.url)
+    expect_equal((checked["ok"], checked["winner"], checked["ceilings"]), (True, m.dear, {"price_in": None, "price_out": "0.80"}),
+                 "the record")
+    expect("ceiling  0.80 out" in m.t.cli("job", "verify", record, "--market", m.url).stdout, "the ceiling shown")
+
+
+def a_key_is_shown_to_the_gateway(m):
+    ask = ["job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 1 + 2?", "--max-tokens", 8]
+    secret = m.t.json("gateway", "keys", "add", "--name", "ci", "--data", m.folder / "g")["secret"]
+    refused = m.t.cli(*ask, code=1).stderr
+    expect("--api-key-file" in refused, refused)
+    (m.folder / "ci.txt").write_text(secret + "\n")
+    m.t.cli(*ask, "--api-key-file", m.folder / "ci.txt")
+    m.t.cli(*ask, env=dict(os.environ, ASSAY_API_KEY=secret))
+
+
 
 
 def body_for(seed, **provider):
@@ -249,3 +276,4 @@ def buying(t):
 
 if __name__ == "__main__":
     Runner().run(buying)
+        a_ceiling_keeps_the_winner(m)

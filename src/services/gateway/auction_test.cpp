@@ -101,6 +101,21 @@ TEST_F(AuctionTest, TheRecordGoesIntoTheLogOnceItIsOver) {
   EXPECT_EQ(log.entries().back().number, 2u);
 }
 
+TEST_F(AuctionTest, ThePriceThatClearsStopsAtTheBuyersCeiling) {
+  ScriptedProvider& winner = add_provider({.price_out = 700'000, .bids = 600'000});
+  add_provider({.price_out = 700'000, .bids = 700'000});
+  start();
+  json::object body = chat_body();
+  body["provider"] = {{"max_price", {{"completion", "0.70"}}}};
+  const json::object assay = sold(post(body, "/assay/jobs"));
+  // Of 6 tokens the second bid is 5 micro-units, 0.833333 per million.
+  EXPECT_EQ(assay.at("auction").at("price_out"), "0.70");
+  EXPECT_EQ(assay.at("provider"), json::value(winner.address().to_string()));
+  EXPECT_EQ(lease_price_out(assay), 700'000);
+  const auto verdict = market::verify(ledger->info()->domain, record(assay));
+  ASSERT_TRUE(verdict) << verdict.error().message;
+}
+
 TEST_F(AuctionTest, APrivateAuctionStaysPrivate) {
   settle::LogInMemory log;
   add_provider({.bids = 900'000});
