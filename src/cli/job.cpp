@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/hex.hpp"
+#include "cli/api_key.hpp"
 #include "cli/cli.hpp"
 #include "cli/log_verbs.hpp"
 #include "io/files.hpp"
@@ -26,6 +27,7 @@ struct Submit {
   std::uint32_t max_tokens = 64, deadline_s = 2;
   std::vector<std::string> regions;
 };
+  ApiKeyOptions api_key;
 
 json::object body_of(const Submit& o) {
   json::object body{{"model", o.model}, {"max_tokens", o.max_tokens}, {"temperature", 0}};
@@ -87,9 +89,13 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   options.peer_word = "gateway";
   io::HttpClient client(options);
   TRY(const io::HttpReply reply,
+  TRY(const auto headers, authorization(o.api_key));
       client.post_json(
           fmt::format("{}/assay/jobs?pricing={}&deadline={}", o.gateway, o.pricing, o.deadline_s),
-          json::dump(body_of(o))));
+          json::dump(body_of(o)), headers));
+  if (reply.status == 401)
+    return fail(Errc::refused, "{}: give it with --api-key-file FILE or in $ASSAY_API_KEY",
+                io::refusal("gateway", reply).message);
   if (reply.status / 100 != 2) return std::unexpected(io::refusal("gateway", reply));
   TRY(const json::value parsed, json::parse(reply.body));
   TRY(const json::object* object, json::as_object(parsed, "the gateway's reply"));
@@ -269,6 +275,7 @@ void add_job(CLI::App& app, Context& context) {
     verb->add_option("--regions", o->regions, "only these regions: eu,us")->delimiter(',');
     verb->add_option("--verification", o->verification,
                      "audit, verify-before-stream, stream-then-verify or tee");
+    add_api_key_options(verb, o->api_key);
     context.json_flag(verb);
     context.on_run(verb, [&context, o] { return run_submit(context, *o); });
   }

@@ -277,3 +277,4 @@ def buying(t):
 if __name__ == "__main__":
     Runner().run(buying)
         a_ceiling_keeps_the_winner(m)
+        a_key_is_shown_to_the_gateway(m)
