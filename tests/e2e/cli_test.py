@@ -40,6 +40,16 @@ def usage_errors_exit_2(t):
     t.cli(code=2)
 
 
+def nothing_is_made_beside_no_gateway(t):
+    with Folder() as folder:
+        typo = folder / "typo"
+        for verb in (["keys", "list"], ["keys", "revoke", "ci"], ["report"], ["keys", "add", "--name", "ci"]):
+            one_line_error(t, f"no gateway was ever run in {typo}", "gateway", *verb, "--data", typo)
+        expect(not typo.exists(), "a folder was made")
+        made = t.json("gateway", "keys", "add", "--name", "ci", "--data", typo, "--new")
+        expect_equal([key["id"] for key in t.json("gateway", "keys", "list", "--data", typo)["keys"]], [made["id"]], "keys")
+
+
 def sampling_options(t):
     ask = ["generate", "--model", MODEL, "--chat", "--prompt", "Tell me a short story about a fox.", "-n", "40",
            "--seed", "3"]
@@ -151,5 +161,5 @@ def identity_is_complete(t):
 
 
 if __name__ == "__main__":
-    Runner().run(help_has_examples, usage_errors_exit_2, sampling_options, model_file_errors, bench_reports_its_figures, json_errors_are_json,
+    Runner().run(help_has_examples, usage_errors_exit_2, nothing_is_made_beside_no_gateway, sampling_options, model_file_errors, bench_reports_its_figures, json_errors_are_json,
                  port_in_use_and_wrong_passphrase, colour_only_on_a_terminal, identity_is_complete)

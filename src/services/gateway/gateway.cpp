@@ -197,7 +197,7 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
   TRY(ModelCatalog models, ModelCatalog::load(options.models_directory, pool));
   const std::string database = options.data_directory + "/gateway.db";
-  TRY(auto store, Store::open(database, ledger.domain));
+  TRY(auto store, Store::open(database, ledger.domain, crypto::address_of(key)));
   // Audit seeds and spending habits: the owner's business only.
   ::chmod(database.c_str(), 0600);
   TRY(Vault vault, Vault::open(options.data_directory));

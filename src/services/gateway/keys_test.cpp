@@ -1,6 +1,7 @@
 // API keys: who is let in, how often, and for how much.
 #include <thread>
 
+#include "io/sqlite.hpp"
 #include "services/gateway/gatekeeper.hpp"
 #include "services/gateway/gateway_testutil.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 struct KeysTest : GatewayTest {
   // The secret of a new key.
   std::string add_key(ApiKey key) {
-    const auto store = Store::open_beside(options.data_directory);
+    const auto store = Store::open_beside(options.data_directory, true);
     EXPECT_TRUE(store) << store.error().message;
     key.id = new_api_key_id();
     key.created_s = clock.now_s();
@@ -169,6 +170,44 @@ TEST_F(KeysTest, EachSeesWhatItBoughtAndTheReportAddsUp) {
   EXPECT_EQ(by_key[0].settled + by_key[1].settled, by_provider[0].settled);
   EXPECT_EQ((*store->spending(SpendingBy::model, 0))[0].of, "toy");
   EXPECT_TRUE((*store->spending(SpendingBy::model, clock.now_s() + 1)).empty());
+}
+
+struct DoorTest : KeysTest {
+  Result<std::unique_ptr<GatewayService>> try_start(std::uint8_t key = 2) {
+    gateway.reset();
+    return GatewayService::start(options, test_key(key), *ledger, *ledger, clock);
+  }
+};
+
+TEST_F(DoorTest, AFolderBelongsToOneBuyer) {
+  add_provider({});
+  start();
+  ASSERT_EQ(post(chat_body()).status, 200);
+  const auto refused = [&] {
+    const auto other = try_start(9);
+    return other ? "it starts" : other.error().message;
+  };
+  const std::string mine = crypto::address_of(test_key(2)).to_string(),
+                    other = crypto::address_of(test_key(9)).to_string();
+  EXPECT_NE(refused().find("belongs to the account " + mine), std::string::npos) << refused();
+  EXPECT_NE(refused().find("the key is " + other), std::string::npos) << refused();
+  // One written before folders named their buyer has leases that do.
+  {
+    const auto db =
+        *io::Database::open(options.data_directory + "/gateway.db", io::OpenMode::read_write);
+    ASSERT_TRUE(db->exec("DELETE FROM meta WHERE key = 'buyer'"));
+  }
+  EXPECT_NE(refused().find("belongs to the account " + mine), std::string::npos) << refused();
+  EXPECT_TRUE(try_start());
+}
+
+TEST_F(DoorTest, BesideNoGatewayNothingIsMade) {
+  const std::string typo = folder.file("typo");
+  const auto store = Store::open_beside(typo);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::not_found);
+  EXPECT_NE(store.error().message.find("no gateway was ever run in " + typo), std::string::npos);
+  EXPECT_FALSE(io::path_exists(typo));
 }
 
 TEST(Allowance, FillsUpOverAMinuteAndNoFurther) {
