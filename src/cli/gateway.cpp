@@ -8,6 +8,7 @@
 #include "cli/gateway_verbs.hpp"
 #include "cli/job_options.hpp"
 #include "cli/kv_memory.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "cli/x402_flags.hpp"
@@ -139,7 +140,16 @@ void add_gateway(CLI::App& app, Context& context) {
   add_key_options(verb, o->key, "the buyer's key")->required();
   verb->add_option("--data", g.data_directory, "folder for state, receipts and openings")
       ->required();
-  verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
+  verb->add_flag("--allow-anyone", g.allow_anyone,
+                 "on an address that others can reach: start without API keys, and let whoever "
+                 "connects spend (`assay gateway keys add` says who may)");
+  auto* cert =
+      verb->add_option("--tls-cert", g.tls_cert_file, "PEM certificate to show (default: no TLS)");
+  auto* cert_key = verb->add_option("--tls-key", g.tls_key_file, "PEM key of --tls-cert");
+  cert->needs(cert_key);
+  cert_key->needs(cert);
   verb->add_option("--port", g.port, "port (default: a free one)");
   verb->add_option("--streams", g.streams,
                    "requests answered at once; more are told to come again (default 1024)")

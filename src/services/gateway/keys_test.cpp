@@ -1,6 +1,8 @@
 // API keys: who is let in, how often, and for how much.
 #include <thread>
 
+#include "crypto/tls_key.hpp"
+#include "io/pinned_url.hpp"
 #include "io/sqlite.hpp"
 #include "services/gateway/gatekeeper.hpp"
 #include "services/gateway/gateway_testutil.hpp"
@@ -179,6 +181,35 @@ struct DoorTest : KeysTest {
   }
 };
 
+TEST_F(DoorTest, WhereOthersCanConnectAKeyComesFirst) {
+  options.address = "0.0.0.0";
+  const auto open = try_start();
+  ASSERT_FALSE(open);
+  EXPECT_EQ(open.error().code, Errc::refused);
+  EXPECT_NE(open.error().message.find("--allow-anyone"), std::string::npos);
+  EXPECT_NE(open.error().message.find("keys add --data " + options.data_directory),
+            std::string::npos);
+  options.allow_anyone = true;
+  EXPECT_TRUE(try_start());
+  options.allow_anyone = false;
+  add_key({.id = {}, .name = "ci"});
+  EXPECT_TRUE(try_start());
+}
+
+TEST_F(DoorTest, ACertificateOfItsOwn) {
+  const auto own = *crypto::tls_certificate(Hash{9});
+  options.tls_cert_file = folder.file("cert.pem");
+  options.tls_key_file = folder.file("key.pem");
+  ASSERT_TRUE(io::write_file_atomic(options.tls_cert_file, view(own.certificate_pem)));
+  ASSERT_TRUE(io::write_file_atomic(options.tls_key_file, view(own.key_pem)));
+  start();
+  ASSERT_TRUE(gateway->url().starts_with("https://")) << gateway->url();
+  io::HttpClient client;
+  const auto reply = client.get(io::pinned(gateway->url(), own.key_hash) + "/v1/models");
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_EQ(reply->status, 200);
+}
+
 TEST_F(DoorTest, AFolderBelongsToOneBuyer) {
   add_provider({});
   start();
@@ -208,6 +239,36 @@ TEST_F(DoorTest, BesideNoGatewayNothingIsMade) {
   EXPECT_EQ(store.error().code, Errc::not_found);
   EXPECT_NE(store.error().message.find("no gateway was ever run in " + typo), std::string::npos);
   EXPECT_FALSE(io::path_exists(typo));
+}
+
+TEST_F(DoorTest, ReadyOnceThereIsMoney) {
+  gateway = *try_start(9);
+  io::HttpClient client;
+  const auto ready = [&] { return *client.get(gateway->url() + "/ready"); };
+  EXPECT_EQ(ready().status, 503);
+  const auto poor = crypto::address_of(test_key(9));
+  EXPECT_NE(ready().body.find("the account " + poor.to_string() + " has 0.00 available"),
+            std::string::npos)
+      << ready().body;
+  EXPECT_NE(ready().body.find("deposit "), std::string::npos);
+  deposit(poor, 3'000'000);
+  EXPECT_EQ(ready().status, 200) << ready().body;
+}
+
+TEST_F(DoorTest, AFullGatewayStillSaysHowItIs) {
+  options.streams = 1;
+  ScriptedProvider& slow = add_provider({.waits_ms = 1'500});
+  start();
+  std::thread first([&] { EXPECT_EQ(post(chat_body()).status, 200); });
+  EXPECT_TRUE(soon([&] { return slow.calls() > 0; }));
+  const io::HttpReply refused = post(chat_body());
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(refused.body.find("--streams"), std::string::npos) << refused.body;
+  EXPECT_EQ(refused.headers.at("assay-wire"), "1");
+  io::HttpClient client;
+  for (const char* path : {"/health", "/ready", "/metrics"})
+    EXPECT_EQ(client.get(gateway->url() + path)->status, 200) << path;
+  first.join();
 }
 
 TEST(Allowance, FillsUpOverAMinuteAndNoFurther) {
