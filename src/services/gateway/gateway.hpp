@@ -6,7 +6,8 @@
 //   GET  /assay/receipts, /assay/receipts/{id}   what was bought, if the log has it; one file
 //   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
 //   GET  /assay/audits, /assay/leases
-//   GET  /assay/screen?model=…                   who fits, and why the others do not
+//   GET  /assay/screen?model=…                   who fits, and why the others do not; other
+//                                                parameters are named by the answer to a wrong one
 //   POST /assay/jobs?pricing=&deadline=          the same body, answered by an auction's winner
 //   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
 //   POST /assay/quote                            what a request (the same body) would cost
