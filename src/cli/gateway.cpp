@@ -133,6 +133,7 @@ void add_gateway(CLI::App& app, Context& context) {
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
   add_x402_flags(verb, o->x402, "all others need an API key then");
+  o->x402.otherwise = "an API key of this gateway does instead (Authorization: Bearer sk-assay-…)";
   add_pay_x402_flags(verb, o->x402);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")
