@@ -7,6 +7,7 @@
 #include "cli/api_key.hpp"
 #include "cli/cli.hpp"
 #include "cli/log_verbs.hpp"
+#include "cli/option_checks.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "market/auction.hpp"
@@ -26,8 +27,8 @@ struct Submit {
   std::string gateway, model, prompt, message, pricing = "second", max_price_out, verification;
   std::uint32_t max_tokens = 64, deadline_s = 2;
   std::vector<std::string> regions;
-};
   ApiKeyOptions api_key;
+};
 
 json::object body_of(const Submit& o) {
   json::object body{{"model", o.model}, {"max_tokens", o.max_tokens}, {"temperature", 0}};
@@ -61,9 +62,6 @@ std::string_view answer_of(const json::object& reply) {
                                                     : text_of(*choice, "text");
 }
 
-void print_bids(const json::object& auction) {
-  if (const auto* bids = auction.if_contains("bids"); bids != nullptr && bids->is_array())
-    for (const auto& bid : bids->get_array())
 // Those that say something.
 std::vector<std::string_view> words_of(std::string_view price, std::string_view fault) {
   std::vector<std::string_view> out;
@@ -72,6 +70,9 @@ std::vector<std::string_view> words_of(std::string_view price, std::string_view 
   return out;
 }
 
+void print_bids(const json::object& auction) {
+  if (const auto* bids = auction.if_contains("bids"); bids != nullptr && bids->is_array())
+    for (const auto& bid : bids->get_array())
       if (const auto* b = bid.if_object())
         fmt::print("bid      {}  {}\n", text_of(*b, "provider"),
                    fmt::join(words_of(text_of(*b, "price"), text_of(*b, "fault")), "  "));
@@ -88,8 +89,8 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   options.idle_timeout_ms = 600'000;
   options.peer_word = "gateway";
   io::HttpClient client(options);
-  TRY(const io::HttpReply reply,
   TRY(const auto headers, authorization(o.api_key));
+  TRY(const io::HttpReply reply,
       client.post_json(
           fmt::format("{}/assay/jobs?pricing={}&deadline={}", o.gateway, o.pricing, o.deadline_s),
           json::dump(body_of(o)), headers));
@@ -109,6 +110,10 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   if (const auto* auction = assay->get_object().if_contains("auction");
       auction != nullptr && auction->is_object()) {
     print_bids(auction->get_object());
+    const std::string_view winner = text_of(auction->get_object(), "winner");
+    if (const auto who = text_of(assay->get_object(), "provider"); who != winner)
+      fmt::print("answered by {}: the winner did not\n", who);
+  }
   fmt::print("receipt  {}  {}\n", text_of(assay->get_object(), "receipt"),
              text_of(assay->get_object(), "amount"));
   return kOk;
@@ -116,10 +121,6 @@ Result<int> run_submit(const Context& context, const Submit& o) {
 
 struct Verify {
   std::string what, market, log, bidder;
-    const std::string_view winner = text_of(auction->get_object(), "winner");
-    if (const auto who = text_of(assay->get_object(), "provider"); who != winner)
-      fmt::print("answered by {}: the winner did not\n", who);
-  }
   PolicyOptions policy;
 };
 
@@ -167,7 +168,9 @@ Result<Record> read_record(const Verify& o) {
     call = *digest;
   } else {
     TRY(const std::string text, io::read_file(o.what, kJobBytesMax));
-    TRY(out.auction, read_auction(text));
+    auto auction = read_auction(text);
+    if (!auction) return fail_in(o.what, auction.error());
+    out.auction = std::move(*auction);
     if (o.log.empty() && o.market.empty())
       return fail(Errc::invalid, "give --market (the ledger the signatures are for) or --log");
   }
@@ -204,26 +207,29 @@ Result<int> verify_job(const Context& context, const Verify& o) {
       verdict = fail(Errc::mismatch, "there is no bid of {} in it: whoever made one was left out",
                      bidder.to_string());
   }
-  if (context.json()) {
-    json::array bids;
-    for (const auto& bid : opened)
-      bids.push_back(json::object{{"provider", bid.provider.to_string()},
-                                  {"price", format_money(bid.price)},
-                                  {"fault", bid.fault}});
-    context.print(json::object{
-        {"ok", verdict.has_value()},
-        {"problem", verdict ? "" : verdict.error().message},
   const auto ceiling = [&](std::optional<market::Micros> market::Ceilings::* of) {
     const auto& ceilings = record.auction.ceilings;
     return ceilings && (*ceilings).*of ? json::value(format_money(*((*ceilings).*of)))
                                        : json::value();
   };
+  if (context.json()) {
+    json::array bids;
+    for (const auto& bid : opened)
+      bids.push_back(json::object{{"provider", bid.provider.to_string()},
+                                  {"price", format_money(bid.price)},
+                                  {"within_ceilings", bid.within},
+                                  {"fault", bid.fault}});
+    context.print(json::object{
+        {"ok", verdict.has_value()},
+        {"problem", verdict ? "" : verdict.error().message},
+        {"ceilings",
+         {{"price_in", ceiling(&market::Ceilings::price_in)},
+          {"price_out", ceiling(&market::Ceilings::price_out)}}},
         {"winner", verdict ? verdict->winner.to_string() : ""},
         {"log_index", record.index ? json::value(std::to_string(*record.index)) : json::value()},
         {"bids", std::move(bids)}});
     return verdict ? kOk : kFailed;
   }
-                                  {"within_ceilings", bid.within},
   for (const auto& bid : opened)
     fmt::print("bid      {}  {}\n", bid.provider.to_string(),
                fmt::join(words_of(bid.offer ? format_money(bid.price) : "", bid.fault), "  "));
@@ -233,9 +239,6 @@ Result<int> verify_job(const Context& context, const Verify& o) {
       fmt::print("ceiling  {} {} per million, fixed before any bid was made\n",
                  std::string_view(price.get_string()), what);
   if (!verdict) {
-        {"ceilings",
-         {{"price_in", ceiling(&market::Ceilings::price_in)},
-          {"price_out", ceiling(&market::Ceilings::price_out)}}},
     fmt::print("{}  {}\n", red("BAD"), verdict.error().message);
     return kFailed;
   }
@@ -271,10 +274,12 @@ void add_job(CLI::App& app, Context& context) {
         ->check(CLI::IsMember({"first", "second"}));
     verb->add_option("--deadline", o->deadline_s, "seconds for bids, 1 to 60 (default 2)")
         ->check(CLI::Range(1, 60));
-    verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens");
+    verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens")
+        ->check(money_value());
     verb->add_option("--regions", o->regions, "only these regions: eu,us")->delimiter(',');
     verb->add_option("--verification", o->verification,
-                     "audit, verify-before-stream, stream-then-verify or tee");
+                     "audit, verify-before-stream, stream-then-verify or tee")
+        ->check(proof_value());
     add_api_key_options(verb, o->api_key);
     context.json_flag(verb);
     context.on_run(verb, [&context, o] { return run_submit(context, *o); });
