@@ -7,6 +7,7 @@
 #include "cli/cli.hpp"
 #include "cli/kv_memory.hpp"
 #include "cli/model_file.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/signing_key.hpp"
 #include "cli/stake.hpp"
 #include "cli/tls_options.hpp"
@@ -164,7 +165,8 @@ void add_auditor(CLI::App& app, Context& context) {
                    "folder of its database, which holds prompts and keys; made when missing");
   verb->add_option("--fee", o->fee, "of one audit (default 0.01)");
   verb->add_option("--stake", o->stake, "raise the stake to this amount, e.g. 5.00");
-  verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint,
                    "URL that buyers are told (default: where it listens)");

@@ -8,6 +8,7 @@
 #include "cli/gateway_verbs.hpp"
 #include "cli/job_options.hpp"
 #include "cli/kv_memory.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "cli/x402_flags.hpp"
@@ -132,6 +133,7 @@ void add_gateway(CLI::App& app, Context& context) {
   auto& g = o->gateway;
   add_settlement_flags(verb, o->ledger, true);
   add_x402_flags(verb, o->x402, "all others need an API key then");
+  o->x402.otherwise = "an API key of this gateway does instead (Authorization: Bearer sk-assay-…)";
   add_pay_x402_flags(verb, o->x402);
   verb->add_option("--models", g.models_directory,
                    "folder of GGUF files to tokenize and audit with")
@@ -139,22 +141,35 @@ void add_gateway(CLI::App& app, Context& context) {
   add_key_options(verb, o->key, "the buyer's key")->required();
   verb->add_option("--data", g.data_directory, "folder for state, receipts and openings")
       ->required();
-  verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", g.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
+  verb->add_flag("--allow-anyone", g.allow_anyone,
+                 "on an address that others can reach: start without API keys, and let whoever "
+                 "connects spend (`assay gateway keys add` says who may)");
+  auto* cert =
+      verb->add_option("--tls-cert", g.tls_cert_file, "PEM certificate to show (default: no TLS)");
+  auto* cert_key = verb->add_option("--tls-key", g.tls_key_file, "PEM key of --tls-cert");
+  cert->needs(cert_key);
+  cert_key->needs(cert);
   verb->add_option("--port", g.port, "port (default: a free one)");
   verb->add_option("--streams", g.streams,
                    "requests answered at once; more are told to come again (default 1024)")
       ->check(CLI::Range(1, 16384));
   verb->add_option("--escrow", o->escrow, "held in one lease; the most one request may cost")
-      ->default_str("1.00");
-  verb->add_option("--max-price-in", o->max_price_in, "ceiling per million prompt tokens");
-  verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens");
+      ->default_str("1.00")
+      ->check(money_value());
+  verb->add_option("--max-price-in", o->max_price_in, "ceiling per million prompt tokens")
+      ->check(money_value());
+  verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens")
+      ->check(money_value());
   verb->add_option("--min-vram", g.routing.min_vram_mib, "least GPU memory of a provider, MiB");
   verb->add_option("--max-latency", g.routing.max_latency_ms,
                    "most ms to the first token: as measured, before that as offered");
   verb->add_option("--max-per-token", g.routing.max_per_token_ms, "most ms per token, likewise");
-  verb->add_option("--min-stake", o->min_stake, "least stake of a provider");
+  verb->add_option("--min-stake", o->min_stake, "least stake of a provider")->check(money_value());
   verb->add_option("--min-rebate", o->min_rebate,
-                   "least percent that a provider must take off an answer slower than it promised");
+                   "least percent that a provider must take off an answer slower than it promised")
+      ->check(rebate_value());
   verb->add_option("--rebate-margin", g.rebate_margin_ms,
                    "ms beyond the promise that the network is granted before a rebate is asked for "
                    "(default 100)");
@@ -164,12 +179,17 @@ void add_gateway(CLI::App& app, Context& context) {
   verb->add_option("--regions", g.routing.regions, "only these regions: eu,us")->delimiter(',');
   verb->add_option("--quantizations", g.routing.quantizations, "only these: Q8_0,Q6_K")
       ->delimiter(',');
-  verb->add_option("--only", o->only, "only these providers: 0xAb…,0xCd…")->delimiter(',');
-  verb->add_option("--ignore", o->ignore, "never these")->delimiter(',');
-  verb->add_option("--order", o->order, "these first, in this order")->delimiter(',');
+  verb->add_option("--only", o->only, "only these providers: 0xAb…,0xCd…")
+      ->delimiter(',')
+      ->check(address_value());
+  verb->add_option("--ignore", o->ignore, "never these")->delimiter(',')->check(address_value());
+  verb->add_option("--order", o->order, "these first, in this order")
+      ->delimiter(',')
+      ->check(address_value());
   verb->add_option("--sort", o->sort,
                    "who is asked first: balanced (price, speed and reliability, spread over those "
-                   "about as good), price, throughput or latency (default balanced)");
+                   "about as good), price, throughput or latency (default balanced)")
+      ->check(sort_value());
   verb->add_option("--audit-rate", o->audit_rate,
                    "share of receipts replayed, 0 to 1 (default: by price, stake and history)")
       ->check(CLI::Range(0.0, 1.0));
@@ -179,7 +199,8 @@ void add_gateway(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"local", "hire"}));
   verb->add_option("--auditors", g.auditors, "hired for one audit, 1 to 4 (default 1)")
       ->check(CLI::Range(1, 4));
-  verb->add_option("--audit-fee-max", o->audit_fee_max, "most that each is paid (default 0.10)");
+  verb->add_option("--audit-fee-max", o->audit_fee_max, "most that each is paid (default 0.10)")
+      ->check(money_value());
   verb->add_option("--spot-check", g.spot_check,
                    "share of hired auditors' passes that is checked, 0 to 1 (default 0.05); each "
                    "costs a bond if the auditor can answer")
@@ -190,7 +211,8 @@ void add_gateway(CLI::App& app, Context& context) {
       "its dispute take (default 60; with --audit hire four moves of the ledger)");
   verb->add_option("--demand-from", o->demand_from,
                    "least amount claimed for an answer that never came at which it is demanded on "
-                   "the ledger, under bond (default 0: always)");
+                   "the ledger, under bond (default 0: always)")
+      ->check(money_value());
   auto* log = verb->add_option("--log", g.log_url,
                                "URL of the transparency log that receipts must come into");
   auto* log_key = verb->add_option("--log-key", g.log_key, "its key (vkey)")->needs(log);
@@ -208,7 +230,7 @@ void add_gateway(CLI::App& app, Context& context) {
       "say on the ledger so often how fast each provider answered, and when a lease ends, s; "
       "no prompt, no request, one figure a lease (default 3600; 0: never)");
   verb->add_flag("--private-auctions", o->private_auctions,
-                 "keep records of auctions here instead of in the market's log");
+                 "keep records of auctions here, for good, instead of in the market's log");
   verb->add_flag("--reputation", o->follow_reputation,
                  "replay the ledger's log, and rank by what drawn auditors and disputes found, too "
                  "(see `assay reputation`)");

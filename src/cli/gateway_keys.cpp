@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/gateway_verbs.hpp"
+#include "cli/option_checks.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "services/gateway/store.hpp"
@@ -12,6 +13,7 @@ namespace {
 
 struct GatewayKeysOptions {
   std::string data, name, budget, per = "month", key;
+  bool make = false;
   std::optional<std::uint32_t> requests_per_min, tokens_per_min;
 };
 
@@ -28,7 +30,14 @@ Result<int> add(const Context& context, const GatewayKeysOptions& options) {
   }
   key.requests_per_min = options.requests_per_min;
   key.tokens_per_min = options.tokens_per_min;
-  TRY(const auto store, services::Store::open_beside(options.data));
+  auto opened = services::Store::open_beside(options.data, options.make);
+  if (!opened && opened.error().code == Errc::not_found)
+    return fail(Errc::not_found,
+                "no gateway was ever run in {}: give its --data folder, or say --new to make a key "
+                "before its first run",
+                options.data);
+  if (!opened) return std::unexpected(opened.error());
+  const auto store = std::move(*opened);
   TRY(const bool others, store->uses_api_keys());
   const std::string secret = services::new_api_key();
   CHECK_OK(store->add_api_key(key, services::api_key_hash(secret)));
@@ -106,8 +115,15 @@ void add_gateway_keys(CLI::App& gateway, Context& context) {
                           "assay gateway keys add --data ./buyer --name ci --budget 5.00 --per day "
                           "--requests-per-minute 60",
                           add);
-  making->add_option("--name", o->name, "what to call it")->required();
-  making->add_option("--budget", o->budget, "most it may spend (default: what the account has)");
+  making->add_option("--name", o->name, "what to call it")
+      ->required()
+      ->check(parsed_by([](const std::string& name) -> Status {
+        if (name.find_first_not_of(" \t\r\n") != std::string::npos) return {};
+        return fail(Errc::invalid, "a key has a name");
+      }));
+  making->add_flag("--new", o->make, "before the gateway's first run: makes its folder");
+  making->add_option("--budget", o->budget, "most it may spend (default: what the account has)")
+      ->check(money_value());
   making->add_option("--per", o->per, "within one day, month, or ever (default month; UTC)")
       ->check(CLI::IsMember({"day", "month", "ever"}));
   making->add_option("--requests-per-minute", o->requests_per_min, "(default any)")

@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "base/hex.hpp"
+#include "cli/api_key.hpp"
 #include "cli/cli.hpp"
 #include "cli/log_verbs.hpp"
+#include "cli/option_checks.hpp"
 #include "io/files.hpp"
 #include "io/http_client.hpp"
 #include "market/auction.hpp"
@@ -25,6 +27,7 @@ struct Submit {
   std::string gateway, model, prompt, message, pricing = "second", max_price_out, verification;
   std::uint32_t max_tokens = 64, deadline_s = 2;
   std::vector<std::string> regions;
+  ApiKeyOptions api_key;
 };
 
 json::object body_of(const Submit& o) {
@@ -59,12 +62,20 @@ std::string_view answer_of(const json::object& reply) {
                                                     : text_of(*choice, "text");
 }
 
+// Those that say something.
+std::vector<std::string_view> words_of(std::string_view price, std::string_view fault) {
+  std::vector<std::string_view> out;
+  for (const auto word : {price, fault})
+    if (!word.empty()) out.push_back(word);
+  return out;
+}
+
 void print_bids(const json::object& auction) {
   if (const auto* bids = auction.if_contains("bids"); bids != nullptr && bids->is_array())
     for (const auto& bid : bids->get_array())
       if (const auto* b = bid.if_object())
         fmt::print("bid      {}  {}\n", text_of(*b, "provider"),
-                   b->contains("price") ? text_of(*b, "price") : text_of(*b, "fault"));
+                   fmt::join(words_of(text_of(*b, "price"), text_of(*b, "fault")), "  "));
   fmt::print("winner   {} at {} in, {} out per million\n", text_of(auction, "winner"),
              text_of(auction, "price_in"), text_of(auction, "price_out"));
   fmt::print("auction  {}\n", text_of(auction, "id"));
@@ -78,10 +89,14 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   options.idle_timeout_ms = 600'000;
   options.peer_word = "gateway";
   io::HttpClient client(options);
+  TRY(const auto headers, authorization(o.api_key));
   TRY(const io::HttpReply reply,
       client.post_json(
           fmt::format("{}/assay/jobs?pricing={}&deadline={}", o.gateway, o.pricing, o.deadline_s),
-          json::dump(body_of(o))));
+          json::dump(body_of(o)), headers));
+  if (reply.status == 401)
+    return fail(Errc::refused, "{}: give it with --api-key-file FILE or in $ASSAY_API_KEY",
+                io::refusal("gateway", reply).message);
   if (reply.status / 100 != 2) return std::unexpected(io::refusal("gateway", reply));
   TRY(const json::value parsed, json::parse(reply.body));
   TRY(const json::object* object, json::as_object(parsed, "the gateway's reply"));
@@ -93,8 +108,12 @@ Result<int> run_submit(const Context& context, const Submit& o) {
   const auto* assay = object->if_contains("assay");
   if (assay == nullptr || !assay->is_object()) return kOk;
   if (const auto* auction = assay->get_object().if_contains("auction");
-      auction != nullptr && auction->is_object())
+      auction != nullptr && auction->is_object()) {
     print_bids(auction->get_object());
+    const std::string_view winner = text_of(auction->get_object(), "winner");
+    if (const auto who = text_of(assay->get_object(), "provider"); who != winner)
+      fmt::print("answered by {}: the winner did not\n", who);
+  }
   fmt::print("receipt  {}  {}\n", text_of(assay->get_object(), "receipt"),
              text_of(assay->get_object(), "amount"));
   return kOk;
@@ -149,7 +168,9 @@ Result<Record> read_record(const Verify& o) {
     call = *digest;
   } else {
     TRY(const std::string text, io::read_file(o.what, kJobBytesMax));
-    TRY(out.auction, read_auction(text));
+    auto auction = read_auction(text);
+    if (!auction) return fail_in(o.what, auction.error());
+    out.auction = std::move(*auction);
     if (o.log.empty() && o.market.empty())
       return fail(Errc::invalid, "give --market (the ledger the signatures are for) or --log");
   }
@@ -186,15 +207,24 @@ Result<int> verify_job(const Context& context, const Verify& o) {
       verdict = fail(Errc::mismatch, "there is no bid of {} in it: whoever made one was left out",
                      bidder.to_string());
   }
+  const auto ceiling = [&](std::optional<market::Micros> market::Ceilings::* of) {
+    const auto& ceilings = record.auction.ceilings;
+    return ceilings && (*ceilings).*of ? json::value(format_money(*((*ceilings).*of)))
+                                       : json::value();
+  };
   if (context.json()) {
     json::array bids;
     for (const auto& bid : opened)
       bids.push_back(json::object{{"provider", bid.provider.to_string()},
                                   {"price", format_money(bid.price)},
+                                  {"within_ceilings", bid.within},
                                   {"fault", bid.fault}});
     context.print(json::object{
         {"ok", verdict.has_value()},
         {"problem", verdict ? "" : verdict.error().message},
+        {"ceilings",
+         {{"price_in", ceiling(&market::Ceilings::price_in)},
+          {"price_out", ceiling(&market::Ceilings::price_out)}}},
         {"winner", verdict ? verdict->winner.to_string() : ""},
         {"log_index", record.index ? json::value(std::to_string(*record.index)) : json::value()},
         {"bids", std::move(bids)}});
@@ -202,7 +232,12 @@ Result<int> verify_job(const Context& context, const Verify& o) {
   }
   for (const auto& bid : opened)
     fmt::print("bid      {}  {}\n", bid.provider.to_string(),
-               bid.offer ? format_money(bid.price) : bid.fault);
+               fmt::join(words_of(bid.offer ? format_money(bid.price) : "", bid.fault), "  "));
+  for (const auto& [what, price] : {std::pair("in", ceiling(&market::Ceilings::price_in)),
+                                    std::pair("out", ceiling(&market::Ceilings::price_out))})
+    if (price.is_string())
+      fmt::print("ceiling  {} {} per million, fixed before any bid was made\n",
+                 std::string_view(price.get_string()), what);
   if (!verdict) {
     fmt::print("{}  {}\n", red("BAD"), verdict.error().message);
     return kFailed;
@@ -239,10 +274,13 @@ void add_job(CLI::App& app, Context& context) {
         ->check(CLI::IsMember({"first", "second"}));
     verb->add_option("--deadline", o->deadline_s, "seconds for bids, 1 to 60 (default 2)")
         ->check(CLI::Range(1, 60));
-    verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens");
+    verb->add_option("--max-price-out", o->max_price_out, "ceiling per million answer tokens")
+        ->check(money_value());
     verb->add_option("--regions", o->regions, "only these regions: eu,us")->delimiter(',');
     verb->add_option("--verification", o->verification,
-                     "audit, verify-before-stream, stream-then-verify or tee");
+                     "audit, verify-before-stream, stream-then-verify or tee")
+        ->check(proof_value());
+    add_api_key_options(verb, o->api_key);
     context.json_flag(verb);
     context.on_run(verb, [&context, o] { return run_submit(context, *o); });
   }

@@ -1,12 +1,17 @@
 #include "cli/job_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <set>
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
+#include "cli/option_checks.hpp"
+#include "io/http_client.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "market/relaxation.hpp"
+#include "services/gateway/api_request.hpp"
 #include "settle/remote.hpp"
 
 namespace assay::cli {
@@ -17,6 +22,19 @@ Result<std::optional<market::Micros>> money(const std::string& text, const char*
   const auto parsed = market::parse_money(text);
   if (!parsed) return fail_in(flag, parsed.error());
   return *parsed;
+}
+
+// What answers there may say itself what it is.
+std::unexpected<Error> not_a_market(const std::string& url, const Error& error) {
+  io::HttpClient client;
+  const auto health = client.get(url + "/health");
+  const auto said =
+      health ? json::parse(health->body) : Result<json::value>(fail(Errc::invalid, ""));
+  if (!said || !said->is_object()) return std::unexpected(error);
+  const auto service = json::get_string(said->get_object(), "service");
+  if (!service || *service == "market") return std::unexpected(error);
+  return fail(Errc::invalid, "{} is a {}, not a market: give the URL of `assay market`", url,
+              *service);
 }
 
 }  // namespace
@@ -39,25 +57,42 @@ void add_job_options(CLI::App* verb, JobOptions& options) {
   verb->add_option("--market", options.market, "URL of the ledger and board")->required();
   verb->add_option("--model", options.model, "name in the offer (default: any)");
   verb->add_option("--execution", options.execution,
-                   "execution id it must be, hex (`assay model id`)");
+                   "execution id it must be, hex (`assay model id`)")
+      ->check(digest_value());
   verb->add_option("--prompt-tokens", job.prompt_tokens, "expected (default 64)");
   verb->add_option("--max-tokens", job.max_tokens, "of the answer (default 64)");
-  verb->add_option("--max-price-in", options.max_price_in, "ceiling per million prompt tokens");
-  verb->add_option("--max-price-out", options.max_price_out, "ceiling per million answer tokens");
+  verb->add_option("--max-price-in", options.max_price_in, "ceiling per million prompt tokens")
+      ->check(money_value());
+  verb->add_option("--max-price-out", options.max_price_out, "ceiling per million answer tokens")
+      ->check(money_value());
   verb->add_option("--min-vram", job.min_vram_mib, "least GPU memory, MiB");
   verb->add_option("--max-latency", job.max_first_token_ms,
                    "most ms to the first token, as offered");
   verb->add_option("--max-per-token", job.max_per_token_ms, "most ms per token, as offered");
-  verb->add_option("--min-stake", options.min_stake, "least stake of a provider");
+  verb->add_option("--min-stake", options.min_stake, "least stake of a provider")
+      ->check(money_value());
   verb->add_option("--min-rebate", options.min_rebate,
-                   "least percent taken off an answer slower than promised");
+                   "least percent taken off an answer slower than promised")
+      ->check(rebate_value());
   verb->add_flag("--allow-plain-http", job.plain_http, "also endpoints elsewhere without TLS");
   verb->add_option("--regions", job.regions, "only these regions: eu,us")->delimiter(',');
   verb->add_option("--quantizations", job.quantizations, "only these: Q8_0,Q6_K")->delimiter(',');
-  verb->add_option("--only", options.only, "only these providers")->delimiter(',');
-  verb->add_option("--ignore", options.ignore, "not these providers")->delimiter(',');
+  verb->add_option("--only", options.only, "only these providers")
+      ->delimiter(',')
+      ->check(address_value());
+  verb->add_option("--ignore", options.ignore, "not these providers")
+      ->delimiter(',')
+      ->check(address_value());
   verb->add_option("--sort", options.sort,
-                   "balanced (price, speed, reliability), price, throughput or latency");
+                   "balanced (price, speed, reliability), price, throughput or latency")
+      ->check(sort_value());
+}
+
+CLI::Validator proof_value() {
+  return parsed_by([](const std::string& text) -> Status {
+    const auto proof = services::parse_proof(text, "--verification");
+    return proof ? Status{} : fail(Errc::invalid, "{}", proof.error().message);
+  });
 }
 
 Result<market::Job> job_of(const JobOptions& options) {
@@ -86,7 +121,9 @@ Result<market::Job> job_of(const JobOptions& options) {
 Result<MarketReading> read_market(const std::string& url) {
   settle::RemoteLedger ledger(url);
   MarketReading out;
-  TRY(out.info, ledger.info());
+  auto info = ledger.info();
+  if (!info) return not_a_market(url, info.error());
+  out.info = std::move(*info);
   TRY(auto listed, ledger.offers());
   out.now = static_cast<std::uint64_t>(io::SystemClock().now_s());
   for (auto& offer : listed) {
@@ -95,6 +132,45 @@ Result<MarketReading> read_market(const std::string& url) {
       out.facts[offer.message.provider].account = *account;
     out.offers.push_back(std::move(offer));
   }
+  return out;
+}
+
+OfferedModels offered_models(const MarketReading& reading, const market::Job& job) {
+  OfferedModels out;
+  std::set<std::string> names;
+  for (const auto& offer : reading.offers)
+    for (const auto& model : offer.message.models) {
+      names.insert(model.name);
+      const bool is_meant =
+          job.names.empty() || std::ranges::find(job.names, model.name) != job.names.end();
+      if (is_meant)
+        ++out.executions[protocol::struct_hash(
+            protocol::ExecutionId{model.weights_root, model.program_hash, model.canon})];
+    }
+  out.names.assign(names.begin(), names.end());
+  return out;
+}
+
+void warn_of_name(const OfferedModels& offered, const market::Job& job) {
+  if (job.execution || job.names.empty() || offered.names.empty()) return;
+  const std::string& name = job.names.front();
+  if (offered.executions.empty())
+    return fmt::print(stderr, "assay: nothing is offered as '{}'; offered are {}\n", name,
+                      fmt::join(offered.names, ", "));
+  if (offered.executions.size() < 2) return;
+  fmt::print(stderr,
+             "assay: {} executions are offered as '{}', which are not the same model: say with "
+             "--execution which you mean (`assay model id FILE` prints yours)\n",
+             offered.executions.size(), name);
+  for (const auto& [execution, offers] : offered.executions)
+    fmt::print(stderr, "       {}  {} offer{}\n", to_hex(execution), offers,
+               offers == 1 ? "" : "s");
+}
+
+json::array executions_json(const OfferedModels& offered) {
+  json::array out;
+  for (const auto& [execution, offers] : offered.executions)
+    out.push_back(json::object{{"execution", to_hex(execution)}, {"offers", offers}});
   return out;
 }
 

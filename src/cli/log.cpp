@@ -7,6 +7,7 @@
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
 #include "cli/log_verbs.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/signing_key.hpp"
 #include "io/files.hpp"
 #include "io/random.hpp"
@@ -176,7 +177,8 @@ void add_log_serving(CLI::App& log, Context& context) {
     verb->add_option("--data", l.data_dir, "folder of the log; made when missing")->required();
     verb->add_option("--origin", o->origin, "name of a new log: a URL without its scheme");
     verb->add_option("--key", o->key, "private key (default DIR/log.key, made when missing)");
-    verb->add_option("--address", l.address, "address for readers (default 127.0.0.1)");
+    verb->add_option("--address", l.address, "address for readers (default 127.0.0.1)")
+        ->check(listen_value());
     verb->add_option("--port", l.port, "port for readers (default: a free one)");
     verb->add_option("--append-address", l.append_address,
                      "address for the market that appends (default 127.0.0.1)");

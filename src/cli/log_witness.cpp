@@ -4,6 +4,7 @@
 
 #include "cli/cli.hpp"
 #include "cli/log_verbs.hpp"
+#include "cli/option_checks.hpp"
 #include "io/log.hpp"
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
@@ -62,7 +63,8 @@ void add_log_witness(CLI::App& log, Context& context) {
   verb->add_option("--name", o->name, "name of a new witness: a URL without its scheme");
   verb->add_option("--key", o->key, "private key (default DIR/witness.key, made when missing)");
   verb->add_option("--log", o->logs, "vkey of a log to cosign; repeat for more")->required();
-  verb->add_option("--address", w.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", w.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
   verb->add_option("--port", w.port, "port (default: a free one)");
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run_log_witness(context, *o); });

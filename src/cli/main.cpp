@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.hpp"
+#include "cli/option_checks.hpp"
 #include "io/process.hpp"
 
 namespace assay::cli {
@@ -40,6 +41,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("assay ") + ASSAY_VERSION);
   app.require_subcommand(1);
   for (const auto add : kVerbs) add(app, context);
+  refuse_negative_counts(app);
   if (argc <= 1) {
     std::fputs(app.help().c_str(), stderr);
     return kUsage;

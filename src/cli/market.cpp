@@ -4,6 +4,7 @@
 
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "io/files.hpp"
@@ -101,7 +102,8 @@ void add_market(CLI::App& app, Context& context) {
   auto& m = o->market;
   auto& p = m.parameters;
   verb->add_option("--data", m.data_dir, "folder of the ledger; made when missing")->required();
-  verb->add_option("--address", m.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", m.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
   verb->add_option("--port", m.port, "port (default: a free one)");
   auto* key = add_key_options(verb, o->key, "the host's key, default DIR/host.key.json");
   verb->add_flag("--insecure-dev-key", o->dev_key, "host key without a secret passphrase")

@@ -64,6 +64,18 @@ Result<std::string> name_of(const ModelPullOptions& options) {
   return name;
 }
 
+// Whether it is there, whole.
+Result<bool> is_file_of(const std::string& path, const std::optional<Hash>& wanted) {
+  if (!wanted || !io::path_exists(path)) return false;
+  TRY(const Hash hash, io::hash_file(path));
+  return hash == *wanted;
+}
+
+Result<io::Fetched> kept_at(const std::string& path) {
+  const std::uint64_t bytes = fs::file_size(path);
+  return io::Fetched{.bytes = bytes, .resumed_at = bytes};
+}
+
 Result<int> pull(const Context& context, const ModelPullOptions& options) {
   const io::StopSignal stop;
   TRY(const std::string name, name_of(options));
@@ -88,12 +100,20 @@ Result<int> pull(const Context& context, const ModelPullOptions& options) {
   Hash hash{};
   if (!io::path_exists(target)) {
     Progress progress("fetching " + name);
+    // A file of this machine shows its licence before it is copied.
+    if (auto here = ModelFile::open(options.source))
+      CHECK_OK(check_license(here->model->gguf(), options.accepted));
     io::Download d{.source = options.source, .target = target};
     d.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
     d.cancelled = [&] { return stop.requested(); };
-    auto done = io::download(d);
+    // What was refused for its licence is there, whatever the server says about versions.
+    TRY(const bool is_kept, is_file_of(io::partial_path(target), wanted));
+    auto done = is_kept ? kept_at(io::partial_path(target)) : io::download(d);
     if (!done && done.error().code == Errc::cancelled)
       return fail(Errc::cancelled, "stopped; the same command goes on where it was");
+    if (!done && done.error().code == Errc::unavailable &&
+        io::path_exists(io::partial_path(target)))
+      return fail(Errc::unavailable, "{}; run it again to go on from there", done.error().message);
     if (!done) return std::unexpected(done.error());
     fetched = *done;
     TRY(hash, io::hash_file(io::partial_path(target)));
@@ -110,7 +130,9 @@ Result<int> pull(const Context& context, const ModelPullOptions& options) {
       }
       // The bytes stay: agreeing must not cost another download.
       if (const Status free = check_license(opened->model->gguf(), options.accepted); !free)
-        return std::unexpected(free.error());
+        return fail(free.error().code,
+                    "{}; the download is kept: with --sha256 {} it is not fetched again",
+                    free.error().message, to_hex(hash));
     }
     CHECK_OK(io::finish_download(target));
   } else {

@@ -6,6 +6,7 @@
 #include "base/hex.hpp"
 #include "cli/cli.hpp"
 #include "cli/kv_memory.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/stake.hpp"
 #include "cli/tls_options.hpp"
 #include "io/hardware.hpp"
@@ -89,7 +90,8 @@ void add_provider_flags(CLI::App* verb, ProviderFlags& flags) {
                    "percent off the list price for batches, which are taken while fewer than half "
                    "the slots are in use (default 0: no such offer)")
       ->check(CLI::Range(0.0, 100.0));
-  verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)");
+  verb->add_option("--address", s.address, "address to listen on (default 127.0.0.1)")
+      ->check(listen_value());
   verb->add_option("--port", s.port, "port (default: a free one)");
   verb->add_option("--endpoint", s.public_endpoint, "URL in the offer (default: where it listens)");
   add_tls_options(verb, s.tls);

@@ -7,6 +7,7 @@
 
 #include "cli/cli.hpp"
 #include "cli/job_options.hpp"
+#include "cli/option_checks.hpp"
 #include "market/money.hpp"
 #include "market/relaxation.hpp"
 #include "services/gateway/api_request.hpp"
@@ -83,9 +84,13 @@ Result<int> run_quote(const Context& context, const QuoteOptions& options) {
   job.evidence = proof->evidence;
   job.escrow = terms.escrow;
   const auto screening = market::screen(reading.offers, job, reading.facts, reading.now);
+  const OfferedModels there = offered_models(reading, job);
+  warn_of_name(there, job);
   if (screening.fitting.size() < terms.replicas) {
     if (context.json()) {
       json::object out = market::to_json(screening);
+      out["executions"] = executions_json(there);
+      out["replicas"] = terms.replicas;
       const auto best =
           market::cheapest_relaxation(reading.offers, job, reading.facts, reading.now);
       out["relaxation"] = best ? json::value(market::to_json(*best)) : json::value();
@@ -94,6 +99,11 @@ Result<int> run_quote(const Context& context, const QuoteOptions& options) {
       fmt::print("{} of {} providers fit\n", screening.fitting.size(), terms.replicas);
       print_refused(screening);
       if (screening.fitting.empty()) print_relaxation(reading, job);
+      if (screening.fitting.size() == 1)
+        fmt::print("one provider cannot be compared: use --verification audit\n");
+      if (screening.fitting.size() > 1)
+        fmt::print("use --verification replicate:{}, or limits that more of them meet\n",
+                   screening.fitting.size());
     }
     return kFailed;
   }
@@ -104,6 +114,7 @@ Result<int> run_quote(const Context& context, const QuoteOptions& options) {
     return kOk;
   }
   json::object out = market::to_json(q);
+  out["executions"] = executions_json(there);
   json::array providers;
   for (const auto& c : chosen) providers.push_back(market::to_json(c));
   out["providers"] = std::move(providers);
@@ -122,15 +133,18 @@ void add_quote(CLI::App& app, Context& context) {
   add_job_options(verb, o->job);
   verb->add_option("--verification", o->verification,
                    "stream-then-verify (audits are drawn), audit, verify-before-stream, "
-                   "replicate:K or tee");
+                   "replicate:K or tee")
+      ->check(proof_value());
   verb->add_option("--audit-rate", o->audit_rate,
                    "share of answers audited, 0 to 1 (default: by price and stake, for a buyer "
                    "without history: all)")
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--auditors", o->auditors, "hired for one audit (default 0: your own replay)")
       ->check(CLI::Range(0, 4));
-  verb->add_option("--audit-fee", o->audit_fee, "most that each is paid (default 0.10)");
-  verb->add_option("--escrow", o->escrow, "held in a new lease (default: what the job needs)");
+  verb->add_option("--audit-fee", o->audit_fee, "most that each is paid (default 0.10)")
+      ->check(money_value());
+  verb->add_option("--escrow", o->escrow, "held in a new lease (default: what the job needs)")
+      ->check(money_value());
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return run_quote(context, *o); });
 }

@@ -51,8 +51,11 @@ Result<int> run_screen(const Context& context, const ScreenOptions& options) {
   if (options.reputation) CHECK_OK(learn(reading, options.market));
   const auto screening = market::screen(reading.offers, job, reading.facts, reading.now);
   const bool none = screening.fitting.empty();
+  const OfferedModels there = offered_models(reading, job);
+  warn_of_name(there, job);
   if (context.json()) {
     json::object out = market::to_json(screening);
+    out["executions"] = executions_json(there);
     std::optional<market::Relaxation> best;
     if (none) best = market::cheapest_relaxation(reading.offers, job, reading.facts, reading.now);
     out["relaxation"] = best ? json::value(market::to_json(*best)) : json::value();

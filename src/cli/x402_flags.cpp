@@ -54,6 +54,7 @@ Result<settle::x402::TillOptions> till_options(const X402Flags& flags,
     options.fee = *fee;
   }
   options.public_url = flags.url;
+  options.otherwise = flags.otherwise;
   options.timeout_s = flags.timeout_s;
   options.patience_ms = std::int64_t{flags.patience_s} * 1000;
   if (!flags.channels.empty()) {

@@ -8,6 +8,7 @@ namespace assay::cli {
 
 struct X402Flags {
   std::string token, pay_to, fee, url;
+  std::string otherwise;  // what does instead of a payment, as a 402 says it
   std::vector<std::string> rpc;
   std::uint32_t timeout_s = 600, patience_s = 30;
   std::string channels, collector, min_deposit, claim_at = "1.00";  // channels empty: by exact only

@@ -194,7 +194,7 @@ Result<Fetched> fetch(const Download& d) {
       return std::unexpected(refusal("mirror", *reply));
     if (!partial) return fail(Errc::invalid, "{} is empty", d.source);
     if (total != 0 && out.bytes != total)
-      return fail(Errc::unavailable, "the mirror sent {} of {} bytes: ask again", out.bytes, total);
+      return fail(Errc::unavailable, "the mirror sent {} of {} bytes", out.bytes, total);
     CHECK_OK(partial->sync());
     return out;
   }
@@ -207,6 +207,9 @@ std::string partial_path(const std::string& target) { return target + ".partial"
 
 Result<Fetched> download(const Download& d) {
   if (d.source.starts_with("http://") || d.source.starts_with("https://")) return fetch(d);
+  if (const std::size_t end = d.source.find("://"); end != std::string::npos)
+    return fail(Errc::unsupported, "{} is not fetched: give an http or https URL, or a path",
+                d.source.substr(0, end + 3));
   return copy(d);
 }
 

@@ -1,5 +1,6 @@
 #include "io/http_server.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -13,6 +14,10 @@
 
 namespace assay::io {
 
+namespace {
+constexpr unsigned kSpareThreads = 4;
+}
+
 struct HttpServer::Impl : HttpSessionHost {
   Impl(HttpServerOptions o, HttpHandler h, std::unique_ptr<HttpAcceptor> a)
       : settings(std::move(o)),
@@ -25,7 +30,7 @@ struct HttpServer::Impl : HttpSessionHost {
   const HttpHandler handler;
   std::unique_ptr<HttpAcceptor> acceptor;
   const std::uint16_t port;
-  WorkerThreads workers;
+  WorkerThreads workers, spares{kSpareThreads};
   std::atomic<bool> is_stopping{false};
   std::unordered_map<HttpSession*, std::shared_ptr<HttpSession>> sessions;  // I/O thread only
 
@@ -35,7 +40,13 @@ struct HttpServer::Impl : HttpSessionHost {
   bool stopped = false;
 
   void post(std::function<void()> job) override { acceptor->post(std::move(job)); }
-  bool try_run(std::function<void()> job) override { return workers.try_run(std::move(job)); }
+  bool try_run(const HttpRequest& request, std::function<void()> job) override {
+    if (workers.try_run(job)) return true;
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    return reads &&
+           std::ranges::find(settings.spared_paths, request.path) != settings.spared_paths.end() &&
+           spares.try_run(std::move(job));
+  }
   void handle(HttpRequest& request, HttpResponse& response) override { handler(request, response); }
   bool stopping() const override { return is_stopping; }
   const HttpServerOptions& options() const override { return settings; }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "io/http_message.hpp"
@@ -31,6 +32,10 @@ struct HttpServerOptions {
   std::size_t max_connections = 1024;
   std::string tls_cert_file, tls_key_file;  // PEM; both or none
   std::string tls_cert_pem, tls_key_pem;    // the same in memory; used when no files are named
+  // GET and HEAD of these are answered while all threads are busy, on a few that are kept for it.
+  std::vector<std::string> spared_paths;
+  // Answers what finds no thread, on the I/O thread: it must not block. Null: a plain 503.
+  HttpHandler when_busy;
 };
 
 class HttpServer {

@@ -95,9 +95,26 @@ void HttpSession::dispatch() {
   auto request = std::make_shared<HttpRequest>(parser_.take());
   request->peer = transport_->peer();
   const bool keep = request->keep_alive && !host_.stopping();
-  if (!host_.try_run([self = shared_from_this(), request] { self->run(std::move(*request)); }))
-    answer(503, "the server is busy: try again in a second", "overloaded",
-           keep && request->method != "HEAD");
+  if (!host_.try_run(*request,
+                     [self = shared_from_this(), request] { self->run(std::move(*request)); }))
+    refuse(*request, keep);
+}
+
+void HttpSession::refuse(HttpRequest& request, bool keep) {
+  if (!keep) phase_ = Phase::closing;
+  StringSink sink;
+  HttpResponse response(sink, request, keep);
+  response.set_header("Retry-After", "1");
+  if (host_.options().when_busy) {
+    host_.options().when_busy(request, response);
+  } else {
+    response.send_error(503,
+                        fmt::format("the server is busy ({} requests at once): try again in a "
+                                    "second",
+                                    host_.options().threads),
+                        "overloaded");
+  }
+  send(std::move(sink.bytes), keep, false);
 }
 
 void HttpSession::run(HttpRequest request) {
@@ -167,9 +184,12 @@ void HttpSession::answer(int status, std::string_view message, std::string_view 
   phase_ = keep ? Phase::running : Phase::closing;
   StringSink sink;
   HttpResponse response(sink, HttpRequest{}, keep);
-  if (status == 503) response.set_header("Retry-After", "1");
   response.send_error(status, message, code);
-  out_ = std::move(sink.bytes);
+  send(std::move(sink.bytes), keep, read_pending);
+}
+
+void HttpSession::send(std::string bytes, bool keep, bool read_pending) {
+  out_ = std::move(bytes);
   deadline_ms_ = steady_ms() + host_.options().write_timeout_ms;
   transport_->write(out_, [self = shared_from_this(), keep, read_pending](bool ok, std::size_t) {
     if (!ok) return self->cut(), self->close();

@@ -20,8 +20,9 @@ class HttpSession;
 // What a session needs of its server.
 struct HttpSessionHost {
   virtual ~HttpSessionHost() = default;
-  virtual void post(std::function<void()> job) = 0;     // to the I/O thread, from any thread
-  virtual bool try_run(std::function<void()> job) = 0;  // on a worker thread
+  virtual void post(std::function<void()> job) = 0;  // to the I/O thread, from any thread
+  // On a worker thread: what answers this request. false: they are all busy.
+  virtual bool try_run(const HttpRequest& request, std::function<void()> job) = 0;
   virtual void handle(HttpRequest& request, HttpResponse& response) = 0;
   virtual void closed(HttpSession* session) = 0;
   virtual bool stopping() const = 0;
@@ -55,6 +56,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession>, private By
   void finished(bool keep, bool orderly);  // after a handler
   void next_request();
   void answer(int status, std::string_view message, std::string_view code, bool keep);
+  void refuse(HttpRequest& request, bool keep);                // no thread is free
+  void send(std::string bytes, bool keep, bool read_pending);  // an answer made here
   void linger();
   void drain();
   void close();

@@ -18,6 +18,18 @@ bool is_loopback(std::string_view peer) {
   return peer.starts_with("127.") || peer.starts_with("[::1]") || peer.starts_with("::1");
 }
 
+// Of what no route knows only that it came: whoever asks must not choose the labels.
+std::string route_of(const HttpRequest& request) {
+  return request.route.empty() ? "other" : request.route;
+}
+
+void count_answer(Metrics& metrics, const std::string& service, const HttpRequest& request,
+                  const HttpResponse& response) {
+  metrics.count(kRequests, {{"service", service},
+                            {"route", route_of(request)},
+                            {"status", std::to_string(response.status())}});
+}
+
 struct Frame {
   std::string service;
   Metrics& metrics;
@@ -34,10 +46,8 @@ struct Frame {
     if (!quiet) serve(request, response);
     metrics.add(kRunning, who, -1);
     const double seconds = static_cast<double>(steady_ms() - began_ms) / 1000;
-    // Of what no route knows only that it came: whoever asks must not choose the labels.
-    const std::string route = request.route.empty() ? "other" : request.route;
-    const std::string status = std::to_string(response.status());
-    metrics.count(kRequests, {{"service", service}, {"route", route}, {"status", status}});
+    const std::string route = route_of(request);
+    count_answer(metrics, service, request, response);
     metrics.observe(kRequestSeconds, {{"service", service}, {"route", route}}, seconds);
     log_fields(quiet ? LogLevel::debug : LogLevel::info, "request",
                {{"route", route},
@@ -91,6 +101,25 @@ struct Frame {
 HttpHandler in_frame(std::string service, Metrics& metrics, HttpHandler inner, Readiness ready) {
   return [frame = Frame{std::move(service), metrics, std::move(inner), std::move(ready)}](
              HttpRequest& request, HttpResponse& response) { frame.handle(request, response); };
+}
+
+void keep_in_frame(HttpServerOptions& http, std::string service, Metrics& metrics,
+                   std::string limit) {
+  http.spared_paths = {"/health", "/ready", "/metrics"};
+  http.when_busy = [service = std::move(service), &metrics, limit = std::move(limit),
+                    threads = http.threads](HttpRequest& request, HttpResponse& response) {
+    const RequestScope scope(request_id_of(request.header(kRequestIdHeader)));
+    response.set_header(kRequestIdHeader, current_request_id());
+    const auto version = agree(request.header(kWireHeader));
+    response.set_header(kWireHeader, version ? std::to_string(*version) : to_string(kWire));
+    response.send_error(503,
+                        fmt::format("this {} is busy ({} requests at once, see its {}): try again "
+                                    "in a second",
+                                    service, threads, limit),
+                        "overloaded");
+    count_answer(metrics, service, request, response);
+    log_fields(LogLevel::debug, "no thread is free", {{"status", response.status()}});
+  };
 }
 
 }  // namespace assay::io

@@ -16,4 +16,10 @@ using Readiness = std::function<Status()>;
 HttpHandler in_frame(std::string service, Metrics& metrics, HttpHandler inner,
                      Readiness ready = {});
 
+// Sets up a server of in_frame's handler so that the three paths above are answered however many
+// requests are running, and those that find no thread get a 503 that is named and counted like
+// every answer. `limit` is what an operator raises: "--streams".
+void keep_in_frame(HttpServerOptions& http, std::string service, Metrics& metrics,
+                   std::string limit);
+
 }  // namespace assay::io

@@ -1,7 +1,9 @@
 #include "io/service_frame.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "io/http_client.hpp"
 #include "io/http_router.hpp"
@@ -83,6 +85,40 @@ TEST_F(ServiceFrameTest, MetricsCountByRouteAndStatus) {
         R"(assay_http_request_seconds_count{route="/things/{id}",service="shop"} 2)",
         R"(assay_http_requests_running{service="shop"} 1)"})  // this one
     EXPECT_NE(reply.body.find(line), std::string::npos) << line << "\nin\n" << reply.body;
+}
+
+TEST_F(ServiceFrameTest, ABusyServerStillSaysHowItIs) {
+  std::atomic<bool> inside{false}, leave{false};
+  HttpServerOptions options;
+  options.threads = 1;
+  keep_in_frame(options, "shop", metrics, "--streams");
+  const auto block = [&](HttpRequest&, HttpResponse& response) {
+    inside = true;
+    while (!leave) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    response.send_json(200, json::object{});
+  };
+  const auto busy = *HttpServer::start(options, in_frame("shop", metrics, block));
+  std::thread first([&] { EXPECT_EQ(client.get(busy->url() + "/long")->status, 200); });
+  while (!inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (const char* path : {"/health", "/ready", "/metrics"})
+    EXPECT_EQ(client.get(busy->url() + path)->status, 200) << path;
+  for (int i = 0; i < 2; ++i) {  // the second over the same connection
+    const auto refused = *client.get(busy->url() + "/things/1", {{"x-request-id", "order-8"}});
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_EQ(refused.headers.at("x-request-id"), "order-8");
+    EXPECT_EQ(refused.headers.at("assay-wire"), "1");
+    EXPECT_EQ(refused.headers.at("retry-after"), "1");
+    EXPECT_NE(refused.body.find("1 requests at once, see its --streams"), std::string::npos)
+        << refused.body;
+  }
+  EXPECT_EQ(client.post_json(busy->url() + "/health", "{}")->status, 503);
+  const std::string counted = client.get(busy->url() + "/metrics")->body;
+  leave = true;
+  first.join();
+  EXPECT_NE(
+      counted.find(R"(assay_http_requests_total{route="other",service="shop",status="503"} 3)"),
+      std::string::npos)
+      << counted;
 }
 
 TEST_F(ServiceFrameTest, GaugesAreReadWhenSomebodyAsks) {

@@ -8,6 +8,7 @@
 #include "base/int128.hpp"
 #include "crypto/sha256.hpp"
 #include "market/money.hpp"
+#include "protocol/json_codec.hpp"
 #include "protocol/tokens.hpp"
 
 namespace assay::market {
@@ -19,6 +20,7 @@ using protocol::Pricing;
 namespace {
 
 constexpr std::size_t kBidsMax = 1024;
+constexpr std::string_view kCeilings = "assay/auction/ceilings/v0";
 
 Hash execution_hash(const OfferModel& m) {
   return protocol::struct_hash(protocol::ExecutionId{m.weights_root, m.program_hash, m.canon});
@@ -39,6 +41,42 @@ Result<Signed<Offer>> open_one(const protocol::Domain& domain, const Auction& au
   return offer;
 }
 
+// Why a bid is over the buyer's ceilings; empty: it is not.
+std::string over(const Ceilings& ceilings, const OfferModel& model) {
+  if (ceilings.price_in && model.price_in > *ceilings.price_in)
+    return fmt::format("asks {} in per million, the buyer's ceiling is {}",
+                       format_money(model.price_in), format_money(*ceilings.price_in));
+  if (ceilings.price_out && model.price_out > *ceilings.price_out)
+    return fmt::format("asks {} out per million, the buyer's ceiling is {}",
+                       format_money(model.price_out), format_money(*ceilings.price_out));
+  return {};
+}
+
+json::object ceilings_to_json(const Ceilings& ceilings) {
+  const auto price = [](const std::optional<Micros>& p) {
+    return p ? json::value(protocol::encode(*p)) : json::value();
+  };
+  return {{"price_in", price(ceilings.price_in)},
+          {"price_out", price(ceilings.price_out)},
+          {"salt", protocol::encode(ceilings.salt)}};
+}
+
+Result<Ceilings> ceilings_from_json(const json::object& o) {
+  Ceilings out;
+  const auto* in = o.if_contains("price_in");
+  const auto* price_out = o.if_contains("price_out");
+  const auto* salt = o.if_contains("salt");
+  if (o.size() != 3 || in == nullptr || price_out == nullptr || salt == nullptr)
+    return fail(Errc::invalid, "ceilings have the members 'price_in', 'price_out' and 'salt'");
+  const auto read = [](const json::value& v, std::optional<Micros>& into) -> Status {
+    return v.is_null() ? Status{} : protocol::decode(v, into.emplace());
+  };
+  CHECK_OK(read(*in, out.price_in));
+  CHECK_OK(read(*price_out, out.price_out));
+  CHECK_OK(protocol::decode(*salt, out.salt));
+  return out;
+}
+
 Hash lot(const Hash& call_id, const Address& provider) {
   Bytes in(call_id.begin(), call_id.end());
   append(in, provider.bytes);
@@ -46,6 +84,14 @@ Hash lot(const Hash& call_id, const Address& provider) {
 }
 
 }  // namespace
+
+crypto::X25519SecretKey sealing_key(const Ceilings& ceilings) {
+  Bytes in(kCeilings.begin(), kCeilings.end());
+  append(in, ceilings.salt);
+  for (const auto& price : {ceilings.price_in, ceilings.price_out})
+    append_be(in, price ? static_cast<std::uint64_t>(*price) : UINT64_MAX);
+  return crypto::X25519SecretKey(crypto::sha256(in));
+}
 
 std::vector<OpenedBid> open_bids(const protocol::Domain& domain, const Auction& auction) {
   const BidCall& call = auction.call.message;
@@ -65,6 +111,8 @@ std::vector<OpenedBid> open_bids(const protocol::Domain& domain, const Auction& 
       if (price) {
         opened.model = static_cast<std::size_t>(model - models.begin());
         opened.price = *price;
+        if (auction.ceilings) opened.fault = over(*auction.ceilings, *model);
+        opened.within = opened.fault.empty();
         opened.offer = std::move(*offer);
       } else {
         opened.fault = price.error().message;
@@ -80,16 +128,20 @@ std::vector<OpenedBid> open_bids(const protocol::Domain& domain, const Auction& 
   return out;
 }
 
-Result<Verdict> decide(const BidCall& call, std::span<const OpenedBid> opened) {
-  if (opened.empty() || !opened[0].offer) return fail(Errc::not_found, "nobody made a valid bid");
-  const OpenedBid& best = opened[0];
-  const auto& model = best.offer->message.models[best.model];
-  Verdict out{best.provider, model.price_in, model.price_out, best.price};
+Result<Verdict> decide(const Auction& auction, std::span<const OpenedBid> opened) {
+  const BidCall& call = auction.call.message;
+  const auto best = std::ranges::find(opened, true, &OpenedBid::within);
+  if (best == opened.end()) return fail(Errc::not_found, "nobody made a valid bid");
+  const auto& model = best->offer->message.models[best->model];
+  Verdict out{best->provider, model.price_in, model.price_out, best->price};
   const bool is_second = call.pricing == static_cast<std::uint32_t>(Pricing::second);
-  if (!is_second || opened.size() < 2 || !opened[1].offer || call.max_tokens == 0) return out;
+  // One over the ceilings still says what others would have had to pay.
+  const auto next = best + 1;
+  if (!is_second || next == opened.end() || !next->offer || call.max_tokens == 0) return out;
   TRY(const Micros prompt, protocol::price(model.price_in, 0, call.prompt_tokens, 0));
-  const Int128 per_million =
-      static_cast<Int128>(opened[1].price - prompt) * 1'000'000 / call.max_tokens;
+  Int128 per_million = static_cast<Int128>(next->price - prompt) * 1'000'000 / call.max_tokens;
+  if (auction.ceilings && auction.ceilings->price_out)
+    per_million = std::min(per_million, static_cast<Int128>(*auction.ceilings->price_out));
   if (per_million > INT64_MAX) return fail(Errc::refused, "the second bid's price overflows");
   out.price_out = std::max(out.price_out, static_cast<Micros>(per_million));
   TRY(out.price, protocol::price(out.price_in, out.price_out, call.prompt_tokens, call.max_tokens));
@@ -101,6 +153,8 @@ Result<Verdict> verify(const protocol::Domain& domain, const Auction& auction) {
   CHECK_OK(protocol::check_signature(domain, auction.call, call.buyer));
   if (crypto::x25519_public_key(auction.key) != call.seal_key)
     return fail(Errc::mismatch, "the key shown is not the one bids were sealed for");
+  if (auction.ceilings && sealing_key(*auction.ceilings).bytes != auction.key.bytes)
+    return fail(Errc::mismatch, "the key shown does not commit to these ceilings");
   std::set<Address> bidders;
   for (const auto& reply : auction.bids) {
     CHECK_OK(protocol::check_signature(domain, reply.bid, reply.bid.message.provider));
@@ -108,7 +162,7 @@ Result<Verdict> verify(const protocol::Domain& domain, const Auction& auction) {
       return fail(Errc::mismatch, "{} bids twice", reply.bid.message.provider.to_string());
   }
   const auto opened = open_bids(domain, auction);
-  TRY(const Verdict verdict, decide(call, opened));
+  TRY(const Verdict verdict, decide(auction, opened));
   if (!auction.awarded) return fail(Errc::mismatch, "nothing was awarded, though somebody won");
   const auto& offer = auction.awarded->message;
   CHECK_OK(protocol::check_signature(domain, *auction.awarded, offer.provider));
@@ -134,6 +188,7 @@ json::object to_json(const Auction& auction) {
                    {"key", to_hex(auction.key.bytes)}};
   out["awarded"] =
       auction.awarded ? json::value(protocol::to_json(*auction.awarded)) : json::value();
+  if (auction.ceilings) out["ceilings"] = ceilings_to_json(*auction.ceilings);
   return out;
 }
 
@@ -159,6 +214,10 @@ Result<Auction> auction_from_json(const json::object& o) {
   TRY(const json::value* key, member("key"));
   if (!key->is_string()) return fail(Errc::invalid, "key: must be hex");
   CHECK_OK(from_hex(std::string_view(key->get_string()), out.key.bytes));
+  if (const auto* v = o.if_contains("ceilings")) {
+    TRY(const json::object* ceilings, json::as_object(*v, "ceilings"));
+    TRY(out.ceilings, ceilings_from_json(*ceilings));
+  }
   TRY(const json::value* awarded, member("awarded"));
   if (!awarded->is_null()) {
     TRY(const json::object* offer, json::as_object(*awarded, "awarded"));

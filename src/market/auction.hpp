@@ -16,14 +16,25 @@ struct OpenedBid {
   std::optional<Signed<Offer>> offer;  // none: `fault` says what is wrong with it
   std::size_t model = 0;               // that was asked for, in the offer
   Micros price = 0;                    // of the call's tokens
-  std::string fault;
+  bool within = false;                 // the buyer's ceilings, and valid: it can win
+  std::string fault;                   // why it cannot
 };
+
+// Prices per million above which the buyer takes no bid; in a second-price auction a reserve: what
+// clears is never above it. Committed to by the key that bids are sealed for, so the buyer cannot
+// choose them once it has read bids, and nobody learns them before the record is shown.
+struct Ceilings {
+  std::optional<Micros> price_in, price_out;
+  Hash salt{};  // random: prices alone could be guessed
+};
+crypto::X25519SecretKey sealing_key(const Ceilings& ceilings);
 
 // Everything anybody needs to judge an auction that is over.
 struct Auction {
   Signed<protocol::BidCall> call;
   std::vector<protocol::BidReply> bids;  // one of a provider
   crypto::X25519SecretKey key;           // of call.seal_key
+  std::optional<Ceilings> ceilings;      // none: any price; otherwise `key` is sealing_key of them
   // What was leased from: the winner's bid, or in a second-price auction its offer at the price
   // that clears. None: nobody won, or the winner did not stand by its bid.
   std::optional<Signed<Offer>> awarded;
@@ -40,9 +51,10 @@ struct Verdict {
   Micros price_in = 0, price_out = 0;  // that clear, per million tokens
   Micros price = 0;                    // of the call's tokens at them
 };
-// not_found: no valid bid. In a second-price auction the winner's price out rises to what makes its
-// price the second bid's, rounded down; a single bid is paid what it asks.
-Result<Verdict> decide(const protocol::BidCall& call, std::span<const OpenedBid> opened);
+// `opened` is open_bids of the auction. not_found: no valid bid within the ceilings. The first such
+// bid wins. In a second-price auction its price out rises to what makes its price the next bid's,
+// rounded down, but not above the ceiling; a bid without a next is paid what it asks.
+Result<Verdict> decide(const Auction& auction, std::span<const OpenedBid> opened);
 
 // The record holds: the buyer signed the call, every bid is one its bidder signed for this call,
 // and what was awarded is the winner's offer at the price that clears. mismatch says what does not.

@@ -53,7 +53,15 @@ struct AuctionTest : testing::Test {
   void bid(std::uint8_t who, Micros price_in, Micros price_out) {
     auction.bids.push_back(sealed(who, offer(who, price_in, price_out)));
   }
-  Result<Verdict> decided() { return decide(auction.call.message, open_bids(w.domain(), auction)); }
+  Result<Verdict> decided() { return decide(auction, open_bids(w.domain(), auction)); }
+  // Before the bids: they are sealed for the key that commits to them.
+  void set_ceilings(std::optional<Micros> price_in, std::optional<Micros> price_out,
+                    Pricing pricing = Pricing::second) {
+    const Ceilings ceilings{price_in, price_out, Hash{7}};
+    auction.key = sealing_key(ceilings);
+    set_call(pricing);
+    auction.ceilings = ceilings;
+  }
   void award(std::uint8_t who, const Verdict& verdict) {
     auction.awarded = offer(who, verdict.price_in, verdict.price_out);
   }
@@ -101,6 +109,66 @@ TEST_F(AuctionTest, TheClearingPriceNeverExceedsTheSecondBid) {
     EXPECT_LE(verdict.price, opened[1].price);
     EXPECT_GE(verdict.price_out, 777'777);
   }
+}
+
+TEST_F(AuctionTest, WhatClearsIsNotAboveTheBuyersCeiling) {
+  set_ceilings(std::nullopt, 1'700'000);
+  bid(10, 1'000'000, 1'600'000);
+  bid(11, 1'000'000, 2'000'000);  // over it, and still what others would have had to pay
+  auto verdict = *decided();
+  EXPECT_EQ(verdict.winner, party(10).address);
+  EXPECT_EQ(verdict.price_out, 1'700'000);
+  EXPECT_EQ(verdict.price, 1'850);
+  award(10, verdict);
+  EXPECT_EQ(fault(), "");
+  const auto again = *auction_from_json(to_json(auction));
+  EXPECT_EQ(verify(w.domain(), again)->price_out, 1'700'000);
+  // Under the ceiling the second bid decides as ever, and with first prices the bid.
+  set_ceilings(2'000'000, 2'100'000);
+  bid(10, 1'000'000, 1'600'000);
+  bid(11, 1'000'000, 2'000'000);
+  EXPECT_EQ(decided()->price_out, 2'000'000);
+  set_ceilings(2'000'000, 1'700'000, Pricing::first);
+  bid(10, 1'000'000, 1'600'000);
+  bid(11, 1'000'000, 2'000'000);
+  EXPECT_EQ(decided()->price_out, 1'600'000);
+}
+
+TEST_F(AuctionTest, ACheaperBidOverTheCeilingDoesNotWin) {
+  set_ceilings(500'000, 3'000'000);
+  bid(10, 600'000, 1'000);      // 600 + 1, and over the ceiling in
+  bid(11, 500'000, 1'000'000);  // 500 + 500
+  const auto opened = open_bids(w.domain(), auction);
+  EXPECT_FALSE(opened[0].within);
+  EXPECT_EQ(opened[0].fault, "asks 0.60 in per million, the buyer's ceiling is 0.50");
+  EXPECT_EQ(decided()->winner, party(11).address);
+  EXPECT_EQ(decided()->price_out, 1'000'000);
+  auction.bids.pop_back();
+  EXPECT_EQ(decided().error().code, Errc::not_found);
+}
+
+TEST_F(AuctionTest, CeilingsAreFixedBeforeTheBids) {
+  set_ceilings(std::nullopt, 1'700'000);
+  bid(10, 1'000'000, 1'600'000);
+  bid(11, 1'000'000, 2'000'000);
+  const auto good = auction;
+  // A buyer that has read the bids lowers its ceiling to the winner's, or makes one up.
+  auction.ceilings->price_out = 1'600'000;
+  award(10, *decided());
+  EXPECT_NE(fault().find("does not commit to these ceilings"), std::string::npos) << fault();
+  // Leaving it out makes the winner dearer.
+  auction = good;
+  auction.ceilings.reset();
+  EXPECT_EQ(decided()->price_out, 2'000'000);
+  for (const auto& other :
+       {Ceilings{1'700'000, std::nullopt, Hash{7}}, Ceilings{std::nullopt, 1'700'000, Hash{8}},
+        Ceilings{0, 1'700'000, Hash{7}}})
+    EXPECT_NE(sealing_key(other).bytes, good.key.bytes);
+  json::object record = to_json(good);
+  record["ceilings"].get_object()["price_out"] = "-1";
+  EXPECT_FALSE(auction_from_json(record));
+  record["ceilings"].get_object().erase("price_out");
+  EXPECT_FALSE(auction_from_json(record));
 }
 
 TEST_F(AuctionTest, BidsThatAreNoneAreShownAndDoNotWin) {

@@ -3,6 +3,7 @@ anybody decides again, reputation from the log, a slow answer that costs less, a
 built binary and real processes."""
 import json
 import os
+import shutil
 import signal
 import time
 from decimal import Decimal
@@ -77,7 +78,16 @@ def screening_explains_itself(m):
     text = m.t.cli("screen", *offer, "--max-price-out", "0.30", code=1).stdout
     expect("price out 0.60 > ceiling 0.30 per million" in text and f"to find {m.cheap}" in text, text)
     expect("raise the price ceiling out to 0.60" in text, text)
-    nothing = m.t.cli("screen", "--market", m.url, "--model", "crow", code=1).stdout
+    unknown = m.t.cli("screen", "--market", m.url, "--model", "crow", code=1)
+    nothing = unknown.stdout
+    expect(f"nothing is offered as 'crow'; offered are {MODEL.stem}" in unknown.stderr, unknown.stderr)
+    gateway = m.t.cli("screen", "--market", m.gateway, code=1).stderr
+    expect(f"{m.gateway} is a gateway, not a market" in gateway, gateway)
+    status, reply = http("GET", f"{m.gateway}/assay/screen?model={MODEL.stem}&max_price=1")
+    expect_equal((status, reply["error"]["code"]), (400, "unknown_parameter"), "a parameter there is not")
+    expect("max_price_out" in reply["error"]["message"], reply)
+    status, reply = http("GET", f"{m.gateway}/assay/screen?model={MODEL.stem}&min_vram_gb=24&verification=tee")
+    expect_equal((status, reply["fitting"]), (200, []), f"24 GB and evidence: {reply}")
     expect("does not offer model 'crow'" in nothing and "no change of these limits" in nothing, nothing)
 
 
@@ -91,7 +101,7 @@ def quotes_cost_nothing(m):
     expect_equal(twice["answer_most"], "0.00028", "of two")
     expect_equal(len(twice["providers"]), 2, "replicas")
     three = m.t.cli("quote", *job, "--verification", "replicate:3", code=1).stdout
-    expect("2 of 3 providers fit" in three, three)
+    expect("2 of 3 providers fit" in three and "use --verification replicate:2" in three, three)
     tee = m.t.cli("quote", *job, "--verification", "tee", code=1).stdout
     expect("shows no hardware evidence" in tee and "verify by audit instead of tee" in tee, tee)
 
@@ -141,6 +151,50 @@ def an_auction_can_be_decided_again(m):
     expect("BAD" in bad and "the winner is" in bad, bad)
     other = m.t.cli("job", "verify", record, "--market", m.url, *logged[3:], code=1)
     expect("another record" in other.stdout + other.stderr, other.stdout + other.stderr)
+
+
+def a_ceiling_keeps_the_winner(m):
+    # 0.40 wins, and the next bid would be 0.60: what clears stops at the ceiling.
+    said = m.t.cli("job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 12 + 13?",
+                   "--max-tokens", 8, "--deadline", 5, "--max-price-out", "0.80").stdout
+    expect(f"winner   {m.dear}" in said and "answered by" not in said, said)
+    won = m.t.json("job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 12 + 14?",
+                   "--max-tokens", 8, "--deadline", 5, "--max-price-out", "0.80")
+    auction = won["assay"]["auction"]
+    expect(float(auction["price_out"]) <= 0.80, f"the ceiling: {auction}")
+    record = m.folder / "ceiling.json"
+    record.write_text(json.dumps(http("GET", f"{m.gateway}/assay/auctions/{auction['id']}")[1]))
+    checked = m.t.json("job", "verify", record, "--market", m.url)
+    expect_equal((checked["ok"], checked["winner"], checked["ceilings"]), (True, m.dear, {"price_in": None, "price_out": "0.80"}),
+                 "the record")
+    expect("ceiling  0.80 out" in m.t.cli("job", "verify", record, "--market", m.url).stdout, "the ceiling shown")
+
+
+def a_key_is_shown_to_the_gateway(m):
+    ask = ["job", "submit", "--gateway", m.gateway, "--model", MODEL.stem, "--message", "What is 1 + 2?", "--max-tokens", 8]
+    secret = m.t.json("gateway", "keys", "add", "--name", "ci", "--data", m.folder / "g")["secret"]
+    refused = m.t.cli(*ask, code=1).stderr
+    expect("--api-key-file" in refused, refused)
+    (m.folder / "ci.txt").write_text(secret + "\n")
+    m.t.cli(*ask, "--api-key-file", m.folder / "ci.txt")
+    m.t.cli(*ask, env=dict(os.environ, ASSAY_API_KEY=secret))
+
+
+def one_name_of_two_models(m):
+    other = m.folder / "other"
+    other.mkdir()
+    shutil.copy(ROOT / "models/tern-worse-q8_0.gguf", other / MODEL.name)
+    m.funded("worse", "5.00")
+    m.start("worse", "provider", "--model", other / MODEL.name, "--price-in", "0.10", "--price-out", "0.10", "--market", m.url,
+            "--key", m.folder / "worse.key", "--data", m.folder / "worse-p", "--stake", "5.00")
+    for verb in ("screen", "quote"):
+        run = m.t.cli(verb, "--market", m.url, "--model", MODEL.stem, "--json")
+        expect(f"2 executions are offered as '{MODEL.stem}'" in run.stderr and "--execution" in run.stderr, run.stderr)
+        named = json.loads(run.stdout)["executions"]
+        expect_equal((len(named), min(row["offers"] for row in named)), (2, 1), f"executions: {named}")
+    chosen = max(named, key=lambda row: row["offers"])["execution"]
+    run = m.t.cli("screen", "--market", m.url, "--model", MODEL.stem, "--execution", chosen)
+    expect("executions" not in run.stderr and m.cheap in run.stdout, run.stderr)
 
 
 def reputation_comes_from_the_log(m):
@@ -242,9 +296,12 @@ def buying(t):
         screening_explains_itself(m)
         quotes_cost_nothing(m)
         an_auction_can_be_decided_again(m)
+        a_ceiling_keeps_the_winner(m)
         reputation_comes_from_the_log(m)
         latency_is_what_buyers_claim(m)
         a_hedge_answers(m, a_slow_answer_costs_less(m))
+        a_key_is_shown_to_the_gateway(m)
+        one_name_of_two_models(m)
 
 
 if __name__ == "__main__":

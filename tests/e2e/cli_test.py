@@ -38,6 +38,36 @@ def usage_errors_exit_2(t):
     t.cli("generate", code=2)
     t.cli("generate", "--model", MODEL, "--prompt", "x", "--isa", "mmx", code=2)
     t.cli(code=2)
+    market = ["--market", "http://127.0.0.1:9"]
+    gateway = ["gateway", *market, "--models", ROOT / "models", "--key", "none", "--data", "none"]
+    for flag, value in (("--sort", "foo"), ("--max-price-out", "abc"), ("--only", "0x12"), ("--min-rebate", "60"),
+                        ("--max-tokens", "-1")):
+        one_line_error(t, flag, "screen", *market, flag, value, code=2)
+    one_line_error(t, "--verification", "quote", *market, "--verification", "foo", code=2)
+    for flag, value in (("--address", "nope"), ("--latency-reports", "-1"), ("--order", "bob"), ("--escrow", "much")):
+        one_line_error(t, flag, *gateway, flag, value, code=2)
+    one_line_error(t, "--name", "gateway", "keys", "add", "--data", "none", "--name", " ", code=2)
+
+
+def nothing_is_made_beside_no_gateway(t):
+    with Folder() as folder:
+        typo = folder / "typo"
+        for verb in (["keys", "list"], ["keys", "revoke", "ci"], ["report"], ["keys", "add", "--name", "ci"]):
+            one_line_error(t, f"no gateway was ever run in {typo}", "gateway", *verb, "--data", typo)
+        expect(not typo.exists(), "a folder was made")
+        made = t.json("gateway", "keys", "add", "--name", "ci", "--data", typo, "--new")
+        expect_equal([key["id"] for key in t.json("gateway", "keys", "list", "--data", typo)["keys"]], [made["id"]], "keys")
+
+
+def files_are_named_that_are_wrong(t):
+    with Folder() as folder:
+        (folder / "record.json").write_text("not json")
+        one_line_error(t, str(folder / "record.json"), "job", "verify", folder / "record.json", "--market",
+                       "http://127.0.0.1:9")
+        one_line_error(t, "ftp:// is not fetched", "model", "pull", "ftp://mirror.example/a.gguf", "--models", folder)
+        # A file of this machine is looked at before it is copied.
+        one_line_error(t, "--accept-license 'none'", "model", "pull", MODEL, "--models", folder)
+        expect_equal([path.name for path in folder.iterdir() if "partial" in path.name], [], "partial downloads")
 
 
 def sampling_options(t):
@@ -151,5 +181,6 @@ def identity_is_complete(t):
 
 
 if __name__ == "__main__":
-    Runner().run(help_has_examples, usage_errors_exit_2, sampling_options, model_file_errors, bench_reports_its_figures, json_errors_are_json,
+    Runner().run(help_has_examples, usage_errors_exit_2, nothing_is_made_beside_no_gateway, files_are_named_that_are_wrong,
+                 sampling_options, model_file_errors, bench_reports_its_figures, json_errors_are_json,
                  port_in_use_and_wrong_passphrase, colour_only_on_a_terminal, identity_is_complete)

@@ -155,7 +155,8 @@ def models_are_pulled_checked_and_listed(t):
             if run.returncode == 1:  # the licence in the file is not one of the permissive ones
                 expect("--accept-license" in run.stderr, run.stderr)
                 name = run.stderr.split("--accept-license '")[1].split("'")[0]
-                run = t.cli("model", "pull", url, "--models", folder / "m", "--sha256", digest, "--accept-license", name)
+                agreed = t.json("model", "pull", url, "--models", folder / "m", "--sha256", digest, "--accept-license", name)
+                expect_equal(agreed["resumed_at"], agreed["bytes"], "bytes that were not fetched again")
             pulled = t.json("model", "pull", MODEL, "--models", folder / "m", "--name", "copy", "--accept-license", "none")
             expect_equal(pulled["sha256"], "0x" + digest, "hash of a local copy")
             again = t.cli("model", "pull", MODEL, "--models", folder / "m", "--name", "copy", code=1)

@@ -182,6 +182,8 @@ def the_public_client_pays_for_an_answer(t, shop):
     body = question("What is 27 + 48?")
     status, text, headers = post(shop.chat, body)
     expect_equal(status, 402, f"without a payment: {text}")
+    told = json.loads(text)["error"]["message"]
+    expect("this costs 0." in told and "payment-required" in told and "API key of this gateway" in told, told)
     asked = decoded(headers, "PAYMENT-REQUIRED")
     expect_equal(asked["x402Version"], 2, "version")
     price = int(asked["accepts"][0]["amount"])

@@ -52,7 +52,9 @@ bool one_of(std::string_view key, const std::string_view (&keys)[N]) {
 bool asks_for_nothing(std::string_view key, const json::value& value) {
   if (value.is_null()) return true;
   if (const auto* a = value.if_array(); a != nullptr && a->empty()) return true;
-  if (const auto* o = value.if_object(); o != nullptr && o->empty()) return true;
+  // An empty one switches a search on, with its defaults.
+  if (const auto* o = value.if_object(); o != nullptr && o->empty())
+    return key != "web_search_options";
   if (const auto* b = value.if_bool(); b != nullptr && !*b) return true;
   if (key == "best_of") return value.is_number() && value.to_number<double>() == 1.0;
   if (key == "top_logprobs") return value.is_number() && value.to_number<double>() == 0.0;

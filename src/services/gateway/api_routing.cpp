@@ -36,6 +36,15 @@ ApiResult<std::vector<protocol::Address>> read_addresses(const Fields& fields,
   return out;
 }
 
+// An empty list would let nobody answer, or everybody.
+ApiResult<void> refuse_empty(const Fields& fields, std::initializer_list<std::string_view> lists) {
+  for (const std::string_view key : lists)
+    if (const json::value* value = fields.find(key);
+        value != nullptr && value->is_array() && value->get_array().empty())
+      return fields.bad(key, "a list of at least one: leave it out for any");
+  return {};
+}
+
 // A number, or an object of two.
 ApiResult<void> read_latency(const Fields& fields, Routing& out) {
   const json::value* value = fields.find("max_latency_ms");
@@ -57,6 +66,7 @@ ApiResult<Routing> parse_routing(const json::value& provider) {
   CHECK_OK(fields.only({"max_price", "min_vram_gb", "min_vram_mib", "min_stake", "min_rebate",
                         "max_latency_ms", "hedge_ms", "regions", "quantizations", "only", "ignore",
                         "order", "allow_fallbacks", "sort", "verification"}));
+  CHECK_OK(refuse_empty(fields, {"only", "regions", "quantizations"}));
   Routing out;
   if (const json::value* prices = fields.find("max_price")) {
     TRY(const Fields price, Fields::of(*prices, "provider.max_price"));

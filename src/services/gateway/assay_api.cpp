@@ -1,5 +1,7 @@
 #include "services/gateway/assay_api.hpp"
 
+#include <algorithm>
+
 #include "base/hex.hpp"
 #include "market/money.hpp"
 #include "services/gateway/api_render.hpp"
@@ -172,10 +174,42 @@ std::vector<std::string> read_list(const io::HttpRequest& request, std::string_v
   return out;
 }
 
+constexpr std::string_view kScreenParameters[] = {
+    "model",         "prompt_tokens",  "max_tokens",       "max_price_in",
+    "max_price_out", "min_vram_mib",   "min_vram_gb",      "min_stake",
+    "min_rebate",    "max_latency_ms", "max_per_token_ms", "regions",
+    "quantizations", "sort",           "verification"};
+
+ApiResult<void> only_known(const io::HttpRequest& request) {
+  for (const auto& [key, value] : request.query)
+    if (std::ranges::find(kScreenParameters, key) == std::end(kScreenParameters))
+      return api_fail(400, "unknown_parameter", key, "there is no parameter '{}': use {}", key,
+                      fmt::join(kScreenParameters, ", "));
+  return {};
+}
+
+// Several models, and none is named.
+ApiResult<void> missing_model(const Buyer& buyer) {
+  return api_fail(400, "missing_required_parameter", "model",
+                  "'model' is missing: this gateway has {}", buyer.models.names());
+}
+
+ApiResult<void> read_vram(const io::HttpRequest& request, Routing& out) {
+  CHECK_OK(read_number(request, "min_vram_mib", out.min_vram_mib));
+  std::optional<std::uint32_t> gib;
+  CHECK_OK(read_number(request, "min_vram_gb", gib));
+  if (gib && *gib > 1u << 20)
+    return api_fail(400, "invalid_value", "min_vram_gb", "'min_vram_gb' is too large");
+  if (gib && !out.min_vram_mib) out.min_vram_mib = *gib * 1024;
+  return {};
+}
+
 ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
+  CHECK_OK(only_known(request));
   Wish wish{.model = nullptr, .name = std::string(request.query_value("model")), .routing = {}};
   if (wish.name.empty() && buyer.models.models().size() == 1)
     wish.name = buyer.models.models()[0]->name;
+  if (wish.name.empty()) CHECK_OK(missing_model(buyer));
   wish.model = buyer.models.find(wish.name);
   if (!wish.model)
     return api_fail(404, "model_not_found", "model",
@@ -188,7 +222,7 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
   Routing routing;
   CHECK_OK(read_number(request, "prompt_tokens", wish.prompt_tokens));
   CHECK_OK(read_number(request, "max_tokens", wish.max_tokens));
-  CHECK_OK(read_number(request, "min_vram_mib", routing.min_vram_mib));
+  CHECK_OK(read_vram(request, routing));
   CHECK_OK(read_number(request, "max_latency_ms", routing.max_latency_ms));
   CHECK_OK(price_parameter(request, "max_price_in", routing.max_price_in));
   CHECK_OK(price_parameter(request, "max_price_out", routing.max_price_out));
@@ -201,6 +235,9 @@ ApiResult<Wish> read_wish(const Buyer& buyer, const io::HttpRequest& request) {
     const auto parsed = market::parse_sort(sort);
     if (!parsed) return api_fail(400, "invalid_value", "sort", "{}", parsed.error().message);
     routing.sort = *parsed;
+  }
+  if (const std::string_view proof = request.query_value("verification"); !proof.empty()) {
+    TRY(routing.proof, parse_proof(proof, "verification"));
   }
   wish.routing = merged(buyer.options.routing, routing);
   return wish;

@@ -12,12 +12,21 @@ constexpr int kTriesMax = 4;
 }  // namespace
 
 void AuctionLog::start() {
-  if (buyer_.options.log_append_url.empty()) return;
+  if (buyer_.options.log_append_url.empty()) {
+    keep_private();
+    return;
+  }
   rounds_.start([this] {
     if (const Status done = round(); !done)
       io::log_warn("auctions are not in the log yet: {}", done.error().message);
     return kAppendEveryMs;
   });
+}
+
+void AuctionLog::keep_private() {
+  const auto calls = buyer_.vault.unlogged_auctions();
+  if (!calls) return io::log_warn("marks of auctions stay: {}", calls.error().message);
+  for (const Hash& call : *calls) buyer_.vault.forget_unlogged(call);
 }
 
 Status AuctionLog::round() {

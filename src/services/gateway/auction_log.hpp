@@ -16,11 +16,14 @@ class AuctionLog {
   // `buyer` outlives it. options.log_append_url says where. Nothing happens before start().
   explicit AuctionLog(Buyer& buyer) : buyer_(buyer), log_(buyer.options.log_append_url) {}
 
+  // Without a log what was not published yet never will be: whoever starts a gateway so wants it
+  // kept.
   void start();
   void stop() { rounds_.stop(); }
   Status round();
 
  private:
+  void keep_private();
   // True when nothing is left to do about it.
   Result<bool> publish(const Hash& call);
   Result<std::optional<Hash>> lease_from(const market::Signed<market::Offer>& awarded);

@@ -113,6 +113,45 @@ TEST_F(AuctionTest, TheRecordGoesIntoTheLogOnceItIsOver) {
   EXPECT_EQ(log.entries().back().number, 2u);
 }
 
+TEST_F(AuctionTest, ThePriceThatClearsStopsAtTheBuyersCeiling) {
+  ScriptedProvider& winner = add_provider({.price_out = 700'000, .bids = 600'000});
+  add_provider({.price_out = 700'000, .bids = 700'000});
+  start();
+  json::object body = chat_body();
+  body["provider"] = {{"max_price", {{"completion", "0.70"}}}};
+  const json::object assay = sold(post(body, "/assay/jobs"));
+  // Of 6 tokens the second bid is 5 micro-units, 0.833333 per million.
+  EXPECT_EQ(assay.at("auction").at("price_out"), "0.70");
+  EXPECT_EQ(assay.at("provider"), json::value(winner.address().to_string()));
+  EXPECT_EQ(lease_price_out(assay), 700'000);
+  const auto verdict = market::verify(ledger->info()->domain, record(assay));
+  ASSERT_TRUE(verdict) << verdict.error().message;
+}
+
+TEST_F(AuctionTest, APrivateAuctionStaysPrivate) {
+  settle::LogInMemory log;
+  add_provider({.bids = 900'000});
+  add_provider({.bids = 500'000});
+  const std::string left = options.data_directory + "/unlogged/" + to_hex(Hash{7}) + ".json";
+  start();
+  const auto id = text_at(sold(submit()).at("auction").as_object(), "id");
+  EXPECT_FALSE(io::path_exists(options.data_directory + "/unlogged/" + id + ".json"));
+  gateway.reset();
+  // What an earlier run left to publish goes, too, once the gateway is started without a log.
+  ASSERT_TRUE(io::write_file_atomic(left, {}));
+  start();
+  EXPECT_FALSE(io::path_exists(left));
+  gateway.reset();
+  options.log_append_url = log.url();
+  start();
+  clock.ms += 2'000;
+  const auto later = text_at(sold(submit()).at("auction").as_object(), "id");
+  clock.ms += 2'000;
+  ASSERT_TRUE(soon([&] { return !log.auctions().empty(); }));
+  EXPECT_TRUE(log.auctions().contains(*array_from_hex<32>(later)));
+  EXPECT_EQ(log.auctions().size(), 1u);
+}
+
 TEST_F(AuctionTest, WithoutBidsTheErrorSaysSo) {
   add_provider({});
   start();

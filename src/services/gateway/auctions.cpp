@@ -64,7 +64,14 @@ void Auctions::award(market::Auction& auction, const market::OpenedBid& best,
 ApiResult<Auctions::Won> Auctions::run(const Wish& wish, std::span<const market::Candidate> fitting,
                                        protocol::Pricing pricing, std::uint64_t seconds) {
   market::Auction auction;
-  auction.key = crypto::X25519SecretKey(io::random_hash());
+  const Routing& routing = wish.routing;
+  if (routing.max_price_in || routing.max_price_out) {
+    auction.ceilings =
+        market::Ceilings{routing.max_price_in, routing.max_price_out, io::random_hash()};
+    auction.key = market::sealing_key(*auction.ceilings);
+  } else {
+    auction.key = crypto::X25519SecretKey(io::random_hash());
+  }
   auction.call = buyer_.sign(protocol::BidCall{.buyer = buyer_.address,
                                                .execution = wish.model->execution_hash,
                                                .prompt_tokens = wish.prompt_tokens,
@@ -79,29 +86,32 @@ ApiResult<Auctions::Won> Auctions::run(const Wish& wish, std::span<const market:
       collect(auction.call, out.call, fitting.first(std::min(fitting.size(), kBiddersMax)),
               io::steady_ms() + static_cast<std::int64_t>(seconds) * 1'000);
   const auto opened = market::open_bids(buyer_.ledger.domain, auction);
-  const auto verdict = market::decide(auction.call.message, opened);
+  const auto verdict = market::decide(auction, opened);
+  auto winner = opened.end();
   if (verdict) {
     out.verdict = *verdict;
-    award(auction, opened.front(), *verdict);
+    winner = std::ranges::find(opened, verdict->winner, &market::OpenedBid::provider);
+    award(auction, *winner, *verdict);
   }
   // Whatever happens from here on, what was bid and decided is on disk.
-  if (const Status kept = buyer_.vault.write_auction(out.call, json::dump(to_json(auction))); !kept)
+  if (const Status kept = buyer_.vault.write_auction(out.call, json::dump(to_json(auction)),
+                                                     !buyer_.options.log_append_url.empty());
+      !kept)
     return std::unexpected(to_api_error(kept.error()));
-  for (const market::OpenedBid& bid : opened) {
-    json::object row{{"provider", bid.provider.to_string()}};
-    if (bid.offer)
-      row["price"] = market::format_money(bid.price);
-    else
-      row["fault"] = bid.fault;
-    out.bids.push_back(std::move(row));
-    if (!bid.offer) continue;
-    const bool is_winner = out.candidates.empty() && &bid == &opened.front();
-    auto candidate = market_.admit(is_winner ? *auction.awarded : *bid.offer, wish);
+  const auto admit = [&](const Address& bidder, const Signed<protocol::Offer>& offer) {
+    auto candidate = market_.admit(offer, wish);
     if (candidate)
       out.candidates.push_back(std::move(*candidate));
     else
-      io::log_info("bid of {} is not taken: {}", bid.provider.to_string(),
-                   candidate.error().message);
+      io::log_warn("bid of {} is not taken: {}", bidder.to_string(), candidate.error().message);
+  };
+  if (verdict) admit(verdict->winner, *auction.awarded);
+  for (auto bid = opened.begin(); bid != opened.end(); ++bid) {
+    json::object row{{"provider", bid->provider.to_string()}};
+    if (bid->offer) row["price"] = market::format_money(bid->price);
+    if (!bid->fault.empty()) row["fault"] = bid->fault;
+    out.bids.push_back(std::move(row));
+    if (bid->within && bid != winner) admit(bid->provider, *bid->offer);
   }
   if (out.candidates.empty())
     return std::unexpected(ApiError{

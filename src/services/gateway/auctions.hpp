@@ -11,10 +11,11 @@ class Auctions {
 
   struct Won {
     Hash call{};
-    // The winner at the price that clears, then the other bidders at their own, as they rank.
+    // The winner at the price that clears, then the others within the buyer's ceilings at their
+    // own, as they rank: whom else to ask where the winner does not answer.
     std::vector<market::Candidate> candidates;
     market::Verdict verdict;
-    json::array bids;  // {"provider", "price" or "fault"}, best first
+    json::array bids;  // {"provider", "price", "fault"}, best first
   };
   // Asks at most kBiddersMax of `fitting`, waits until all have answered or the deadline, decides,
   // and writes the record before anything is leased. ApiError 503 without a bid that fits.

@@ -3,12 +3,14 @@
 #include <sys/stat.h>
 #include <thread>
 
+#include "base/loopback.hpp"
 #include "io/http_router.hpp"
 #include "io/log.hpp"
 #include "io/service_frame.hpp"
 #include "services/gateway/assay_api.hpp"
 #include "services/gateway/auction_log.hpp"
 #include "services/gateway/batch_api.hpp"
+#include "services/gateway/funds.hpp"
 #include "services/gateway/latency_reports.hpp"
 #include "services/gateway/log_watch.hpp"
 #include "services/gateway/reputation_feed.hpp"
@@ -18,6 +20,8 @@
 
 namespace assay::services {
 namespace {
+
+constexpr std::size_t kSpareConnections = 16;
 
 // A page on another site can send simple requests to loopback; browsers name their origin.
 bool foreign_origin(const io::HttpRequest& request) {
@@ -42,6 +46,24 @@ Status watch_log(Buyer& buyer, std::unique_ptr<LogWatch>& watch) {
                                  LogView{std::move(reader), [log] { return log->checkpoint(); }});
   watch->start();
   return {};
+}
+
+// Who can connect spends the buyer's money, unless keys say who may.
+Status check_door(const GatewayOptions& options, Store& store) {
+  if (is_loopback_host(options.address) || options.address == "::1") return {};
+  if (options.tls_cert_file.empty())
+    io::log_warn(
+        "{} is not this machine alone and there is no TLS: whoever sits between reads "
+        "prompts, answers and API keys; give --tls-cert and --tls-key, or put a proxy "
+        "with TLS in front",
+        options.address);
+  TRY(const bool keys, store.uses_api_keys());
+  // A till asks for keys or payments in any case.
+  if (keys || options.allow_anyone || options.till != nullptr) return {};
+  return fail(Errc::refused,
+              "on {} whoever connects would spend this account's money: make an API key first "
+              "(`assay gateway keys add --data {} --name NAME`), or say --allow-anyone",
+              options.address, options.data_directory);
 }
 
 void show_books(Store& store, io::Metrics& metrics) {
@@ -165,8 +187,10 @@ io::HttpHandler GatewayService::Parts::routes() {
   });
   const auto ready = [this]() -> Status {
     CHECK_OK(buyer.settlement.totals());
-    if (!buyer.models.models().empty()) return {};
-    return fail(Errc::unavailable, "no model: put a GGUF file into the --models folder");
+    if (buyer.models.models().empty())
+      return fail(Errc::unavailable, "no model: put a GGUF file into the --models folder");
+    // What sellers elsewhere answer is paid from a purse of its own.
+    return sellers ? Status{} : check_funds(buyer);
   };
   const auto guarded = [this, inner = router.handler()](io::HttpRequest& request,
                                                         io::HttpResponse& response) {
@@ -197,9 +221,10 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
   TRY(ModelCatalog models, ModelCatalog::load(options.models_directory, pool));
   const std::string database = options.data_directory + "/gateway.db";
-  TRY(auto store, Store::open(database, ledger.domain));
+  TRY(auto store, Store::open(database, ledger.domain, crypto::address_of(key)));
   // Audit seeds and spending habits: the owner's business only.
   ::chmod(database.c_str(), 0600);
+  CHECK_OK(check_door(options, *store));
   TRY(Vault vault, Vault::open(options.data_directory));
   TRY(FileStore files, FileStore::open(options.data_directory, *store));
 
@@ -220,11 +245,16 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   server.address = options.address;
   server.port = options.port;
   server.threads = options.streams;
-  // Connections that wait between two requests, too.
-  server.max_connections = 2 * std::size_t{options.streams};
+  io::keep_in_frame(server, "gateway", parts->buyer.metrics, "--streams");
+  // Connections that wait between two requests, too, and some that ask how it is.
+  server.max_connections = 2 * std::size_t{options.streams} + kSpareConnections;
+  server.tls_cert_file = options.tls_cert_file;
+  server.tls_key_file = options.tls_key_file;
   server.max_body_bytes = kFileBytesMax + (1u << 20);  // and the form around it
   TRY(parts->server, io::HttpServer::start(server, parts->routes()));
   parts->batches.start();
+  if (const Status funds = check_funds(parts->buyer); !funds && !parts->sellers)
+    io::log_warn("nothing can be bought yet: {}", funds.error().message);
   return std::unique_ptr<GatewayService>(new GatewayService(std::move(parts)));
 }
 

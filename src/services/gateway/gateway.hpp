@@ -6,7 +6,8 @@
 //   GET  /assay/receipts, /assay/receipts/{id}   what was bought, if the log has it; one file
 //   GET  /assay/openings/{id}                    prompt and answer; to loopback peers only
 //   GET  /assay/audits, /assay/leases
-//   GET  /assay/screen?model=…                   who fits, and why the others do not
+//   GET  /assay/screen?model=…                   who fits, and why the others do not; other
+//                                                parameters are named by the answer to a wrong one
 //   POST /assay/jobs?pricing=&deadline=          the same body, answered by an auction's winner
 //   GET  /assay/auctions/{id}                    its call, every bid, the key that opens them
 //   POST /assay/quote                            what a request (the same body) would cost
@@ -15,9 +16,10 @@
 //
 // Trust: whoever reaches its port spends the buyer's money and reads the answers, until a first API
 // key is made (`assay gateway keys`): then whoever has one spends within its limits and reads what
-// it bought; with a till (x402) everybody else pays for each answer. It listens on loopback and
-// refuses requests of a web page of another origin. The ledger's host is trusted as
-// market/settlement.hpp says. Providers are not trusted: their receipts are replayed.
+// it bought; with a till (x402) everybody else pays for each answer. It listens on loopback, beyond
+// it only with keys or `allow_anyone`, and refuses requests of a web page of another origin. The
+// ledger's host is trusted as market/settlement.hpp says. Providers are not trusted: their receipts
+// are replayed.
 #pragma once
 #include <memory>
 
@@ -32,7 +34,7 @@ class GatewayService {
  public:
   // Listens when it returns, and has taken up what an earlier process left undone. settlement,
   // board and clock outlive it. Errors: no usable model, market unreachable, data directory in use
-  // or of another ledger, port in use.
+  // or of another ledger or buyer, no key though others can connect, port in use.
   static Result<std::unique_ptr<GatewayService>> start(const GatewayOptions& options,
                                                        const crypto::SecretKey& key,
                                                        market::Settlement& settlement,

@@ -26,7 +26,10 @@ struct GatewayOptions {
   std::string data_directory;    // state, receipts, openings; one gateway at a time
   std::string models_directory;  // GGUF files
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;   // 0: any free port
+  // Where others than this machine can connect, a gateway without API keys does not start.
+  bool allow_anyone = false;
+  std::string tls_cert_file, tls_key_file;  // PEM; both, or none: in the clear
+  std::uint16_t port = 0;                   // 0: any free port
   unsigned streams = 1024;  // requests answered at once, a thread each; more get a 503
 
   protocol::Micros escrow = 1'000'000;  // held in one lease; also the most one request may cost

@@ -347,6 +347,33 @@ TEST_F(GatewayTest, NoProviderFitsSaysWhyAndWhatWouldHelp) {
   EXPECT_EQ(get("/assay/screen?model=toy").at("fitting").as_array().size(), 1u);
 }
 
+TEST_F(GatewayTest, ScreeningRefusesWhatItDoesNotKnow) {
+  add_provider({});
+  ASSERT_TRUE(io::write_file_atomic(folder.file("models/other.gguf"), worse_toy().file));
+  start();
+  const auto error = [&](const std::string& query) {
+    const json::object reply = get("/assay/screen" + query);
+    const auto* said = reply.if_contains("error");
+    return said == nullptr ? json::object{} : said->as_object();
+  };
+  const json::object unknown = error("?model=toy&max_price=1");
+  EXPECT_EQ(unknown.at("code"), "unknown_parameter");
+  EXPECT_NE(text_at(unknown, "message").find("max_price_in, max_price_out"), std::string::npos);
+  EXPECT_EQ(error("").at("code"), "missing_required_parameter");
+  EXPECT_EQ(error("?model=nosuch").at("code"), "model_not_found");
+  EXPECT_EQ(error("?model=toy&verification=foo").at("param"), "verification");
+  const auto reason = [&](const std::string& query) {
+    return get("/assay/screen?model=toy" + query)
+        .at("refused")
+        .at(0)
+        .at("reasons")
+        .at(0)
+        .at("code");
+  };
+  EXPECT_EQ(reason("&min_vram_gb=24"), "vram");
+  EXPECT_EQ(reason("&verification=tee"), "evidence");
+}
+
 TEST_F(GatewayTest, MoneyThatIsShortSaysHowMuchIsNeeded) {
   add_provider({});
   options.escrow = 5;

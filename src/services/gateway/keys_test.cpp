@@ -1,6 +1,9 @@
 // API keys: who is let in, how often, and for how much.
 #include <thread>
 
+#include "crypto/tls_key.hpp"
+#include "io/pinned_url.hpp"
+#include "io/sqlite.hpp"
 #include "services/gateway/gatekeeper.hpp"
 #include "services/gateway/gateway_testutil.hpp"
 
@@ -10,7 +13,7 @@ namespace {
 struct KeysTest : GatewayTest {
   // The secret of a new key.
   std::string add_key(ApiKey key) {
-    const auto store = Store::open_beside(options.data_directory);
+    const auto store = Store::open_beside(options.data_directory, true);
     EXPECT_TRUE(store) << store.error().message;
     key.id = new_api_key_id();
     key.created_s = clock.now_s();
@@ -236,6 +239,103 @@ TEST_F(KeysTest, EachSeesWhatItBoughtAndTheReportAddsUp) {
   EXPECT_EQ(by_key[0].settled + by_key[1].settled, by_provider[0].settled);
   EXPECT_EQ((*store->spending(SpendingBy::model, 0))[0].of, "toy");
   EXPECT_TRUE((*store->spending(SpendingBy::model, clock.now_s() + 1)).empty());
+}
+
+struct DoorTest : KeysTest {
+  Result<std::unique_ptr<GatewayService>> try_start(std::uint8_t key = 2) {
+    gateway.reset();
+    return GatewayService::start(options, test_key(key), *ledger, *ledger, clock);
+  }
+};
+
+TEST_F(DoorTest, WhereOthersCanConnectAKeyComesFirst) {
+  options.address = "0.0.0.0";
+  const auto open = try_start();
+  ASSERT_FALSE(open);
+  EXPECT_EQ(open.error().code, Errc::refused);
+  EXPECT_NE(open.error().message.find("--allow-anyone"), std::string::npos);
+  EXPECT_NE(open.error().message.find("keys add --data " + options.data_directory),
+            std::string::npos);
+  options.allow_anyone = true;
+  EXPECT_TRUE(try_start());
+  options.allow_anyone = false;
+  add_key({.id = {}, .name = "ci"});
+  EXPECT_TRUE(try_start());
+}
+
+TEST_F(DoorTest, ACertificateOfItsOwn) {
+  const auto own = *crypto::tls_certificate(Hash{9});
+  options.tls_cert_file = folder.file("cert.pem");
+  options.tls_key_file = folder.file("key.pem");
+  ASSERT_TRUE(io::write_file_atomic(options.tls_cert_file, view(own.certificate_pem)));
+  ASSERT_TRUE(io::write_file_atomic(options.tls_key_file, view(own.key_pem)));
+  start();
+  ASSERT_TRUE(gateway->url().starts_with("https://")) << gateway->url();
+  io::HttpClient client;
+  const auto reply = client.get(io::pinned(gateway->url(), own.key_hash) + "/v1/models");
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_EQ(reply->status, 200);
+}
+
+TEST_F(DoorTest, AFolderBelongsToOneBuyer) {
+  add_provider({});
+  start();
+  ASSERT_EQ(post(chat_body()).status, 200);
+  const auto refused = [&] {
+    const auto other = try_start(9);
+    return other ? "it starts" : other.error().message;
+  };
+  const std::string mine = crypto::address_of(test_key(2)).to_string(),
+                    other = crypto::address_of(test_key(9)).to_string();
+  EXPECT_NE(refused().find("belongs to the account " + mine), std::string::npos) << refused();
+  EXPECT_NE(refused().find("the key is " + other), std::string::npos) << refused();
+  // One written before folders named their buyer has leases that do.
+  {
+    const auto db =
+        *io::Database::open(options.data_directory + "/gateway.db", io::OpenMode::read_write);
+    ASSERT_TRUE(db->exec("DELETE FROM meta WHERE key = 'buyer'"));
+  }
+  EXPECT_NE(refused().find("belongs to the account " + mine), std::string::npos) << refused();
+  EXPECT_TRUE(try_start());
+}
+
+TEST_F(DoorTest, BesideNoGatewayNothingIsMade) {
+  const std::string typo = folder.file("typo");
+  const auto store = Store::open_beside(typo);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::not_found);
+  EXPECT_NE(store.error().message.find("no gateway was ever run in " + typo), std::string::npos);
+  EXPECT_FALSE(io::path_exists(typo));
+}
+
+TEST_F(DoorTest, ReadyOnceThereIsMoney) {
+  gateway = *try_start(9);
+  io::HttpClient client;
+  const auto ready = [&] { return *client.get(gateway->url() + "/ready"); };
+  EXPECT_EQ(ready().status, 503);
+  const auto poor = crypto::address_of(test_key(9));
+  EXPECT_NE(ready().body.find("the account " + poor.to_string() + " has 0.00 available"),
+            std::string::npos)
+      << ready().body;
+  EXPECT_NE(ready().body.find("deposit "), std::string::npos);
+  deposit(poor, 3'000'000);
+  EXPECT_EQ(ready().status, 200) << ready().body;
+}
+
+TEST_F(DoorTest, AFullGatewayStillSaysHowItIs) {
+  options.streams = 1;
+  ScriptedProvider& slow = add_provider({.waits_ms = 1'500});
+  start();
+  std::thread first([&] { EXPECT_EQ(post(chat_body()).status, 200); });
+  EXPECT_TRUE(soon([&] { return slow.calls() > 0; }));
+  const io::HttpReply refused = post(chat_body());
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(refused.body.find("--streams"), std::string::npos) << refused.body;
+  EXPECT_EQ(refused.headers.at("assay-wire"), "1");
+  io::HttpClient client;
+  for (const char* path : {"/health", "/ready", "/metrics"})
+    EXPECT_EQ(client.get(gateway->url() + path)->status, 200) << path;
+  first.join();
 }
 
 TEST(Allowance, FillsUpOverAMinuteAndNoFurther) {

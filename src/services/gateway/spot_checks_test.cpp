@@ -100,17 +100,18 @@ struct SpotChecksTest : testing::Test {
   void pass_time(std::uint64_t seconds) { ledgers.ms += static_cast<std::int64_t>(seconds) * 1000; }
   void make_buyer() {
     const auto key = settle::deal_key(Deal::kBuyer);
-    buyer.reset(new Buyer{.options = {},
-                          .key = key,
-                          .address = crypto::address_of(key),
-                          .ledger = *ledger->info(),
-                          .settlement = *ledger,
-                          .board = *ledger,
-                          .clock = mine,
-                          .models = {},
-                          .store = *Store::open(folder.file("gateway.db"), deal->domain),
-                          .vault = *Vault::open(folder.path()),
-                          .providers = ProviderClient({})});
+    buyer.reset(new Buyer{
+        .options = {},
+        .key = key,
+        .address = crypto::address_of(key),
+        .ledger = *ledger->info(),
+        .settlement = *ledger,
+        .board = *ledger,
+        .clock = mine,
+        .models = {},
+        .store = *Store::open(folder.file("gateway.db"), deal->domain, crypto::address_of(key)),
+        .vault = *Vault::open(folder.path()),
+        .providers = ProviderClient({})});
   }
   Result<bool> passed() {
     MarketView market(*buyer);

@@ -7,32 +7,59 @@ namespace assay::services {
 
 using rows::kLeaseColumns;
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& path,
-                                           const protocol::Domain& domain) {
+namespace {
+
+// What the database is bound to: set by the first run. What is stored.
+Result<std::string> bound_to(io::Database& db, std::string_view key, const std::string& value) {
+  TRY(auto insert, db.prepare("INSERT OR IGNORE INTO meta VALUES(?1, ?2)"));
+  CHECK_OK(insert.bind_all(key, value).run());
+  TRY(auto select, db.prepare("SELECT value FROM meta WHERE key = ?1"));
+  select.bind_all(key);
+  TRY(const bool found, select.step());
+  return found ? std::string(select.column_text(0)) : std::string();
+}
+
+// Whose a database is that was written before it said so.
+Result<Address> buyer_of_leases(io::Database& db, const Address& otherwise) {
+  TRY(auto select, db.prepare("SELECT lease FROM leases LIMIT 1"));
+  TRY(const bool found, select.step());
+  if (!found) return otherwise;
+  TRY(const auto lease, rows::signed_from_text<protocol::Lease>(select.column_text(0)));
+  return lease.message.buyer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& path, const protocol::Domain& domain,
+                                           const Address& buyer) {
   TRY(auto db, io::open_versioned(path, io::OpenMode::create, rows::kSchema));
   TRY(auto transaction, io::Transaction::begin(*db));
   const std::string ledger = json::dump(domain.to_json());
-  {
-    TRY(auto insert, db->prepare("INSERT OR IGNORE INTO meta VALUES('ledger', ?1)"));
-    CHECK_OK(insert.bind_all(ledger).run());
-    TRY(auto select, db->prepare("SELECT value FROM meta WHERE key = 'ledger'"));
-    TRY(const bool found, select.step());
-    if (!found || select.column_text(0) != ledger)
-      return fail(Errc::conflict,
-                  "{} belongs to another ledger: use another --data directory for this market",
-                  path);
-  }
+  TRY(const std::string bound, bound_to(*db, "ledger", ledger));
+  if (bound != ledger)
+    return fail(Errc::conflict,
+                "{} belongs to another ledger: use another --data directory for this market", path);
+  TRY(const Address owner, buyer_of_leases(*db, buyer));
+  TRY(const std::string bound_buyer, bound_to(*db, "buyer", owner.to_string()));
+  if (bound_buyer != buyer.to_string())
+    return fail(Errc::conflict,
+                "{} belongs to the account {}, and the key is {}'s: use that account's --key, or "
+                "another --data directory for this one",
+                path, bound_buyer, buyer.to_string());
   CHECK_OK(transaction.commit());
   return std::unique_ptr<Store>(new Store(std::move(db)));
 }
 
-Result<std::unique_ptr<Store>> Store::open_beside(const std::string& data_directory) {
+Result<std::unique_ptr<Store>> Store::open_beside(const std::string& data_directory, bool make) {
+  const std::string path = data_directory + "/gateway.db";
+  if (!make && !io::path_exists(path))
+    return fail(Errc::not_found, "no gateway was ever run in {}: give its --data folder",
+                data_directory);
   CHECK_OK(io::make_directories(data_directory, 0700));
   // Whoever holds the lock may change tables.
   const auto lock = io::FileLock::acquire(data_directory);
-  TRY(auto db,
-      io::open_versioned(data_directory + "/gateway.db",
-                         lock ? io::OpenMode::create : io::OpenMode::read_write, rows::kSchema));
+  TRY(auto db, io::open_versioned(path, lock ? io::OpenMode::create : io::OpenMode::read_write,
+                                  rows::kSchema));
   return std::unique_ptr<Store>(new Store(std::move(db)));
 }
 

@@ -17,12 +17,15 @@ namespace assay::services {
 
 class Store {
  public:
-  // The ledger the records belong to; a data directory of another ledger is refused.
+  // The ledger and the buyer the records belong to; a data directory of others is refused: leases
+  // that another key signed for can be neither used nor settled. Errors: conflict.
   static Result<std::unique_ptr<Store>> open(const std::string& path,
-                                             const protocol::Domain& domain);
+                                             const protocol::Domain& domain, const Address& buyer);
   // For verbs beside a gateway, which may be running (then the file is not migrated: unsupported
-  // where it would have to be). A missing file is made.
-  static Result<std::unique_ptr<Store>> open_beside(const std::string& data_directory);
+  // where it would have to be). not_found where no gateway ever ran, unless `make`: then it is made
+  // for the first that does.
+  static Result<std::unique_ptr<Store>> open_beside(const std::string& data_directory,
+                                                    bool make = false);
 
   Status add_lease(const LeaseRecord& lease);
   Status set_lease_stage(const Hash& lease, LeaseStage stage);

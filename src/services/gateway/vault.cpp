@@ -78,8 +78,8 @@ Status Vault::write_opening(const Hash& receipt, const protocol::Opening& openin
 Result<protocol::Opening> Vault::opening(const Hash& receipt) const {
   return read_opening(opening_path(receipt));
 }
-Status Vault::write_auction(const Hash& call, std::string_view text) const {
-  CHECK_OK(io::write_file_atomic(path("unlogged", call), {}));
+Status Vault::write_auction(const Hash& call, std::string_view text, bool is_public) const {
+  if (is_public) CHECK_OK(io::write_file_atomic(path("unlogged", call), {}));
   return io::write_file_atomic(path("auctions", call), view(text));
 }
 Result<std::vector<Hash>> Vault::unlogged_auctions() const {

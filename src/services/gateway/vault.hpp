@@ -32,8 +32,9 @@ class Vault {
   Result<std::string> receipt_text(const Hash& receipt) const;
   Result<std::string> opening_text(const Hash& receipt) const;
 
-  // Also marked as unlogged; before that: a record never lies there without its mark.
-  Status write_auction(const Hash& call, std::string_view text) const;
+  // A public one is marked as unlogged, before that: its record never lies there without its mark.
+  // One that is not never gets a mark, so no later run publishes it.
+  Status write_auction(const Hash& call, std::string_view text, bool is_public) const;
   Result<std::vector<Hash>> unlogged_auctions() const;
   void forget_unlogged(const Hash& call) const;
   Result<std::string> auction_text(const Hash& call) const;

@@ -2,6 +2,7 @@
 
 #include "base/hex.hpp"
 #include "crypto/sha256.hpp"
+#include "market/money.hpp"
 
 namespace assay::settle::x402 {
 namespace {
@@ -21,10 +22,19 @@ void answer(io::HttpResponse& response, int status, const std::string& code,
 }
 
 void ask_for_payment(const Till& till, const io::HttpRequest& request, io::HttpResponse& response,
-                     const Refusal& why, Micros price) {
+                     const Refusal& why, Micros price, std::string_view cost = {}) {
   response.set_header(protocol::x402::kRequiredHeader,
                       till.required(why, price, url_of(till, request)));
-  answer(response, why.status, why.code.empty() ? "payment_required" : why.code, why.message);
+  answer(response, why.status, why.code.empty() ? "payment_required" : why.code,
+         fmt::format("{}{}", why.message, cost));
+}
+
+// What it comes to, where a client shows nothing but the error's text.
+std::string cost_of(const Till& till, Micros price) {
+  const std::string& otherwise = till.options().otherwise;
+  return fmt::format(": this costs {} at most, and the {} header says how it is paid{}{}",
+                     market::format_money(till.terms(price).amount),
+                     protocol::x402::kRequiredHeader, otherwise.empty() ? "" : "; ", otherwise);
 }
 
 }  // namespace
@@ -112,8 +122,8 @@ std::optional<Sale> accept(Till& till, const io::HttpRequest& request, io::HttpR
       answer(response, why.status, why.code, why.message);
     } else if (const auto asked = price()) {
       // The fee comes on top.
-      ask_for_payment(till, request, response, why,
-                      std::max(*asked, why.at_least - till.options().fee));
+      const Micros most = std::max(*asked, why.at_least - till.options().fee);
+      ask_for_payment(till, request, response, why, most, cost_of(till, most));
     }
     return std::nullopt;
   };

@@ -30,6 +30,7 @@ struct TillOptions {
   std::int64_t patience_ms = 30'000;  // until a settlement counts as unknown
   std::int64_t round_ms = 1'000;      // between looks at those
   std::string public_url{};           // of what is sold, for `resource`; empty: by the Host header
+  std::string otherwise{};            // what does instead of a payment, for a 402: "an API key …"
   // Also sells by channels, kept in `channels_file`.
   std::optional<ChannelOptions> channels{};
   std::string channels_file{};
