@@ -26,6 +26,7 @@ namespace {
 struct AuditorOptions {
   services::AuditorOptions service;
   std::vector<std::string> models;
+  std::vector<std::string> of_chains;  // flags of --settlement evm, which is refused
   std::string market, fee = "0.01", stake, status_data, settlement = "embedded";
   KeyOptions key;
   std::uint64_t kv_memory_mib = 0;
@@ -45,8 +46,12 @@ Result<services::AuditedModel> audited(const ModelFile& file, ThreadPool& pool) 
 Result<int> serve_auditor(const Context& context, AuditorOptions options) {
   if (options.settlement == "evm")
     return fail(Errc::unsupported,
-                "hired auditors are not in the contracts: an auditor needs an embedded ledger "
-                "(`assay market`); gateways on a chain audit for themselves (--audit local)");
+                "nobody hires auditors on a chain: a buyer there audits with its own gateway "
+                "(`assay gateway --settlement evm … --audit local`), and an auditor works on an "
+                "embedded ledger (`assay auditor --market http://…`)");
+  if (!options.of_chains.empty())
+    return context.report({Errc::invalid, "--rpc and other flags of a chain: see --settlement evm"},
+                          kUsage);
   if (options.models.empty() || options.market.empty() || options.key.file.empty() ||
       options.service.data_dir.empty())
     return context.report(
@@ -189,6 +194,9 @@ void add_auditor(CLI::App& app, Context& context) {
   retire->add_option("--market", o->market, "the ledger")->required();
   add_key_options(retire, o->key, "the auditor's key")->required();
   context.json_flag(retire);
+  // Taken so that the answer is about auditors on a chain, not about a flag.
+  for (const char* flag : {"--rpc", "--board", "--from-block", "--ca-file", "--confirmations"})
+    verb->add_option(flag, o->of_chains)->group("");
   const AuditorTrial trial = add_auditor_trials(*verb, context);
   context.on_run(verb, [&context, o, report, retire, trial]() -> Result<int> {
     if (auto tried = trial()) return std::move(*tried);

@@ -69,6 +69,7 @@ void add_chain_deposit(CLI::App& chain, Context& context) {
   verb->add_option("--to", o->to, "account that gets it (default: the key's own)");
   verb->add_option("--nonce", o->nonce, "of a deposit whose outcome is not known: it is made once");
   add_chain_flags(verb, o->chain);
+  add_code_flag(verb, o->chain);
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return deposit_on_chain(context, *o); });
 }

@@ -4,6 +4,7 @@
 
 #include "cli/cli.hpp"
 #include "cli/demo_story.hpp"
+#include "io/dev_chain.hpp"
 #include "io/files.hpp"
 #include "io/signals.hpp"
 
@@ -30,9 +31,15 @@ Result<std::string> demo_folder(const std::string& asked) {
 
 Result<int> run_demo(const Context& context, const DemoOptions& options) {
   const io::StopSignal stop;
+  std::string anvil = options.anvil;
+  if (options.settlement == "evm" && anvil.empty()) {
+    TRY(anvil, io::find_anvil());
+  }
+  if (!anvil.empty() && !io::path_exists(anvil))
+    return fail(Errc::not_found, "--anvil: there is no {}", anvil);
   TRY(const std::string folder, demo_folder(options.data));
   DemoStory story(folder, options.models, !context.json(), [&] { return stop.requested(); });
-  if (options.settlement == "evm") story.settle_on_chain(options.anvil);
+  if (options.settlement == "evm") story.settle_on_chain(anvil);
   const auto told = story.tell();
   if (!told) {
     if (told.error().code == Errc::cancelled)

@@ -93,7 +93,8 @@ Result<int> run_gateway(const Context& context, const GatewayOptions& options) {
   if (!options.ledger.on_chain() && !options.private_auctions)
     gateway.log_append_url = options.ledger.market + "/log";
   const io::SystemClock clock;
-  TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock));
+  TRY(auto open, OpenSettlement::open(options.ledger, key, gateway.data_directory, clock,
+                                      [&stop] { return stop.requested(); }));
   TRY(auto till,
       OpenTill::open(options.x402, options.ledger, open, key, gateway.data_directory, clock));
   gateway.till = till.till();

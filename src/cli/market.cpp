@@ -46,7 +46,8 @@ Result<int> run_on_chain(const Context& context, const MarketOptions& options) {
   TRY(const crypto::SecretKey key, host_key(options));
   const io::SystemClock clock;
   TRY(const ChainPlace place, chain_place(options.chain));
-  TRY(auto ledger, open_chain(place, key, options.market.data_dir + "/chain", clock));
+  TRY(auto ledger, open_chain(place, key, options.market.data_dir + "/chain", clock,
+                              [&stop] { return stop.requested(); }));
   TRY(auto service, services::ChainMarketService::start({.address = options.market.address,
                                                          .port = options.market.port,
                                                          .data_dir = options.market.data_dir},
@@ -118,6 +119,7 @@ void add_market(CLI::App& app, Context& context) {
                    "block of the deployment (default: the manifest's, else 0)")
       ->group("on a chain");
   add_chain_flags(verb, o->chain);
+  add_code_flag(verb, o->chain);
   verb->add_option("--beacon-ms", m.beacon_ms,
                    "between beacon rounds, which draw auditors, ms (default 10000)")
       ->check(CLI::PositiveNumber);

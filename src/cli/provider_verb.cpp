@@ -164,7 +164,8 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());
 
   const io::SystemClock clock;
-  TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock));
+  TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock,
+                                      [&stop] { return stop.requested(); }));
   CHECK_OK(raise_stake(open.settlement(), key, flags.stake));
   TRY(auto till, OpenTill::open(flags.x402, flags.ledger, open, key, options.data_dir, clock));
   options.till = till.till();

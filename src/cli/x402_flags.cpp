@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include "io/dev_chain.hpp"
 #include "io/files.hpp"
 #include "market/money.hpp"
 
@@ -178,12 +177,7 @@ Result<OpenTill> OpenTill::open(const X402Flags& flags, const SettlementFlags& l
     const auto settled_on = rpc != nullptr ? rpc->chain_id() : io::ChainResult<std::uint64_t>(0);
     if (!settled_on) return std::unexpected(Error(settled_on.error()));
     if (*settled_on != *chain_id) {
-      const bool dev = *chain_id == io::DevChain::kChainId;
-      if (ledger.confirmations != 0)
-        sending.confirmations = ledger.confirmations;
-      else if (dev)
-        sending.confirmations = 1;
-      if (dev) sending.poll_ms = 50;
+      sending = sending_options(ledger, *chain_id);
       TRY(out.lock_, io::FileLock::acquire(folder));
       auto opened = io::ChainSender::open(folder + "/transactions.db", *own, key, clock, sending);
       if (!opened) return std::unexpected(Error(opened.error()));
@@ -197,10 +191,7 @@ Result<OpenTill> OpenTill::open(const X402Flags& flags, const SettlementFlags& l
     // The settlement's own queue: as deep as it calls done.
     const auto chain_id = rpc->chain_id();
     if (!chain_id) return std::unexpected(Error(chain_id.error()));
-    if (ledger.confirmations != 0)
-      sending.confirmations = ledger.confirmations;
-    else if (*chain_id == io::DevChain::kChainId)
-      sending.confirmations = 1;
+    sending = sending_options(ledger, *chain_id);
   }
   if (rpc == nullptr)
     return fail(Errc::invalid, "--x402-rpc is required: the JSON-RPC of the token's chain");

@@ -9,6 +9,8 @@
 namespace assay::io {
 namespace {
 
+constexpr std::int64_t kStoppingMs = 2'000, kLookMs = 100;
+
 struct SystemPacer : Pacer {
   std::int64_t now_ms() const override { return steady_ms(); }
   void wait_ms(std::int64_t ms) override {
@@ -114,6 +116,15 @@ void ChainRpc::rest(std::size_t at, const ChainError& why) {
   e.rests_until_ms = now + std::max(jittered, why.retry_after_ms);
 }
 
+// A healthy endpoint answers within the moment: what it is asked while stopping is still done.
+bool ChainRpc::given_up() {
+  if (!options_.stopping || !options_.stopping()) return false;
+  const std::int64_t now = pacer_.now_ms();
+  std::int64_t since = 0;
+  if (stopping_since_ms_.compare_exchange_strong(since, now)) return false;
+  return now - since > kStoppingMs;
+}
+
 ChainResult<json::value> ChainRpc::call(std::string_view method, const json::array& params) {
   const std::int64_t until = pacer_.now_ms() + options_.deadline_ms;
   std::optional<ChainError> last;
@@ -130,7 +141,12 @@ ChainResult<json::value> ChainRpc::call(std::string_view method, const json::arr
       return chain_fail(ChainErrc::transport, "{}: every chain endpoint failed moments ago",
                         method);
     }
-    if (choice->wait_ms > 0) pacer_.wait_ms(choice->wait_ms);
+    for (std::int64_t left = choice->wait_ms; left > 0 && !given_up();) {
+      const std::int64_t rest = options_.stopping ? std::min(left, kLookMs) : left;
+      pacer_.wait_ms(rest);
+      left -= rest;
+    }
+    if (given_up()) return chain_fail(ChainErrc::transport, "{}: given up, to stop", method);
     auto answer = attempt(choice->at, method, params, until);
     if (answer || !worth_retrying(answer.error().kind)) {
       if (!answer && answer.error().kind == ChainErrc::wrong_chain) continue;
@@ -185,7 +201,7 @@ ChainResult<json::value> ChainRpc::post(std::size_t at, std::string_view method,
     url = endpoints_[at].url;
     name = endpoints_[at].name;
   }
-  const auto late = [&] { return pacer_.now_ms() >= until_ms; };
+  const auto late = [&] { return pacer_.now_ms() >= until_ms || given_up(); };
   const auto reply = http_.post_stream(url, rpc_request(id, method, params), {}, {}, late);
   if (!reply) {
     if (reply.error().code == Errc::cancelled)

@@ -5,6 +5,7 @@
 // Trust: an endpoint can lie about anything but a signature. Whoever needs more lists an own node.
 // Every call sent twice is harmless: reads, and raw transactions, which their nonce makes unique.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,8 @@ struct ChainRpcOptions {
   std::int64_t deadline_ms = 30'000;  // of a call, retries included
   std::int64_t rest_first_ms = 250, rest_most_ms = 15'000;
   std::size_t max_reply_bytes = 8u << 20;
+  // True: this process is stopping, and calls that last longer than a moment are given up.
+  std::function<bool()> stopping{};
 };
 
 struct CallRequest {
@@ -96,6 +99,7 @@ class ChainRpc {
   };
   std::optional<Choice> choose();
   void rest(std::size_t at, const ChainError& why);
+  bool given_up();
 
   ChainRpcOptions options_;
   Pacer& pacer_;
@@ -104,6 +108,7 @@ class ChainRpc {
   std::vector<Endpoint> endpoints_;
   std::uint64_t next_id_ = 1, switches_ = 0, expected_chain_ = 0;
   std::size_t last_ = 0;
+  std::atomic<std::int64_t> stopping_since_ms_ = 0;
 };
 
 }  // namespace assay::io

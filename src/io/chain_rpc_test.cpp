@@ -41,6 +41,25 @@ TEST(ChainErrors, WordsOfTheNodes) {
     EXPECT_EQ(to_string(classify(code, message)), to_string(kind)) << message;
 }
 
+// An endpoint that fails does not hold up whoever stops; one that answers is still asked.
+TEST(ChainRpc, GivesUpAMomentAfterTheProcessBeganToStop) {
+  FakeNode node;
+  ManualPacer pacer;
+  bool stopping = false;
+  ChainRpcOptions options = options_for({node.url()});
+  options.stopping = [&] { return stopping; };
+  ChainRpc rpc(options, pacer);
+  node.answer("eth_blockNumber", "0x1");
+  stopping = true;
+  EXPECT_EQ(*rpc.call("eth_blockNumber", {}), "0x1");
+  node.on("eth_blockNumber", [](const json::array&) { return status(503); });
+  const auto given_up = rpc.call("eth_blockNumber", {});
+  ASSERT_FALSE(given_up);
+  EXPECT_NE(given_up.error().message.find("to stop"), std::string::npos)
+      << given_up.error().message;
+  EXPECT_LT(pacer.waited_ms, 3'000);
+}
+
 TEST(ChainRpc, FailsOverAndComesBack) {
   FakeNode first, second;
   ManualPacer pacer;

@@ -163,6 +163,7 @@ ChainResult<std::optional<ChainReceipt>> ChainSender::find_receipt(const TxRow& 
 ChainResult<std::size_t> ChainSender::advance() {
   const std::scoped_lock lock(mutex_);
   TRY(const BlockHeader head, rpc_.head());
+  base_fee_ = head.base_fee;
   TRY(auto rows, stored(store_.open_rows()));
   std::size_t open = 0;
   bool first_pending = true;
@@ -257,7 +258,7 @@ ChainResult<void> ChainSender::chase(TxRow& row, const BlockHeader& head, bool f
   if (sent == sent_ms_.end() || now - sent->second >= options_.resend_ms) send(row);
   if (capped && !trouble_.contains(row.intent.id))
     trouble_[row.intent.id] =
-        fmt::format("not mined at {} wei per gas, and the ceiling of {} allows no raise",
+        fmt::format("not mined at {} wei per gas, and the ceiling of {} (--max-fee-gwei) allows no raise",
                     row.attempts.back().max_fee, options_.max_fee_ceiling);
   return {};
 }
@@ -303,6 +304,10 @@ ChainResult<TxStatus> ChainSender::wait(const Hash& id, std::int64_t timeout_ms)
     TRY(const auto now, status(id));
     if (!now) return chain_fail(ChainErrc::rejected, "no such transaction was submitted");
     if (now->final()) return *now;
+    if (options_.stopping && options_.stopping())
+      return chain_fail(ChainErrc::transport,
+                        "stopped while the transaction was {}: the next start goes on with it",
+                        to_string(now->state));
     if (pacer_.now_ms() >= until)
       return chain_fail(ChainErrc::transport, "the transaction is still {} after {} ms{}{}",
                         to_string(now->state), timeout_ms, now->trouble.empty() ? "" : ": ",

@@ -9,6 +9,8 @@
 // Trust: a reorganization deeper than `confirmations` is not noticed, and an endpoint that lies
 // about receipts is believed.
 #pragma once
+#include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -29,6 +31,8 @@ struct ChainSenderOptions {
   // transaction a moment before it knows its receipt.
   std::int64_t doubt_ms = 5'000;
   std::int64_t poll_ms = 1'000;  // between two looks in wait()
+  // Asked by wait(), which ends when it says true; what is stored goes on all the same.
+  std::function<bool()> stopping{};
 };
 
 struct TxStatus {
@@ -63,8 +67,11 @@ class ChainSender {
 
   // One look at everything open; to be called about once per block. Returns how many are open.
   ChainResult<std::size_t> advance();
-  // advance() until the intent is final. Errors: transport after timeout_ms; it stays open.
+  // advance() until the intent is final. Errors: transport after timeout_ms, or when this process
+  // is stopping; it stays open.
   ChainResult<TxStatus> wait(const Hash& id, std::int64_t timeout_ms);
+  // Of the newest block that advance() has seen, wei per gas.
+  std::uint64_t base_fee() const { return base_fee_; }
 
  private:
   struct Fees {
@@ -96,6 +103,7 @@ class ChainSender {
   const ChainSenderOptions options_;
   Pacer& pacer_;
   const std::uint64_t chain_id_;
+  std::atomic<std::uint64_t> base_fee_ = 0;
   std::map<Hash, std::int64_t> sent_ms_;     // by id: when last sent by this process
   std::map<Hash, std::int64_t> doubted_ms_;  // by id: since when its nonce seems lost
   std::map<Hash, std::string> trouble_;      // by id

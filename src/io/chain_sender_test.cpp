@@ -179,6 +179,7 @@ TEST_F(Sender, StuckFeesAreRaisedByATenthUpToTheCeiling) {
   const TxStatus stopped = look(1);
   EXPECT_EQ(stopped.attempts, 3u);
   EXPECT_NE(stopped.trouble.find("ceiling"), std::string::npos);
+  EXPECT_NE(stopped.trouble.find("--max-fee-gwei"), std::string::npos);
   // Any form may be the one that is mined.
   reopen();
   chain.mine(first.hash);
@@ -187,6 +188,26 @@ TEST_F(Sender, StuckFeesAreRaisedByATenthUpToTheCeiling) {
   EXPECT_EQ(look(1).state, TxState::confirmed);
   EXPECT_EQ(look(1).hash, first.hash);
   EXPECT_EQ(look(2).state, TxState::confirmed);
+}
+
+TEST_F(Sender, NobodyWaitsWhileStopping) {
+  bool stopping = false;
+  options.stopping = [&] { return stopping; };
+  reopen();
+  submit(1);
+  EXPECT_EQ(sender->wait(Hash{1}, 5'000).error().kind, ChainErrc::transport);
+  EXPECT_GE(pacer.waited_ms, 5'000);
+  EXPECT_GT(sender->base_fee(), 0u);
+  stopping = true;
+  pacer.waited_ms = 0;
+  const auto waited = sender->wait(Hash{1}, 60'000);
+  ASSERT_FALSE(waited);
+  EXPECT_NE(waited.error().message.find("stopped"), std::string::npos) << waited.error().message;
+  EXPECT_EQ(pacer.waited_ms, 0);
+  // What is final is still told.
+  chain.mine((*sender->status(Hash{1}))->hash);
+  chain.empty_blocks(3);
+  EXPECT_TRUE(sender->wait(Hash{1}, 60'000));
 }
 
 TEST_F(Sender, ANonceUsedByAnotherWalletIsReplacedOnceThatIsFinal) {

@@ -19,7 +19,9 @@ DevChain::DevChain(ChildProcess process, std::string url)
 
 Result<DevChain> DevChain::start(const DevChainOptions& options) {
   if (!path_exists(options.anvil))
-    return fail(Errc::not_found, "{} is missing: run `make setup`", options.anvil);
+    return fail(Errc::not_found, "there is no anvil at {}: run `make setup` in a checkout, or say "
+                "where it is (--anvil PATH)",
+                options.anvil);
   ChildOptions child;
   child.out = child.err = ChildOptions::Output::file;
   child.out_file = child.err_file = options.log_file;
@@ -67,7 +69,10 @@ Result<std::string> find_anvil() {
     const std::string path = fmt::format("{}/contracts/{}", root, kInFolder);
     if (path_exists(path)) return path;
   }
-  return fail(Errc::not_found, "anvil is missing: run `make setup`, or say where it is (--anvil)");
+  return fail(Errc::not_found, 
+              "anvil, the chain's program, is missing. In a checkout `make setup` installs it; "
+              "elsewhere `npm install @foundry-rs/anvil-linux-amd64@1` does, or the installer of "
+              "getfoundry.sh: then say where it is (--anvil PATH)");
 }
 
 }  // namespace assay::io

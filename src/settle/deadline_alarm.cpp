@@ -23,6 +23,16 @@ bool DeadlineAlarm::look(const Hash& id, std::uint64_t due_s, std::uint64_t now_
   Open& open = open_[id];
   open.due_s = due_s;
   open.seen = true;
+  return say(id, open, now_s);
+}
+
+void DeadlineAlarm::look_again(std::uint64_t now_s) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, open] : open_) say(id, open, now_s);
+}
+
+bool DeadlineAlarm::say(const Hash& id, Open& open, std::uint64_t now_s) {
+  const std::uint64_t due_s = open.due_s;
   if (!near(due_s, now_s)) return false;
   const std::uint64_t left = left_s(due_s, now_s);
   if (open.said_due_s == due_s && (left > open.said_left_s / 2 || open.said_left_s == 0))

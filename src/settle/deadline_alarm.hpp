@@ -20,6 +20,8 @@ class DeadlineAlarm {
 
   // At each look, while it is this party's turn. True when it said something in the log.
   bool look(const Hash& id, std::uint64_t due_s, std::uint64_t now_s);
+  // What was open at the last look, while nobody can be asked for more.
+  void look_again(std::uint64_t now_s);
   // Nothing of this is due from this party any more, or not now.
   void met(const Hash& id);
   // All that is open was looked at since the last call: the rest is met.
@@ -41,6 +43,7 @@ class DeadlineAlarm {
     // Of what was said: the deadline, and how much time was left.
     std::uint64_t said_due_s = 0, said_left_s = 0;
   };
+  bool say(const Hash& id, Open& open, std::uint64_t now_s);
   std::map<Hash, Open> open_;
 };
 

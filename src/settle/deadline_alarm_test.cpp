@@ -21,6 +21,16 @@ TEST(DeadlineAlarm, SpeaksAtAQuarterAndAtEachHalving) {
   EXPECT_FALSE(alarm.look(Hash{2}, 1810, 1751));
 }
 
+// Of a ledger that does not answer, the last that was known goes on.
+TEST(DeadlineAlarm, SpeaksOfWhatItKnowsWhileNothingIsLookedAt) {
+  DeadlineAlarm alarm("dispute", 400);
+  EXPECT_FALSE(alarm.look(Hash{1}, 1400, 1000));
+  alarm.look_again(1350);
+  // Said already: not again before half of what was left is gone.
+  EXPECT_FALSE(alarm.look(Hash{1}, 1400, 1351));
+  EXPECT_TRUE(alarm.look(Hash{1}, 1400, 1375));
+}
+
 TEST(DeadlineAlarm, ShowsWhatIsOpenAndHowLongTheNearestHas) {
   DeadlineAlarm alarm("dispute", 400);
   io::Metrics metrics;

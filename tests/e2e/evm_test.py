@@ -16,11 +16,11 @@ ANVIL = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 class Chain:
     """anvil on a free port, with an account for each name that has more gas than it can use."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         if platform.machine() != "x86_64":
             raise Skip("anvil is installed for x86-64 only")
         self.log = folder / "anvil.log"
-        self.process = subprocess.Popen([ANVIL, "--port", "0", "--prune-history", "256"], stdout=open(self.log, "w"),
+        self.process = subprocess.Popen([ANVIL, "--port", "0", "--prune-history", "256", *more], stdout=open(self.log, "w"),
                                         stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 30
         while not (said := re.search(r"Listening on (\S+)", self.log.read_text())):
@@ -110,16 +110,27 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             market.stop()
             at = ["--rpc", chain.url, "--market", market.manifest]
             status = t.json("chain", "status", *at)
-            expect(status["ok"] and len(status["contracts"]) == 13, f"status: {status}")
+            expect(status["ok"] and status["differences"] == [] and len(status["contracts"]) == 16, f"status: {status}")
             # By the address alone, as a stranger would.
             stranger = t.json("chain", "status", "--rpc", chain.url, "--market", market.deployed["market"])
-            expect(stranger["ok"], f"status by address: {stranger}")
+            expect(stranger["ok"] and len(stranger["contracts"]) == 13, f"status by address: {stranger}")
+            a_manifest_is_compared(t, market, folder)
+            what_is_no_market_is_named(t, market, folder)
+            # A folder that an address filled is the manifest's, too.
+            t.json("chain", "events", "--rpc", chain.url, "--market", market.deployed["market"], "--data", folder / "index")
             events = t.json("chain", "events", *at, "--data", folder / "index", "--kind", "Staked", "--kind", "deposited")
             kinds = [e["event"] for e in events["events"]]
             expect_equal(sorted(kinds), ["Deposited", "Deposited", "Staked"], "events")
             alder = t.json("keys", "show", folder / "alder.key", env=market.env)["address"]
             about = t.json("chain", "events", *at, "--data", folder / "index", "--about", alder)
             expect_equal([e["event"] for e in about["events"]], ["Deposited", "Staked"], "events about the provider")
+            staked = about["events"][1]["fields"]
+            expect_equal((staked["account"].lower(), staked["amount"]), (alder.lower(), "5000000"), "fields of an event")
+            newest = t.json("chain", "events", *at, "--data", folder / "index", "--about", alder, "--limit", "1")
+            expect_equal([e["event"] for e in newest["events"]], ["Staked"], "the newest event")
+            expect(newest["older_left_out"] and not about["older_left_out"], "events left out are not told")
+            shown = t.cli("chain", "events", *at, "--data", folder / "index", "--about", alder, "--limit", "1").stdout
+            expect("amount 5.00" in shown and "older ones" in shown, f"events for people: {shown}")
             # Tokens of one's own go in, once however often they are sent.
             deposit = ["chain", "deposit", *at, "--key", folder / "host.key", "--data", folder / "own", "--amount", "1.25",
                        "--nonce", "7"]
@@ -137,18 +148,173 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             expect_equal(again["transaction"], anchored["transaction"], "one checkpoint, one transaction")
             found = t.json("chain", "events", *at, "--data", folder / "index", "--kind", "Anchored")["events"]
             expect_equal([e["data"] for e in found], [anchored["root"]], "anchored roots")
-            # Deploying again from the same folder sends nothing and says the same.
-            again = t.json("chain", "deploy", "--rpc", chain.url, "--key", folder / "deployer.key", "--data",
-                           folder / "deployment", "--test-token-for", market.deployed["deployer"], env=market.env)
-            expect_equal(again, market.deployed, "deployed again")
-            # Other code is noticed.
+            expect_equal(found[0]["fields"]["root"], anchored["root"], "the anchored root by its name")
+            nowhere = t.cli("chain", "anchor", "--rpc", chain.url, "--contract", "0x" + "01" * 20, "--key",
+                            folder / "host.key", "--data", folder / "own", "--log", "http://127.0.0.1:9", "--vkey",
+                            log.ready["vkey"], env=market.env, code=1)
+            expect("there is no contract at" in nowhere.stderr, f"anchored at nothing: {nowhere.stderr}")
+            attest = ["chain", "attest", "--rpc", chain.url, "--contract", market.manifest, "--key", folder / "host.key",
+                      "--data", folder / "own", "--model", MODEL]
+            said, twice = (t.json(*attest, env=market.env) for _ in range(2))
+            expect_equal([said["already"], twice["already"]], [False, True], "the same attestation twice")
+            info = t.json("model", "inspect", MODEL)
+            attested = t.json("chain", "events", *at, "--data", folder / "index", "--kind", "Attested")["events"]
+            expect_equal([(e["fields"]["execution"], e["fields"]["file"]) for e in attested],
+                         [(info["execution"], info["file_sha256"])], "attestations")
+            a_folder_is_one_deployment(t, market, folder)
+            # Other code is noticed, and nobody puts money into it unasked.
+            chain.ask("anvil_setCode", market.deployed["contracts"]["Finish"]["address"], "0x60016000f3")
+            changed = t.cli("chain", "status", *at, "--json", code=1)
+            expect_equal({d["of"] for d in json.loads(changed.stdout)["differences"]}, {"Finish"}, "what differs")
+            market.ports.clear()
+            market.services["market"].url = "http://127.0.0.1:9"  # nobody gets so far
+            for name in ("market", "provider", "gateway"):
+                refused = t.cli(*market.arguments(name), code=1, env=market.env)
+                expect("Finish at" in refused.stderr and "--allow-other-code" in refused.stderr, f"{name}: {refused.stderr}")
+            deposit[-1] = "8"
+            expect("--allow-other-code" in t.cli(*deposit, code=1, env=market.env).stderr, "a deposit into other code")
+            expect(not t.json(*deposit, "--allow-other-code", env=market.env)["already"], "a deposit that was asked for")
+            # Also where it does not let us ask any further.
             chain.ask("anvil_setCode", market.deployed["contracts"]["Games"]["address"], "0x60016000f3")
-            changed = t.cli("chain", "status", *at, "--json", code=None)
-            expect(changed.returncode != 0, "other code went unnoticed")
-            refused = t.cli("auditor", "--settlement", "evm", code=1)
-            expect("hired auditors are not in the contracts" in refused.stderr, f"auditor: {refused.stderr}")
+            for verb in (["chain", "status", *at], market.arguments("gateway")):
+                refused = t.cli(*verb, code=1, env=market.env)
+                expect("its code is another" in refused.stderr, f"{verb[0]}: {refused.stderr}")
+            refused = t.cli("auditor", "--settlement", "evm", "--rpc", chain.url, code=1)
+            expect("nobody hires auditors on a chain" in refused.stderr and "--audit local" in refused.stderr,
+                   f"auditor: {refused.stderr}")
         finally:
             chain.stop()
+
+
+def a_manifest_is_compared(t, market, folder):
+    """Each word of it that is changed is named."""
+    whole = json.loads(market.manifest.read_text())
+    copy = folder / "changed.json"
+    for of, field, change in (("the manifest", "token", lambda m: m.update(token="0x" + "01" * 20)),
+                              ("Anchor", "code_hash", lambda m: m["contracts"]["Anchor"].update(code_hash="0x" + "01" * 32)),
+                              ("Registry", "address", lambda m: m["contracts"].pop("Registry")),
+                              ("the manifest's parameters", "move_s", lambda m: m["parameters"].update(move_s="7200"))):
+        changed = json.loads(json.dumps(whole))
+        change(changed)
+        copy.write_text(json.dumps(changed))
+        status = t.cli("chain", "status", "--rpc", market.chain.url, "--market", copy, "--json", code=1)
+        found = {(d["of"], d["field"]) for d in json.loads(status.stdout)["differences"]}
+        expect((of, field) in found, f"{of}.{field} is not among {found}")
+        expect({d[0] for d in found} == {of}, f"{of}.{field} was changed alone, but {found}")
+    copy.write_text(json.dumps(dict(whole, market="0x" + "01" * 20)))
+    status = t.cli("chain", "status", "--rpc", market.chain.url, "--market", copy, code=1)
+    expect("contracts.Market" in status.stderr, f"two markets in one manifest: {status.stderr}")
+    copy.write_text(market.manifest.read_text()[:500])
+    status = t.cli("chain", "status", "--rpc", market.chain.url, "--market", copy, code=1)
+    expect("changed.json is not a whole manifest" in status.stderr, f"half a manifest: {status.stderr}")
+
+
+def what_is_no_market_is_named(t, market, folder):
+    for at, words in ((market.deployed["token"], "the token at"), (market.address["host"], "there is no contract at"),
+                      (market.deployed["contracts"]["Finish"]["address"], "the contract at")):
+        status = t.cli("chain", "status", "--rpc", market.chain.url, "--market", at, code=1)
+        expect(words in status.stderr and "manifest.json" in status.stderr, f"{words}: {status.stderr}")
+    poor = t.cli("chain", "deposit", "--rpc", market.chain.url, "--market", market.manifest, "--key", folder / "buyer.key",
+                 "--data", folder / "poor", "--amount", "25.00", env=market.env, code=1)
+    expect("has 0.00 of the market's token" in poor.stderr, f"a deposit of nothing: {poor.stderr}")
+
+
+def a_folder_is_one_deployment(t, market, folder):
+    """The same again sends nothing; anything else leaves the manifest as it is."""
+    def deploy(*more, key="deployer", token=("--test-token-for", market.address["host"]), code=0):
+        before = market.manifest.read_bytes(), market.chain.ask("eth_blockNumber")
+        ran = t.cli("chain", "deploy", "--rpc", market.chain.url, "--key", folder / f"{key}.key", "--data",
+                    folder / "deployment", *token, *more, "--json", env=market.env, code=code)
+        expect_equal((market.manifest.read_bytes(), market.chain.ask("eth_blockNumber")), before, f"after {more} {key} {token}")
+        return json.loads(ran.stdout)
+
+    again = deploy()
+    expect_equal((again.pop("already"), again), (True, {k: v for k, v in market.deployed.items() if k != "already"}),
+                 "deployed again")
+    for words, other in (("window_min_s: 3600 there, 7200 asked for", lambda: deploy("--window-min", "7200", code=1)),
+                         ("burned_bps", lambda: deploy("--burned-bps", "9000", code=1)),
+                         ("token", lambda: deploy(token=("--token", "0x" + "01" * 20), code=1)),
+                         ("test_token_for", lambda: deploy(token=("--test-token-for", market.address["buyer"]), code=1)),
+                         ("deployer", lambda: deploy(key="host", code=1))):
+        message = other()["error"]["message"]
+        expect(words in message and "--data" in message, f"{words}: {message}")
+    # Of an older program: the manifest alone.
+    (folder / "deployment/asked.json").unlink()
+    expect("burned_bps" in deploy("--burned-bps", "9000", code=1)["error"]["message"], "without a note of what was asked")
+
+
+def deadlines_fit_the_chain(t):
+    """Elsewhere than on a local chain 26 hours, or a warning; and a key without gas is told so at once."""
+    with Folder() as folder:
+        chain = Chain(folder, "--chain-id", "4242")
+        try:
+            env = dict(os.environ, **PASS)
+            t.cli("keys", "new", "--out", folder / "k", "--cost", 1, env=env)
+            key = t.json("keys", "show", folder / "k", env=env)["address"]
+            deploy = ["chain", "deploy", "--rpc", chain.url, "--key", folder / "k", "--confirmations", 1, "--test-token-for", key]
+            began = time.monotonic()
+            poor = t.cli(*deploy, "--data", folder / "long", env=env, code=1)
+            expect(time.monotonic() - began < 20, "a key without gas was waited for")
+            expect(key in poor.stderr and "cannot pay for gas" in poor.stderr, f"without gas: {poor.stderr}")
+            chain.enrich(key)
+            done = t.cli(*deploy, "--data", folder / "long", "--json", env=dict(env, ASSAY_LOG="info"))
+            parameters = json.loads(done.stdout)["parameters"]
+            expect_equal((parameters["move_s"], parameters["window_min_s"]), ("93600", "93600"), "default deadlines")
+            expect("contract 16 of 16" in done.stderr and "WARNING" not in done.stderr, f"progress: {done.stderr[-600:]}")
+            short = t.cli(*deploy, "--data", folder / "short", "--move-deadline", "3600", "--window-min", "7200", "--json",
+                          env=env)
+            expect("WARNING" in short.stderr and "93600" in short.stderr, f"short deadlines: {short.stderr}")
+            for name, warnings in (("long", 0), ("short", 1)):
+                status = t.json("chain", "status", "--rpc", chain.url, "--market", folder / name / "manifest.json")
+                expect_equal(len(status["warnings"]), warnings, f"warnings of {name}")
+        finally:
+            chain.stop()
+
+
+def nobody_waits_for_a_chain_that_stands_still(t):
+    """A provider whose transaction is not mined says why, and ends when it is told to."""
+    with Folder() as folder:
+        chain = Chain(folder)
+        try:
+            market = ChainMarket(t, folder, chain)
+            market.services["gateway"].stop(expect_code=None)
+            market.services["provider"].stop(expect_code=None)
+            transfer = ["ledger", "deposit", "--market", market.url("market"), "--key", folder / "host.key", "--to",
+                        market.address["alder"], "--amount", "1.00"]
+            t.cli(*transfer, env=market.env)
+            chain.ask("evm_setAutomine", False)
+            arguments = [str(a).replace("5.00", "6.00") for a in market.arguments("provider")] + ["--max-fee-gwei", "100"]
+            waiting = subprocess.Popen([t.assay, *arguments, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env=market.env)
+            try:
+                deadline = time.monotonic() + 60
+                while chain.ask("txpool_status")["pending"] == "0x0":
+                    expect(time.monotonic() < deadline and waiting.poll() is None, "it sent no transaction")
+                    time.sleep(0.1)
+                chain.ask("anvil_setNextBlockBaseFeePerGas", hex(300 * 10**9))
+                chain.ask("evm_mine")
+                time.sleep(3)
+                told = time.monotonic()
+                waiting.terminate()
+                said = waiting.communicate(timeout=30)[1].decode()
+                expect(time.monotonic() - told < 8, f"it took {time.monotonic() - told:.1f} s to stop")
+                expect("DEADLINE at risk" in said and "at most 100" in said and "--max-fee-gwei" in said,
+                       f"of fees over the ceiling: {said}")
+            finally:
+                if waiting.poll() is None:
+                    waiting.kill()
+            # What it had sent goes on.
+            chain.ask("evm_setAutomine", True)
+            chain.ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+            chain.ask("evm_mine")
+            market.services["provider"] = Service(t, *arguments, log=folder / "provider.log", env=PASS)
+            staked = [e for e in t.json("chain", "events", "--rpc", chain.url, "--market", market.manifest, "--data",
+                                        folder / "index", "--kind", "Staked")["events"]]
+            expect_equal([e["fields"]["amount"] for e in staked], ["5000000", "1000000"], "stakes")
+            market.finish()
+        finally:
+            if chain.process.poll() is None:
+                chain.stop()
 
 
 def a_market_on_a_chain_survives_kill_9(t):
@@ -159,4 +325,5 @@ def a_market_on_a_chain_survives_kill_9(t):
 
 
 if __name__ == "__main__":
-    Runner().run(demo_on_a_chain, a_deployment_is_checked_and_its_events_are_found, a_market_on_a_chain_survives_kill_9)
+    Runner().run(demo_on_a_chain, a_deployment_is_checked_and_its_events_are_found, deadlines_fit_the_chain,
+                 nobody_waits_for_a_chain_that_stands_still, a_market_on_a_chain_survives_kill_9)

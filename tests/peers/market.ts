@@ -19,13 +19,14 @@ type Words = Record<string, string>
 type Contract = { address: Address, code_hash: Hex }
 type Manifest = { chain_id: string, first_block: string, market: Address, token: Address, parameters: Words, contracts: Record<string, Contract> }
 type Status = Words & { ok: boolean, parameters: Words, contracts: Record<string, Contract & { as_built: boolean }> }
-type IndexedEvent = { event: string, block: string, index: string, transaction: Hex, contract: Address, indexed: Hex[], data: Hex }
+type IndexedEvent = { event: string, block: string, index: string, transaction: Hex, contract: Address, indexed: Hex[], data: Hex, fields?: Words }
 type Signed = { message: Record<string, unknown>, signature: Hex }
 type ReceiptFile = { domain: Words, offer: Signed, lease: Signed, request: Signed, receipt: Signed }
 type Given = { rpc: string, manifest: Manifest, status: Status, events: IndexedEvent[], board: string, receipts: ReceiptFile[] }
 type MessageName = keyof typeof messageTypes
 
 const { rpc, manifest, status, events, board, receipts } = JSON.parse(readFileSync(0, 'utf8')) as Given
+const snake = (name: string) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
 const client = createPublicClient({ transport: http(rpc) })
 const market = { address: manifest.market, abi: marketAbi } as const
 const disputes = { address: manifest.contracts.Disputes!.address, abi: disputesAbi } as const
@@ -74,7 +75,6 @@ async function deployment() {
     assert.equal(keccak256(code!), code_hash, `code of ${name}`)
     if (status.contracts[name]) assert.equal(status.contracts[name].code_hash, code_hash, name)
   }
-  const snake = (name: string) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
   const parameters = await client.readContract({ ...market, functionName: 'parameters' })
   const words = Object.fromEntries(Object.entries(parameters).map(([name, value]) => [snake(name), String(value)]))
   assert.deepEqual(words, status.parameters)
@@ -92,19 +92,34 @@ async function deployment() {
   assert.equal(whyNames[refused.data.args?.[0] as number], 'Amount')
 }
 
+// An event's arguments by the names our index gives them, the members of tuples among them.
+function fieldsOf(args: Record<string, unknown>): Words {
+  const members = Object.values(args).filter((value) => typeof value === 'object' && value !== null)
+  const word = (name: string, value: unknown) => {
+    const state = name === 'state' ? leaseStateNames[Number(value)] : name === 'outcome' ? endingNames[Number(value)] : undefined
+    return (state === undefined ? String(value) : snake(state).replace(/^_/, '')).toLowerCase()
+  }
+  return Object.fromEntries(Object.entries(Object.assign({}, ...members, args) as Record<string, unknown>).map(
+    ([name, value]) => [snake(name), word(name, value)]))
+}
+
 // Every event since the deployment, raw from the node and as our index has it.
 async function happened() {
   const logs = await client.getLogs({
     address: [...abiAt.keys()] as Address[], fromBlock: BigInt(manifest.first_block), toBlock: 'latest',
   })
-  const theirs = logs.map((log) => {
+  const theirs = logs.map((log, i) => {
     const abi = abiAt.get(log.address.toLowerCase())!
-    const { eventName } = decodeEventLog({ abi, data: log.data, topics: log.topics, strict: true })
+    const { eventName, args } = decodeEventLog({ abi, data: log.data, topics: log.topics, strict: true })
     assert.deepEqual(encodeEventTopics({ abi, eventName: eventName! })[0], log.topics[0])
+    const words = fieldsOf(args as unknown as Record<string, unknown>)
+    const fields = Object.entries(events[i]?.fields ?? {})
+    assert.ok(fields.length > 0, `${eventName} has no fields`)
+    for (const [name, value] of fields) assert.equal(value.toLowerCase(), words[name], `${eventName}.${name}`)
     return { event: eventName!, block: String(log.blockNumber), index: String(log.logIndex), transaction: log.transactionHash,
       contract: getAddress(log.address), indexed: log.topics.slice(1) as Hex[], data: log.data }
   })
-  assert.deepEqual(events, theirs, 'events')
+  assert.deepEqual(events.map(({ fields: _, ...raw }) => raw), theirs, 'events')
   return logs
 }
 

@@ -6,12 +6,39 @@ namespace assay::services {
 
 using Filed = settle::Challenger::Filed;
 
+namespace {
+constexpr std::int64_t kLookoutMs = 2'000;
+}
+
 Disputes::Disputes(Buyer& buyer, MarketView& market)
     : buyer_(buyer),
       market_(market),
       challenger_(buyer.ledger, buyer.key, buyer.settlement, buyer.clock,
                   buyer.options.audit_threads, buyer.options.audit_kv_bytes),
       alarm_("dispute", buyer.ledger.parameters.move_s) {}
+
+void Disputes::start_lookout() {
+  lookout_.start(
+      [this]() -> std::int64_t {
+        if (const auto done = look(); !done) {
+          io::log_warn("deadlines of disputes: {} (tried again later)", done.error().message);
+          alarm_.look_again(buyer_.now());
+        }
+        return kLookoutMs;
+      },
+      kLookoutMs);
+}
+
+Status Disputes::look() {
+  TRY(const auto records, buyer_.store->requests_in(RequestStage::disputed));
+  for (const RequestRecord& record : records) {
+    TRY(const market::DisputeView view, buyer_.settlement.dispute(record.dispute_id));
+    if (view.state != market::DisputeState::decided && view.turn == market::Turn::challenger)
+      alarm_.look(view.id, view.due, buyer_.now());
+  }
+  alarm_.end_round();
+  return {};
+}
 
 settle::DisputedCase Disputes::case_of(const RequestRecord& record, const LeaseRecord& lease) {
   const auto model = [this, &record]() -> Result<settle::DisputedModel> {
@@ -79,10 +106,6 @@ Status Disputes::file(RequestRecord record) {
 
 Status Disputes::follow(RequestRecord record) {
   TRY(const market::DisputeView view, buyer_.settlement.dispute(record.dispute_id));
-  if (view.turn == market::Turn::challenger)
-    alarm_.look(view.id, view.due, buyer_.now());
-  else
-    alarm_.met(view.id);
   if (view.state != market::DisputeState::decided) {
     TRY(const LeaseRecord lease, buyer_.store->lease(record.lease));
     return challenger_.move(view, case_of(record, lease));

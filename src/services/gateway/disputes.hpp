@@ -2,6 +2,7 @@
 // far as it answers, filed with what was played, and gone on with on the ledger until it is
 // decided.
 #pragma once
+#include "base/repeating.hpp"
 #include "services/gateway/market_view.hpp"
 #include "settle/challenger.hpp"
 #include "settle/deadline_alarm.hpp"
@@ -18,10 +19,13 @@ class Disputes {
   // (provider right: owed after all). While it is open, makes the buyer's moves and notes the
   // provider's deadline.
   Status follow(RequestRecord record);
-  // Deadlines of disputes that wait for this buyer.
+  // Deadlines of disputes that wait for this buyer, watched by a thread that sends nothing: whoever
+  // moves may be waiting for a transaction just when one comes near.
+  void start_lookout();
   void show(io::Metrics& metrics) { alarm_.show(metrics, buyer_.now()); }
 
  private:
+  Status look();
   // Points into the record.
   settle::DisputedCase case_of(const RequestRecord& record, const LeaseRecord& lease);
   Result<market::FileDispute> stored(const RequestRecord& record) const;
@@ -30,6 +34,7 @@ class Disputes {
   MarketView& market_;
   settle::Challenger challenger_;
   settle::DeadlineAlarm alarm_;
+  Repeating lookout_;
 };
 
 }  // namespace assay::services

@@ -38,6 +38,7 @@ Worker::~Worker() { stop(); }
 
 void Worker::start() {
   thread_ = std::thread([this] { run(); });
+  disputes_.start_lookout();
 }
 
 void Worker::stop() {

@@ -35,7 +35,6 @@ Status Collector::collect() {
     if ((!expired && !resting) || admission_.lease_busy(lease.id)) continue;
     if (auto done = collect(lease); !done && first) first = std::move(done);
   }
-  contests_.end_round();
   return first;
 }
 
@@ -47,12 +46,7 @@ Status Collector::collect(const StoredLease& lease) {
 
   if (view->claim) {
     const market::PendingClaim& pending = *view->claim;
-    if (pending.contest != Hash{} && !pending.opened) {
-      contests_.look(pending.contest, pending.due, core_.now());
-      CHECK_OK(answer_contest(pending, lease.id));
-      contests_.met(pending.contest);
-      return {};
-    }
+    if (pending.contest != Hash{} && !pending.opened) return answer_contest(pending, lease.id);
     if (core_.now() < pending.due || !view->open_disputes.empty()) return {};
     protocol::Finalize finalize{core_.address, pending.id};
     CHECK_OK(core_.settlement.submit(core_.sign(finalize)));

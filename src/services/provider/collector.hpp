@@ -12,16 +12,14 @@
 #include "base/repeating.hpp"
 #include "services/provider/admission.hpp"
 #include "services/provider/offer_keeper.hpp"
-#include "settle/deadline_alarm.hpp"
 
 namespace assay::services {
 
 class Collector {
  public:
   // All outlive it.
-  Collector(ProviderCore& core, const Admission& admission, OfferKeeper& offers,
-            settle::DeadlineAlarm& contests)
-      : core_(core), admission_(admission), offers_(offers), contests_(contests) {}
+  Collector(ProviderCore& core, const Admission& admission, OfferKeeper& offers)
+      : core_(core), admission_(admission), offers_(offers) {}
 
   void start();
   void stop() { rounds_.stop(); }  // idempotent
@@ -37,7 +35,6 @@ class Collector {
   ProviderCore& core_;
   const Admission& admission_;
   OfferKeeper& offers_;
-  settle::DeadlineAlarm& contests_;  // claims that wait to be opened
   Repeating rounds_;
 };
 

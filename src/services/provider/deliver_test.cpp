@@ -1,4 +1,6 @@
 // A provider meets demands for answers from its disk, unattended.
+#include <thread>
+
 #include "io/sqlite.hpp"
 #include "protocol/delivery.hpp"
 #include "services/provider/provider_testutil.hpp"
@@ -105,6 +107,55 @@ TEST_F(DeliverTest, ADamagedAnswerIsNotDeliveredAndItsDeadlineShows) {
       world.info.domain, protocol::Timeout{crypto::address_of(world.buyer), id}, world.buyer));
   ASSERT_TRUE(ended) << ended.error().message;
   EXPECT_TRUE(eventually([&] { return deadlines("open") == 0; }));
+}
+
+// A ledger whose transactions are not mined: who sends one waits.
+struct StuckLedger : market::Settlement {
+  explicit StuckLedger(market::Settlement& under) : ledger(under) {}
+  Result<market::LedgerInfo> info() override { return ledger.info(); }
+  Result<market::AccountView> account(const market::Address& a) override {
+    return ledger.account(a);
+  }
+  Result<market::LeaseView> lease(const Hash& id) override { return ledger.lease(id); }
+  Result<market::DisputeView> dispute(const Hash& id) override { return ledger.dispute(id); }
+  Result<market::Totals> totals() override { return ledger.totals(); }
+  Result<market::FileDispute> game(const Hash& id) override { return ledger.game(id); }
+  Result<market::Operation> operation(const Hash& id) override { return ledger.operation(id); }
+  Result<market::AuditView> audit(const Hash& id) override { return ledger.audit(id); }
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override {
+    return ledger.auditors(execution);
+  }
+  Result<market::Applied> submit(const market::Operation& operation) override {
+    if (!std::holds_alternative<market::Deliver>(operation)) return ledger.submit(operation);
+    ++waiting;
+    while (!released) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return fail(Errc::unavailable, "not mined");
+  }
+
+  market::Settlement& ledger;
+  std::atomic<int> waiting = 0;
+  std::atomic<bool> released = false;
+};
+
+TEST_F(DeliverTest, ADeadlineShowsWhileItsTransactionIsWaitedFor) {
+  service.reset();
+  StuckLedger stuck(*world.ledger);
+  service = *ProviderService::start(world.options(), {{world.toy.model, world.toy.offered, nullptr}},
+                                    world.provider, stuck, *world.ledger, world.clock);
+  const auto shows = [&](const std::string& line) {
+    io::HttpClient client;
+    const auto shown = client.get(service->url() + "/metrics");
+    return shown && shown->body.find(line) != std::string::npos;
+  };
+  EXPECT_TRUE(shows("assay_deadlines{of=\"dispute\",state=\"open\"} 0"));
+  const auto first = demand(reply.progress[0]);
+  const bool waits = eventually([&] { return stuck.waiting == 1; });
+  // Made while the thread that answers is away.
+  const auto second = demand(*reply.receipt);
+  EXPECT_TRUE(eventually([&] { return shows("assay_deadlines{of=\"dispute\",state=\"open\"} 2"); }));
+  stuck.released = true;
+  EXPECT_TRUE(waits);
+  EXPECT_NE(first, second);
 }
 
 // Convicted for something else, there is nothing to deliver any more, and nothing to wait for.

@@ -41,11 +41,8 @@ Status DisputeDesk::watch() {
   std::vector<std::pair<std::uint64_t, Hash>> open;
   for (const Hash& dispute : self.open_disputes) {
     TRY(const market::DisputeView view, core_.settlement.dispute(dispute));
-    if (view.state == market::DisputeState::open && view.turn == market::Turn::provider)
-      alarm_.look(dispute, view.due, core_.now());
     open.emplace_back(view.due, dispute);
   }
-  alarm_.end_round();
   std::ranges::sort(open);
   Status first;
   for (const auto& [due, dispute] : open)

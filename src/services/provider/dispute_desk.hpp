@@ -8,7 +8,6 @@
 
 #include "base/repeating.hpp"
 #include "services/provider/provider_core.hpp"
-#include "settle/deadline_alarm.hpp"
 #include "settle/parties.hpp"
 
 namespace assay::services {
@@ -18,8 +17,7 @@ class DisputeDesk {
   explicit DisputeDesk(ProviderCore& core)
       : core_(core),
         parties_(1, core.options.isa, std::numeric_limits<std::size_t>::max(),
-                 [this](double) { return !rounds_.stopping(); }),
-        alarm_("dispute", core.ledger.parameters.move_s) {}
+                 [this](double) { return !rounds_.stopping(); }) {}
 
   void start();
   void stop() { rounds_.stop(); }  // idempotent
@@ -31,8 +29,6 @@ class DisputeDesk {
   Result<market::SignedMove> answer(const market::FileDispute& dispute);
   // One round over the disputes open on the ledger; the first error, after all were tried.
   Status watch();
-  // Deadlines of disputes and demands that wait for this provider.
-  void show(io::Metrics& metrics) { alarm_.show(metrics, core_.now()); }
 
  private:
   Result<verify::PlayedMove> next_move(const market::FileDispute& dispute);
@@ -50,8 +46,6 @@ class DisputeDesk {
   std::mutex mutex_;  // one move at a time: parties_
   // What was served must be defensible: no bound but the one it was served under.
   settle::Parties parties_;
-  settle::DeadlineAlarm alarm_;  // of watch()
-
   Repeating rounds_;
 };
 

@@ -72,7 +72,7 @@ ProviderService::ProviderService(io::FileLock lock, ProviderCore core)
       admission_(core_),
       openings_(core_.options.trace_queue),
       rebates_(core_),
-      contests_("contest", core_.ledger.parameters.window_min_s) {}
+      lookout_(core_) {}
 
 Result<std::unique_ptr<ProviderService>> ProviderService::start(
     const ProviderOptions& options, std::vector<ServedModel> models, const crypto::SecretKey& key,
@@ -147,9 +147,10 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   service->offers_->set_speed(first, each);
   CHECK_OK(service->offers_->renew());
   service->collector_ = std::make_unique<Collector>(service->core_, service->admission_,
-                                                    *service->offers_, service->contests_);
+                                                    *service->offers_);
   service->collector_->start();
   service->disputes_->start();
+  service->lookout_.start();
   return service;
 }
 
@@ -159,6 +160,7 @@ void ProviderService::stop() {
   // Before places become free: nobody begins now.
   for (const auto& engine : engines_) engine->close();
   if (stopping_.exchange(true)) return;
+  lookout_.stop();
   if (disputes_) disputes_->stop();
   if (collector_) {
     collector_->stop();
@@ -186,9 +188,8 @@ io::HttpHandler ProviderService::routes() {
   if (core_.options.till != nullptr) add_x402_routes(router);
   metrics_.on_scrape([this](io::Metrics& metrics) {
     show_engines();
-    disputes_->show(metrics);
+    lookout_.show(metrics);
     rebates_.show(metrics);
-    contests_.show(metrics, core_.now());
   });
   return io::in_frame("provider", metrics_, router.handler(), [this]() -> Status {
     if (stopping_) return fail(Errc::unavailable, "this provider is shutting down");

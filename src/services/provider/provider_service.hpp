@@ -14,6 +14,7 @@
 #include "services/provider/bid_desk.hpp"
 #include "services/provider/collector.hpp"
 #include "services/provider/dispute_desk.hpp"
+#include "services/provider/lookout.hpp"
 #include "services/provider/offer_keeper.hpp"
 #include "services/provider/openings.hpp"
 #include "services/provider/provider_run.hpp"
@@ -91,9 +92,9 @@ class ProviderService {
   std::unique_ptr<OfferKeeper> offers_;
   std::unique_ptr<BidDesk> bids_;
   std::atomic<bool> bids_open_ = false;  // bids_ is there
-  settle::DeadlineAlarm contests_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<DisputeDesk> disputes_;
+  Lookout lookout_;
   std::unique_ptr<ReceiptPublisher> publisher_;
   std::unique_ptr<X402Desk> x402_;       // null without a till
   std::atomic<bool> x402_open_ = false;  // x402_ is there

@@ -3,7 +3,7 @@
 #include "base/hex.hpp"
 #include "crypto/keccak.hpp"
 #include "crypto/sha256.hpp"
-#include "settle/evm/chain_view.hpp"
+#include "settle/evm/code_check.hpp"
 #include "settle/evm/refusal.hpp"
 
 namespace assay::settle::evm {
@@ -30,33 +30,6 @@ Bytes with_arguments(Bytes code, const AbiWriter& arguments) {
   return code;
 }
 
-// What each contract is constructed with, given where the others are.
-Result<Bytes> creation(const Artifacts& artifacts, const std::string& name,
-                       const std::map<std::string, Address>& at,
-                       const market::Parameters& parameters) {
-  TRY(Bytes code, artifacts.bytecode(name));
-  AbiWriter arguments;
-  if (name == "Referee") {
-    for (const char* part : kParts) arguments.address(at.at(part));
-  } else if (name == "Games") {
-    arguments.address(at.at("Referee")).address(at.at("Programs"));
-  } else if (name == "Disputes") {
-    arguments.address(at.at("Market")).address(at.at("Games"));
-  } else if (name == "Deliveries") {
-    arguments.address(at.at("Market"));
-  } else if (name == "Market") {
-    arguments.address(at.at("Token"));
-    Bytes words = arguments.encode();
-    append(words, parameters_words(parameters).encode());
-    append(words, AbiWriter().address(at.at("Disputes")).address(at.at("Deliveries")).encode());
-    append(code, words);
-    return code;
-  } else if (name == "TestDollar") {
-    arguments.uint(6);
-  }
-  return with_arguments(std::move(code), arguments);
-}
-
 class Deployment {
  public:
   Deployment(io::ChainRpc& rpc, io::ChainSender& sender, const Artifacts& artifacts,
@@ -69,6 +42,7 @@ class Deployment {
     manifest_.chain_id = chain_id;
     manifest_.deployer = sender_.address();
     manifest_.parameters = plan_.parameters;
+    total_ = (plan_.token ? 0 : 1) + (plan_.games ? 4 : std::size(kParts) + 7);
     if (plan_.token) {
       at_["Token"] = *plan_.token;
     } else {
@@ -106,19 +80,35 @@ class Deployment {
       const auto sent = sender_.submit({.id = id, .to = to, .value = {}, .data = data});
       if (!sent) return fail_in(name, refusal_of(sent.error()));
     }
-    const auto done = sender_.wait(id, plan_.patience_ms);
-    if (!done) return fail_in(name, Error(done.error()));
+    const auto done = outcome(id);
+    if (!done) return fail_in(name, done.error());
     if (done->state != io::TxState::confirmed)
       return fail(Errc::refused, "{} was not deployed: {}", name, done->reason);
     return *done;
   }
 
+  // Waiting does not help a key that cannot pay: that is known at once.
+  Result<io::TxStatus> outcome(const Hash& id) {
+    constexpr std::int64_t kLookMs = 2'000;
+    for (std::int64_t left = plan_.patience_ms;; left -= kLookMs) {
+      auto done = sender_.wait(id, std::clamp<std::int64_t>(left, 0, kLookMs));
+      if (done) return *done;
+      const auto now = sender_.status(id);
+      if (now && *now)
+        if (auto poor = poverty_of(**now, sender_.address(), manifest_.chain_id))
+          return std::unexpected(std::move(*poor));
+      if (left <= kLookMs || !io::worth_retrying(done.error().kind))
+        return std::unexpected(Error(done.error()));
+    }
+  }
+
   Status put(const std::string& name) {
     if (name == "Games" && plan_.games) return put(name, *plan_.games);
-    TRY(const Bytes data, creation(artifacts_, name, at_, plan_.parameters));
+    TRY(const Bytes data, creation_code(artifacts_, name, at_, plan_.parameters));
     return put(name, data);
   }
   Status put(const std::string& name, const Bytes& data) {
+    if (progress_) progress_(name, manifest_.contracts.size() + 1, total_);
     TRY(const io::TxStatus done, send(name, std::nullopt, data));
     DeployedContract contract{.name = name,
                               .address = crypto::created_address(sender_.address(), done.nonce),
@@ -132,7 +122,6 @@ class Deployment {
     if (manifest_.first_block == 0) manifest_.first_block = done.block_num;
     at_[name] = contract.address;
     manifest_.contracts.push_back(contract);
-    if (progress_) progress_(contract);
     return {};
   }
 
@@ -174,14 +163,9 @@ class Deployment {
   const DeployPlan& plan_;
   const DeployProgress& progress_;
   Manifest manifest_;
+  std::size_t total_ = 0;  // contracts there will be
   std::map<std::string, Address> at_;
 };
-
-Result<Bytes> code_at(io::ChainRpc& rpc, const Address& at) {
-  auto code = rpc.call("eth_getCode", {at.to_string(), "latest"});
-  if (!code) return std::unexpected(Error(code.error()));
-  return io::bytes_from(*code);
-}
 
 }  // namespace
 
@@ -190,50 +174,30 @@ Result<Manifest> deploy(io::ChainRpc& rpc, io::ChainSender& sender, const Artifa
   return Deployment(rpc, sender, artifacts, plan, progress).run();
 }
 
-Result<std::optional<Hash>> code_hash_at(io::ChainRpc& rpc, const Address& at) {
-  TRY(const Bytes code, code_at(rpc, at));
-  if (code.empty()) return std::nullopt;
-  return crypto::keccak256(code);
-}
-
-Result<std::vector<CodeCheck>> check_code(io::ChainRpc& rpc, const Artifacts& artifacts,
-                                          const Address& market) {
-  TRY(const Contracts contracts, contracts_of(rpc, market));
-  TRY(const market::Parameters parameters, parameters_of(rpc, market));
-  std::map<std::string, Address> at{{"Market", market},
-                                    {"Disputes", contracts.disputes},
-                                    {"Deliveries", contracts.deliveries},
-                                    {"Games", contracts.games},
-                                    {"Programs", contracts.programs},
-                                    {"Referee", contracts.referee},
-                                    {"Token", contracts.token}};
-  constexpr std::pair<const char*, const char*> kOwn[] = {{"LayerSteps", "layerSteps()"},
-                                                          {"ProductSteps", "productSteps()"},
-                                                          {"AttentionSteps", "attentionSteps()"},
-                                                          {"SamplingSteps", "samplingSteps()"},
-                                                          {"LogprobSteps", "logprobSteps()"},
-                                                          {"ConstraintSteps", "constraintSteps()"},
-                                                          {"Finish", "finish()"}};
-  for (const auto& [name, getter] : kOwn) {
-    TRY(const Bytes data, call_view(rpc, contracts.referee, AbiWriter().call(getter), "latest"));
-    TRY(at[name], AbiReader(data).address());
+Result<Bytes> creation_code(const Artifacts& artifacts, const std::string& name,
+                            const std::map<std::string, Address>& at,
+                            const market::Parameters& parameters) {
+  TRY(Bytes code, artifacts.bytecode(name));
+  AbiWriter arguments;
+  if (name == "Referee") {
+    for (const char* part : kParts) arguments.address(at.at(part));
+  } else if (name == "Games") {
+    arguments.address(at.at("Referee")).address(at.at("Programs"));
+  } else if (name == "Disputes") {
+    arguments.address(at.at("Market")).address(at.at("Games"));
+  } else if (name == "Deliveries") {
+    arguments.address(at.at("Market"));
+  } else if (name == "Market") {
+    arguments.address(at.at("Token"));
+    Bytes words = arguments.encode();
+    append(words, parameters_words(parameters).encode());
+    append(words, AbiWriter().address(at.at("Disputes")).address(at.at("Deliveries")).encode());
+    append(code, words);
+    return code;
+  } else if (name == "TestDollar") {
+    arguments.uint(6);
   }
-  std::vector<CodeCheck> out;
-  for (const auto& [name, address] : at) {
-    if (name == "Token") continue;  // whoever's it is
-    CodeCheck check{.name = name, .address = address};
-    TRY(const Bytes code, code_at(rpc, address));
-    check.present = !code.empty();
-    check.code_hash = crypto::keccak256(code);
-    TRY(const Bytes made, creation(artifacts, name, at, parameters));
-    // The constructor run again: immutables are in the code, so bytes alone do not compare.
-    const auto again = rpc.eth_call({.from = {}, .to = {}, .value = {}, .data = made}, "latest");
-    if (!again && again.error().kind != io::ChainErrc::reverted)
-      return std::unexpected(Error(again.error()));
-    check.same = check.present && again && *again == code;
-    out.push_back(std::move(check));
-  }
-  return out;
+  return with_arguments(std::move(code), arguments);
 }
 
 }  // namespace assay::settle::evm

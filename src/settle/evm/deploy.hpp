@@ -19,27 +19,20 @@ struct DeployPlan {
   std::int64_t patience_ms = 300'000;  // for one transaction
 };
 
-// Told of each contract when it is final.
-using DeployProgress = std::function<void(const DeployedContract&)>;
+// Told of each contract before it is sent or looked for: the first of `of` is 1.
+using DeployProgress =
+    std::function<void(const std::string& name, std::size_t number, std::size_t of)>;
 
 // The sender's key must send nothing else meanwhile: a contract's address follows from its nonce.
 // Errors: invalid (parameters), conflict (the key was used for something else in between: deploy
-// anew), and those of the chain.
+// anew), unavailable at once when the key cannot pay for gas, and those of the chain.
 Result<Manifest> deploy(io::ChainRpc& rpc, io::ChainSender& sender, const Artifacts& artifacts,
                         const DeployPlan& plan, const DeployProgress& progress = {});
 
-// Whether the code at each address is what this program would deploy there: what the chain says of
-// the same constructor run now. `false` names the contract.
-struct CodeCheck {
-  std::string name;
-  crypto::Address address{};
-  Hash code_hash{};
-  bool present = false, same = false;
-};
-Result<std::vector<CodeCheck>> check_code(io::ChainRpc& rpc, const Artifacts& artifacts,
-                                          const crypto::Address& market);
-
-// Keccak-256 of the code at an address; nullopt: there is none.
-Result<std::optional<Hash>> code_hash_at(io::ChainRpc& rpc, const crypto::Address& at);
+// What a contract is constructed with, by its name, given where the others are ("Token": the
+// market's). not_found: there is no contract of this name.
+Result<Bytes> creation_code(const Artifacts& artifacts, const std::string& name,
+                            const std::map<std::string, crypto::Address>& at,
+                            const market::Parameters& parameters);
 
 }  // namespace assay::settle::evm

@@ -161,7 +161,8 @@ Result<EventIndex> EventIndex::open(const std::string& path, io::ChainRpc& rpc,
     TRY(const bool any, known.step());
     if (any && known.column_text(0) != name)
       return fail(Errc::conflict,
-                  "{} holds the events of other contracts: give each market a folder of its own",
+                  "{} holds the events of other contracts: give each market a folder of its own "
+                  "(an index can be deleted: it is read again)",
                   path);
     if (!any) {
       TRY(auto insert_name, database->prepare("INSERT INTO contracts VALUES(?1)"));
@@ -218,7 +219,8 @@ Result<std::vector<Event>> EventIndex::find(const EventQuery& query) {
     for (const Hash& kind : query.kinds) any += (any.empty() ? "" : " OR ") + is("topic0", kind);
     sql += " AND (" + any + ")";
   }
-  sql += " ORDER BY block, log_index LIMIT ?3";
+  sql += query.newest ? " ORDER BY block DESC, log_index DESC LIMIT ?3"
+                      : " ORDER BY block, log_index LIMIT ?3";
   TRY(auto select, database_->prepare(sql));
   const auto clamped = [](std::uint64_t n) {
     return static_cast<std::int64_t>(std::min<std::uint64_t>(n, INT64_MAX));
@@ -229,7 +231,10 @@ Result<std::vector<Event>> EventIndex::find(const EventQuery& query) {
   std::vector<Event> out;
   for (;;) {
     TRY(const bool more, select.step());
-    if (!more) return out;
+    if (!more) {
+      if (query.newest) std::ranges::reverse(out);
+      return out;
+    }
     TRY(Event event, read(select));
     out.push_back(std::move(event));
   }

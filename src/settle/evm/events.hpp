@@ -37,6 +37,7 @@ struct EventQuery {
   std::optional<Hash> transaction{};
   std::uint64_t from_block = 0, to_block = INT64_MAX;
   std::size_t limit = SIZE_MAX;
+  bool newest = false;  // of more than `limit`, the last ones
 };
 
 // One thread at a time.

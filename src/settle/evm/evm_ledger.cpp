@@ -17,6 +17,7 @@ namespace {
 // Of one operation: a transaction that was overtaken and reverted makes room for another.
 constexpr std::uint32_t kAttemptsMax = 16;
 constexpr std::int64_t kRoundMs = 500;
+constexpr std::int64_t kFeesAgainMs = 60'000;
 
 Hash derived(std::string_view what, const Hash& id, std::uint32_t number) {
   Bytes bytes;
@@ -32,6 +33,7 @@ Result<std::unique_ptr<EvmLedger>> EvmLedger::open(EvmOptions options, const cry
                                                    const Clock& clock) {
   CHECK_OK(io::make_directories(options.data_dir, 0700));
   TRY(auto lock, io::FileLock::acquire(options.data_dir));
+  options.rpc.stopping = options.stopping;
   auto rpc = std::make_unique<io::ChainRpc>(options.rpc);
   std::unique_ptr<EvmLedger> out(
       new EvmLedger(std::move(options), std::move(lock), std::move(rpc)));
@@ -42,6 +44,8 @@ Result<std::unique_ptr<EvmLedger>> EvmLedger::open(EvmOptions options, const cry
   io::ChainSenderOptions sending;
   sending.confirmations = o.confirmations;
   sending.poll_ms = o.poll_ms;
+  sending.max_fee_ceiling = o.max_fee_ceiling;
+  sending.stopping = o.stopping;
   auto sender =
       io::ChainSender::open(o.data_dir + "/transactions.db", *out->rpc_, key, clock, sending);
   if (!sender) return std::unexpected(Error(sender.error()));
@@ -51,7 +55,7 @@ Result<std::unique_ptr<EvmLedger>> EvmLedger::open(EvmOptions options, const cry
       [ledger = out.get()] {
         const auto open = ledger->sender_->advance();
         if (open)
-          ledger->in_flight_ = *open;
+          ledger->look_at_fees(*open);
         else
           io::log_warn("transactions: {} (tried again later)", open.error().message);
         return std::max<std::int64_t>(ledger->options_.poll_ms, kRoundMs);
@@ -71,6 +75,21 @@ Status EvmLedger::sync() {
   synced_ms_ = now;
   ++syncs_;
   return {};
+}
+
+// Nothing is mined above the ceiling, and deadlines do not wait: said for as long as it lasts.
+void EvmLedger::look_at_fees(std::size_t open) {
+  in_flight_ = open;
+  constexpr std::uint64_t kGwei = 1'000'000'000;
+  const std::uint64_t base = sender_->base_fee();
+  if (open == 0 || base <= options_.max_fee_ceiling) return;
+  const std::int64_t now = io::steady_ms();
+  if (fees_said_ms_ != 0 && now - fees_said_ms_ < kFeesAgainMs) return;
+  fees_said_ms_ = now;
+  io::log_warn(
+      "DEADLINE at risk: {} transactions wait, since the chain's base fee is {} gwei and at most "
+      "{} are paid: start again with a higher --max-fee-gwei, or wait for lower fees",
+      open, base / kGwei, options_.max_fee_ceiling / kGwei);
 }
 
 Status EvmLedger::rehearse(const Call& call) {
@@ -96,6 +115,8 @@ Result<Applied> EvmLedger::send_once(const Hash& id, const std::function<Result<
         return Applied{id, 0, true};
       }
       if (!sent) return std::unexpected(refusal_of(sent.error()));
+      if (auto poor = poverty_of(*sent, sender_->address(), view_->domain().chain_id))
+        return std::unexpected(std::move(*poor));
       if (!sent->trouble.empty()) io::log_warn("not sent yet: {}", sent->trouble);
     }
     // To crash here loses nothing: the next process finds the intent under the same id.

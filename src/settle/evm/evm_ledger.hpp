@@ -32,6 +32,9 @@ struct EvmOptions {
   std::int64_t patience_ms = 120'000;  // for a transaction to be final
   std::int64_t poll_ms = 1'000;        // about a block
   std::int64_t view_ms = 500;          // what is read is at most so old
+  std::uint64_t max_fee_ceiling = io::ChainSenderOptions{}.max_fee_ceiling;  // wei per gas
+  // True: nobody waits for transactions any more (unavailable); the next process goes on with them.
+  std::function<bool()> stopping{};
 };
 
 class EvmLedger : public market::Settlement {
@@ -81,6 +84,7 @@ class EvmLedger : public market::Settlement {
       : options_(std::move(options)), lock_(std::move(lock)), rpc_(std::move(rpc)) {}
 
   Status sync();
+  void look_at_fees(std::size_t open);
   // One transaction for this id, until it is final. `call` is asked for only when none was sent.
   Result<market::Applied> send_once(const Hash& id, const std::function<Result<Call>()>& call);
   // What the call would come to now: the contract's own error.
@@ -100,6 +104,7 @@ class EvmLedger : public market::Settlement {
   std::atomic<bool> stale_ = false;  // something became final since the view was read
   std::int64_t synced_ms_ = 0;       // steady
   std::uint64_t syncs_ = 0;          // how often it was read anew
+  std::int64_t fees_said_ms_ = 0;    // steady; of rounds_
   Repeating rounds_;                 // last: it ends first
 };
 

@@ -1,6 +1,7 @@
 // The real contracts on anvil: a deployment, the referee's verdict on the chain, what a restarted
 // process finds.
 #include <fstream>
+#include <future>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -305,6 +306,49 @@ TEST_F(Evm, WhatIsNotFoundIsLookedForAgain) {
   const auto seen = other->lease(lease);
   ASSERT_TRUE(seen) << seen.error().message;
   EXPECT_EQ(other->lease(Hash{7}).error().code, Errc::not_found);
+}
+
+// A chain that mines nothing keeps nobody from stopping, and the next process goes on.
+TEST_F(Evm, NobodyWaitsForATransactionWhileStopping) {
+  ledger.reset();
+  std::atomic<bool> stopping = false;
+  ledger = open(manifest, "ledger", deal_key(Deal::kHost), [&] { return stopping.load(); });
+  const auto host = Deal::address(Deal::kHost);
+  const auto op = protocol::sign(ledger->info()->domain, protocol::Deposit{host, 11, 4711},
+                                 deal_key(Deal::kHost));
+  ASSERT_TRUE(ledger->submit(protocol::sign(ledger->info()->domain, protocol::Deposit{host, 1, 1},
+                                            deal_key(Deal::kHost))));
+  ASSERT_TRUE(chain->rpc().call("evm_setAutomine", {false}));
+  auto waiting = std::async(std::launch::async, [&] { return ledger->submit(op); });
+  EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(500)), std::future_status::timeout);
+  stopping = true;
+  ASSERT_EQ(waiting.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  const auto stopped = waiting.get();
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Errc::unavailable);
+  ASSERT_TRUE(chain->rpc().call("evm_setAutomine", {true}));
+  ASSERT_TRUE(chain->mine());
+  reopen();
+  ASSERT_TRUE(ledger->submit(op));
+  EXPECT_EQ(ledger->account(host)->available, 12);
+}
+
+// Known at once, and told with what helps; it goes on when there is gas.
+TEST_F(Evm, WhoCannotPayForGasIsToldAtOnce) {
+  const auto poor = key(57);
+  const auto other = open(manifest, "other", poor);
+  const auto host = Deal::address(Deal::kHost);
+  const auto transfer =
+      protocol::sign(ledger->info()->domain, protocol::Stake{host, 1, 1}, deal_key(Deal::kHost));
+  ASSERT_TRUE(ledger->submit(protocol::sign(ledger->info()->domain, protocol::Deposit{host, 5, 1},
+                                            deal_key(Deal::kHost))));
+  const auto begun = std::chrono::steady_clock::now();
+  const auto refused = other->submit(transfer);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(crypto::address_of(poor).to_string()), std::string::npos);
+  EXPECT_NE(refused.error().message.find("cannot pay for gas"), std::string::npos)
+      << refused.error().message;
 }
 
 TEST_F(Evm, HiredAuditorsAreRefusedByName) {

@@ -8,6 +8,7 @@
 #include "io/dev_chain.hpp"
 #include "io/files.hpp"
 #include "io/system_clock.hpp"
+#include "settle/evm/code_check.hpp"
 #include "settle/evm/deploy.hpp"
 #include "settle/evm/evm_ledger.hpp"
 
@@ -62,7 +63,8 @@ class EvmTest : public testing::Test {
     return std::move(*manifest);
   }
   std::unique_ptr<EvmLedger> open(const Manifest& manifest, const std::string& data,
-                                  const crypto::SecretKey& by) {
+                                  const crypto::SecretKey& by,
+                                  std::function<bool()> stopping = {}) {
     EvmOptions options;
     options.rpc.endpoints = {chain->url()};
     options.rpc.chain_id = io::DevChain::kChainId;
@@ -72,6 +74,7 @@ class EvmTest : public testing::Test {
     options.data_dir = folder->file(data);
     options.poll_ms = 1;
     options.view_ms = view_ms;
+    options.stopping = std::move(stopping);
     auto opened = EvmLedger::open(options, by, clock);
     EXPECT_TRUE(opened) << opened.error().message;
     return opened ? std::move(*opened) : nullptr;

@@ -77,6 +77,12 @@ Result<Manifest> manifest_from_json(const json::object& o) {
     TRY(contract.gas_used, number(*c, "gas"));
     out.contracts.push_back(std::move(contract));
   }
+  // Said twice; readers of either must find the same contract.
+  TRY(const crypto::Address market, address_in(o, "market"));
+  TRY(const crypto::Address contract, out.address("Market"));
+  if (market != contract)
+    return fail(Errc::invalid, "\"market\" is {}, but contracts.Market is at {}",
+                market.to_string(), contract.to_string());
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "crypto/abi.hpp"
 #include "crypto/keccak.hpp"
+#include "market/money.hpp"
 
 namespace assay::settle::evm {
 namespace {
@@ -112,6 +113,32 @@ std::string words(std::string_view reason) {
   return out;
 }
 
+// ERC-6093's errors of a token, which a deposit passes on; amounts are micro-units of it.
+std::optional<std::string> token_refusal(ByteView data) {
+  if (data.size() < kSelector) return std::nullopt;
+  crypto::AbiReader in(data.subspan(kSelector));
+  const auto numbers = [&](std::string_view form) -> std::optional<std::string> {
+    const auto who = in.address();
+    const auto has = in.i64(), needs = in.i64();
+    if (!who || !has || !needs) return std::nullopt;
+    return fmt::format(fmt::runtime(form), who->to_string(), market::format_money(*has),
+                       market::format_money(*needs));
+  };
+  if (says(data, "ERC20InsufficientBalance(address,uint256,uint256)"))
+    return numbers("{} has {} of the market's token, and {} are needed: get some, or move less");
+  if (says(data, "ERC20InsufficientAllowance(address,uint256,uint256)"))
+    return numbers("the token lets {} take {}, and {} are needed: something else used the "
+                   "allowance; do it again");
+  constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
+      {"ERC20InvalidSender(address)", "the token refuses this sender"},
+      {"ERC20InvalidReceiver(address)", "the token refuses this receiver"},
+      {"ERC20InvalidApprover(address)", "the token refuses this approver"},
+      {"ERC20InvalidSpender(address)", "the token refuses this spender"}};
+  for (const auto& [error, text] : kOthers)
+    if (says(data, error)) return std::string(text);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::span<const std::string_view> reasons() { return kReasons; }
@@ -137,7 +164,18 @@ Error refusal_of(const io::ChainError& error) {
   // What the ABI's own checks refuse has no reason: a number too wide for its type.
   if (error.data.empty())
     return {Errc::invalid, "the contract refused the call's form: " + error.message};
+  if (auto token = token_refusal(error.data)) return {Errc::refused, std::move(*token)};
   return {Errc::refused, "the contract says no: " + crypto::revert_reason(error.data)};
+}
+
+std::optional<Error> poverty_of(const io::TxStatus& status, const crypto::Address& sender,
+                                std::uint64_t chain_id) {
+  if (status.trouble.empty() || io::classify(0, status.trouble) != io::ChainErrc::poor)
+    return std::nullopt;
+  return Error{Errc::unavailable,
+               fmt::format("{} cannot pay for gas on chain {} ({}): send it the chain's own "
+                           "currency (ether); the transaction is kept and goes on then",
+                           sender.to_string(), chain_id, status.trouble)};
 }
 
 }  // namespace assay::settle::evm

@@ -4,7 +4,7 @@
 #pragma once
 #include <span>
 
-#include "io/chain_error.hpp"
+#include "io/chain_sender.hpp"
 
 namespace assay::settle::evm {
 
@@ -16,5 +16,9 @@ bool is_already_applied(const io::ChainError& error);
 
 // A revert in the ledger's terms; every other failure of a call as io::ChainError maps it.
 Error refusal_of(const io::ChainError& error);
+
+// Why nothing is sent, when that is because the sender cannot pay for gas; what to do about it.
+std::optional<Error> poverty_of(const io::TxStatus& status, const crypto::Address& sender,
+                                std::uint64_t chain_id);
 
 }  // namespace assay::settle::evm
