@@ -93,8 +93,8 @@ struct Contest {
 }
 
 struct Totals {
-    uint64 deposited;
-    uint64 withdrawn;
+    uint64 deposited; // less `withdrawn`: all that is inside. A deposit that would take it over 2^63 − 1 lessens both
+    uint64 withdrawn; // by what was withdrawn
     uint64 burned;
     uint64 bonds;
 }
