@@ -190,6 +190,17 @@ abstract contract World is Test {
         return Messages.hash(m);
     }
 
+    /// As a leaf of a claim has it.
+    function hashed(Request memory m) internal view returns (HashedRequest memory out) {
+        bytes32 biases = this.hashBiases(m.logit_bias);
+        assembly ("memory-safe") { mcopy(out, m, 704) }
+        out.logit_bias = biases;
+    }
+
+    function hashBiases(LogitBias[] calldata list) external pure returns (bytes32) {
+        return Messages.hash(list);
+    }
+
     function hashProgress(Receipt calldata m) external pure returns (bytes32) {
         return Messages.hashProgress(m);
     }

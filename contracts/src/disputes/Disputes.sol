@@ -71,7 +71,7 @@ contract Disputes is IDisputes, Court {
         d.subject = m.subject;
         ++openOf[m.lease][m.challenger];
         Receipt calldata figures = f.evidence.statement.figures;
-        if (Statements.wrongFigures(terms, f.evidence.request, f.evidence.statement.progress, figures)) {
+        if (Statements.wrongFigures(terms, Messages.withoutBiases(f.evidence.request), f.evidence.statement.progress, figures)) {
             Case memory none;
             none.amount = uint64(figures.amount < Statements.AMOUNT_MAX ? figures.amount : Statements.AMOUNT_MAX);
             _filed(id, d, none);
@@ -231,7 +231,15 @@ contract Disputes is IDisputes, Court {
         bytes32 statement
     ) private view {
         Statements.check(
-            MARKET, id, terms, request, requestSignature, s.figures.request, statement, s.signature
+            MARKET,
+            id,
+            terms,
+            Messages.withoutBiases(request),
+            Messages.hash(request),
+            requestSignature,
+            s.figures.request,
+            statement,
+            s.signature
         );
     }
 
