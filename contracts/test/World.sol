@@ -283,7 +283,13 @@ abstract contract World is Test {
         market.close(m, sign(by, keccak256(abi.encode(Messages.CLOSE, m))), terms);
     }
 
+    /// In a block before the next call's.
     function commit(Party memory by, bytes32 commitment) internal {
+        announce(by, commitment);
+        vm.roll(vm.getBlockNumber() + 1);
+    }
+
+    function announce(Party memory by, bytes32 commitment) internal {
         CommitDispute memory m = CommitDispute(by.at, commitment, ++nonce);
         disputes.commitDispute(m, sign(by, keccak256(abi.encode(Messages.COMMIT_DISPUTE, m))));
     }
