@@ -54,7 +54,7 @@ export async function chain(hardfork) {
     }
   };
   const send = async (to, data) => {
-    if (to) await ask('eth_call', [{ from, to, data, gas: '0xf00000' }, 'latest']); // says why, where it fails
+    if (to) await ask('eth_call', [{ from, to, data, gas: '0xf00000' }, 'pending']); // says why, where it fails
     const receipt = await attempt(to, data);
     if (receipt.status !== '0x1') throw new Error(`a transaction to ${to} failed`);
     return receipt;

@@ -11,6 +11,7 @@ import { concat, decodeErrorResult, decodeEventLog, decodeFunctionResult, encode
   hexToBytes, keccak256, numberToHex, pad, recoverTypedDataAddress, sha256, stringToHex, toHex, zeroHash } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { chain, contracts, deploy } from './chain.mjs';
+import { leafOf } from './market_world.mjs';
 
 const SCALE = 100n;
 const vectors = join(contracts, '../spec/vectors');
@@ -189,7 +190,7 @@ class Replay {
       }
       case 'open_claim': {
         const m = await this.again(type, o), claim = this.contests.get(o.message.contest);
-        const leaves = (await this.leaves(o.leaves)).map(({ id: _, was: __, ...l }) => l);
+        const leaves = (await this.leaves(o.leaves)).map(({ id: _, was: __, ...l }) => leafOf(l));
         return given(this.market, 'openClaim', m.message, m.signature, claim.lease.terms, claim.message, { leaves, path: [], before: [], beforePath: [] });
       }
       case 'finalize': {

@@ -8,7 +8,27 @@ import { concat, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from '
 import { chain, deploy } from './chain.mjs';
 import { wholeDispute } from './dispute_gas.mjs';
 import { dollars, putPart, thousands } from './gas_page.mjs';
-import { buyer, other, provider, text, world } from './market_world.mjs';
+import { buyer, leafOf, other, provider, text, world } from './market_world.mjs';
+
+// A claim's tree (spec/messages.md section 7), by RFC 6962's own recursion: its root, and the siblings of the `each`
+// leaves from `index` on.
+const amountOf = (n) => pad(numberToHex(n), { size: 8 });
+const leafNode = (idOf, e) => ({ hash: sha256(concat(['0x02', idOf('Receipt', e.receipt), amountOf(e.receipt.amount)])), sum: e.receipt.amount });
+const rootOf = (nodes) => {
+  if (nodes.length === 1) return nodes[0];
+  const [l, r] = halves(nodes).map(rootOf);
+  return { hash: sha256(concat(['0x03', l.hash, amountOf(l.sum), r.hash, amountOf(r.sum)])), sum: l.sum + r.sum };
+};
+const halves = (nodes) => {
+  let split = 1;
+  while (split * 2 < nodes.length) split *= 2;
+  return [nodes.slice(0, split), nodes.slice(split)];
+};
+const pathOf = (nodes, each, index) => {
+  if (nodes.length <= each) return [];
+  const [l, r] = halves(nodes);
+  return index < l.length ? [...pathOf(l, each, index), rootOf(r)] : [...pathOf(r, each, index - l.length), rootOf(l)];
+};
 
 const none = { lease: zeroHash, root: zeroHash, total: 0n, count: 0 };
 
@@ -43,24 +63,32 @@ async function measure(fork) {
     await signedCall('settle, first of a payout', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 100n }, lease.terms, none);
     await signedCall('settle', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 200n }, lease.terms, none);
 
-    const leafOf = (e) => sha256(concat(['0x02', idOf('Receipt', e.receipt), pad(numberToHex(e.receipt.amount), { size: 8 })]));
     const claimOf = async (of, sequence) => {
       const e = await evidence(of, sequence);
-      return { e, claim: { lease: of.id, root: leafOf(e), total: e.receipt.amount, count: 1 } };
+      return { e, claim: { lease: of.id, root: leafNode(idOf, e).hash, total: e.receipt.amount, count: 1 } };
     };
     const first = await claimOf(lease, 1n);
     await signedCall('claim, first of a lease', market, 'claim', provider, 'Claim', first.claim, lease.terms);
     const contest = { challenger: buyer.address, lease: lease.id, subject: idOf('Claim', first.claim), bond: 100000n, nonce: 0n };
     await signedCall('contest a claim', market, 'contestClaim', buyer, 'Dispute', contest, lease.terms, first.claim);
-    const block = { leaves: [{ request: first.e.request, requestSignature: first.e.requestSignature, receipt: first.e.receipt,
-      receiptSignature: first.e.receiptSignature }], path: [], before: [], beforePath: [] };
+    const block = { leaves: [leafOf(first.e)], path: [], before: [], beforePath: [] };
     await signedCall('open a claim of 1 receipt', market, 'openClaim', provider, 'Answer',
       { account: provider.address, contest: idOf('Dispute', contest) }, lease.terms, first.claim, block);
     await wait(3600);
     await signedCall('finalize', market, 'finalize', other, 'Finalize', { account: other.address, claim: idOf('Claim', first.claim) },
       lease.terms, first.claim);
-    const second = { ...first.claim, total: 3000n };
+    // One of three blocks, with the leaf before it: of requests with as many biases as there may be.
+    const logit_bias = Array.from({ length: 256 }, (_, token) => ({ token, bias_bits: 0x3f800000 }));
+    const many = [];
+    for (let i = 0n; i < 70n; ++i) many.push(await evidence(lease, 10n + i, { request: { logit_bias } }));
+    const nodes = many.map((e) => leafNode(idOf, e)), root = rootOf(nodes);
+    const second = { lease: lease.id, root: root.hash, total: root.sum, count: many.length };
     await signedCall('claim', market, 'claim', provider, 'Claim', second, lease.terms);
+    const asked = { ...contest, subject: idOf('Claim', second), nonce: 1n };
+    await signedCall(null, market, 'contestClaim', buyer, 'Dispute', asked, lease.terms, second);
+    await signedCall('open a block of 32 receipts', market, 'openClaim', provider, 'Answer',
+      { account: provider.address, contest: idOf('Dispute', asked) }, lease.terms, second,
+      { leaves: many.slice(32, 64).map(leafOf), path: pathOf(nodes, 32, 32), before: [leafOf(many[31])], beforePath: pathOf(nodes, 1, 31) });
     await wait(3600);
     await signedCall(null, market, 'finalize', other, 'Finalize', { account: other.address, claim: idOf('Claim', second) }, lease.terms, second);
     await signedCall('close', market, 'close', provider, 'Close', { account: provider.address, lease: lease.id }, lease.terms);

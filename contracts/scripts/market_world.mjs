@@ -17,6 +17,11 @@ types.ExecutionId ??= [['weights_root', 'bytes32'], ['program_hash', 'bytes32'],
 const parameters = { exposureFactor: 3, unbondingS: 604800n, windowMinS: 3600n, windowMaxS: 604800n, leaseMaxS: 2592000n,
   moveS: 3600n, stakeMin: 1000000n, disputeBond: 100000n, rewardMax: 1000000n, burnedBps: 5000 };
 export const [buyer, provider, payout, other] = [2, 3, 4, 5].map((n) => privateKeyToAccount(toHex(new Uint8Array(32).fill(n))));
+const biasHash = (bias) => keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint32' }, { type: 'uint32' }],
+  [keccak256(stringToHex('LogitBias(uint32 token,uint32 bias_bits)')), bias.token, bias.bias_bits]));
+// A leaf of a claim, which has the hash of the request's biases in their place (Messages.sol: HashedRequest).
+export const leafOf = ({ request, ...rest }) =>
+  ({ request: { ...request, logit_bias: keccak256(concat(request.logit_bias.map(biasHash))) }, ...rest });
 export const text = (s) => keccak256(stringToHex(s));
 
 // `deployed`: the referee and programs that its games trust.

@@ -190,6 +190,17 @@ abstract contract World is Test {
         return Messages.hash(m);
     }
 
+    /// As a leaf of a claim has it.
+    function hashed(Request memory m) internal view returns (HashedRequest memory out) {
+        bytes32 biases = this.hashBiases(m.logit_bias);
+        assembly ("memory-safe") { mcopy(out, m, 704) }
+        out.logit_bias = biases;
+    }
+
+    function hashBiases(LogitBias[] calldata list) external pure returns (bytes32) {
+        return Messages.hash(list);
+    }
+
     function hashProgress(Receipt calldata m) external pure returns (bytes32) {
         return Messages.hashProgress(m);
     }
@@ -272,7 +283,13 @@ abstract contract World is Test {
         market.close(m, sign(by, keccak256(abi.encode(Messages.CLOSE, m))), terms);
     }
 
+    /// In a block before the next call's.
     function commit(Party memory by, bytes32 commitment) internal {
+        announce(by, commitment);
+        vm.roll(vm.getBlockNumber() + 1);
+    }
+
+    function announce(Party memory by, bytes32 commitment) internal {
         CommitDispute memory m = CommitDispute(by.at, commitment, ++nonce);
         disputes.commitDispute(m, sign(by, keccak256(abi.encode(Messages.COMMIT_DISPUTE, m))));
     }

@@ -29,6 +29,8 @@ std::string_view to_string(ChainErrc kind) {
       return "already_known";
     case ChainErrc::poor:
       return "poor";
+    case ChainErrc::never_valid:
+      return "never_valid";
     case ChainErrc::too_many_results:
       return "too_many_results";
     case ChainErrc::rejected:
@@ -48,6 +50,7 @@ ChainError::operator Error() const {
     case ChainErrc::unsupported:
       return {Errc::unsupported, message};
     case ChainErrc::reverted:
+    case ChainErrc::never_valid:
     case ChainErrc::rejected:
       return {Errc::refused, message};
     case ChainErrc::storage:
@@ -84,6 +87,12 @@ ChainErrc classify(std::int64_t code, std::string_view message) {
     return ChainErrc::nonce_too_high;
   if (says({"insufficient funds", "insufficientfunds", "insufficient balance", "upfront cost"}))
     return ChainErrc::poor;
+  if (says({"oversized data", "transaction size", "tx size", "maxtxsizeexceeded", "max_tx_size",
+            "exceeds block gas limit", "exceeds_block_gas_limit", "gaslimitexceeded",
+            "gas limit too high", "exceeds transaction gas cap", "intrinsic gas too low",
+            "intrinsic gas exceeds gas limit", "intrinsic_gas_exceeds", "floor data gas",
+            "max initcode size", "invalid transaction signature", "transaction type not supported"}))
+    return ChainErrc::never_valid;
   if (says({"query returned more than", "block range", "range is too large", "too many results",
             "response size exceeded", "exceeds max results", "range limit", "log response size"}))
     return ChainErrc::too_many_results;

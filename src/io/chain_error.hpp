@@ -21,6 +21,7 @@ enum class ChainErrc {
   underpriced,       // fees below what the pool takes, or too small a raise for a replacement
   already_known,     // this very transaction is in the pool
   poor,              // the sender's balance does not cover value and gas
+  never_valid,       // these bytes go into no block: too large, too much gas or too little
   too_many_results,  // eth_getLogs: ask for fewer blocks
   rejected,          // any other refusal
   storage,           // our database

@@ -36,7 +36,12 @@ TEST(ChainErrors, WordsOfTheNodes) {
       {-32601, "the method eth_x does not exist/is not available", ChainErrc::unsupported},
       {-32000, "header not found", ChainErrc::transport},
       {-32603, "Internal error", ChainErrc::transport},
-      {-32000, "exceeds block gas limit", ChainErrc::rejected}};
+      {-32000, "exceeds block gas limit", ChainErrc::never_valid},
+      {-32000, "oversized data: transaction size 152612, limit 131072", ChainErrc::never_valid},
+      {-32000, "intrinsic gas too low: gas 20999, minimum needed 21000", ChainErrc::never_valid},
+      // It may be taken later.
+      {-32000, "txpool is full", ChainErrc::rejected},
+      {-32000, "account limit exceeded", ChainErrc::rejected}};
   for (const auto& [code, message, kind] : said)
     EXPECT_EQ(to_string(classify(code, message)), to_string(kind)) << message;
 }

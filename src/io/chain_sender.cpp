@@ -6,6 +6,8 @@ namespace assay::io {
 namespace {
 
 constexpr unsigned kFeeBlocks = 5, kFeePercentile = 50;
+constexpr unsigned kRefusalsMost = 2;  // a resend apart, of one node perhaps
+constexpr std::uint64_t kTransferGas = 21'000;
 
 template <class T>
 ChainResult<T> stored(Result<T> r) {
@@ -19,6 +21,14 @@ std::uint64_t median(std::vector<std::uint64_t> of) {
 
 CallRequest request_of(const Address& from, const Intent& intent) {
   return {.from = from, .to = intent.to, .value = intent.value, .data = intent.data};
+}
+
+// Something else than what was wanted has the nonce for good: of a row that is final.
+bool filled(const TxRow& row) {
+  return row.attempts.back().filler &&
+         (row.mined_hash == Hash{} || std::ranges::any_of(row.attempts, [&](const Attempt& a) {
+            return a.filler && a.hash == row.mined_hash;
+          }));
 }
 
 }  // namespace
@@ -107,6 +117,18 @@ Attempt ChainSender::sign(const Intent& intent, std::uint64_t nonce, const Fees&
   return {sealed.hash, sealed.raw, fees.max_fee, fees.priority_fee, clock_.now_ms()};
 }
 
+Attempt ChainSender::filler(std::uint64_t nonce, const Fees& fees) const {
+  Intent nothing{.to = address_};
+  nothing.gas_limit = kTransferGas;
+  Attempt out = sign(nothing, nonce, fees);
+  out.filler = true;
+  return out;
+}
+
+Attempt ChainSender::again(const TxRow& row, const Fees& fees) const {
+  return row.attempts.back().filler ? filler(row.nonce, fees) : sign(row.intent, row.nonce, fees);
+}
+
 ChainResult<std::uint64_t> ChainSender::gas_limit(const Intent& intent) {
   if (intent.gas_limit != 0) return intent.gas_limit;
   // After our transactions that are not mined yet: an approval comes before what needs it.
@@ -128,6 +150,14 @@ ChainResult<TxStatus> ChainSender::submit(const Intent& intent) {
     return status_of(*known);
   }
   Intent priced = intent;
+  // Before gas is estimated and a nonce taken: no fee or nonce makes its form any longer.
+  priced.gas_limit = std::max(intent.gas_limit, options_.gas_limit_most);
+  const std::size_t bytes =
+      sign(priced, UINT64_MAX, {options_.max_fee_ceiling, options_.max_fee_ceiling}).raw.size();
+  if (bytes > options_.bytes_most)
+    return chain_fail(ChainErrc::never_valid,
+                      "the transaction has {} bytes, and nodes take at most {}", bytes,
+                      options_.bytes_most);
   TRY(priced.gas_limit, gas_limit(intent));
   TRY(const Fees fees, suggest_fees());
   TRY(const std::uint64_t unused, rpc_.nonce(address_, "latest"));
@@ -150,6 +180,10 @@ void ChainSender::send(const TxRow& row) {
     // nonce_too_low: it, or an older form of it, may just have been mined; the next look tells.
     trouble_[row.intent.id] = sent.error().message;
   }
+  if (!sent && sent.error().kind == ChainErrc::never_valid)
+    ++never_valid_[row.intent.id];
+  else if (sent || !worth_retrying(sent.error().kind))
+    never_valid_.erase(row.intent.id);
 }
 
 ChainResult<std::optional<ChainReceipt>> ChainSender::find_receipt(const TxRow& row) {
@@ -201,10 +235,12 @@ ChainResult<void> ChainSender::settle(TxRow& row, const ChainReceipt& receipt,
   row.gas_used = receipt.gas_used;
   row.state = TxState::mined;
   if (head.number + 1 >= receipt.block_num + options_.confirmations) {
-    row.state = receipt.success ? TxState::confirmed : TxState::reverted;
-    if (!receipt.success) row.reason = revert_reason(row);
+    const bool given_up = filled(row);
+    row.state = receipt.success && !given_up ? TxState::confirmed : TxState::reverted;
+    if (!given_up) row.reason = receipt.success ? "" : revert_reason(row);
   }
   trouble_.erase(row.intent.id);
+  never_valid_.erase(row.intent.id);
   if (row.state == before.state && row.block_hash == before.block_hash) return {};
   CHECK_OK(stored(store_.update(row)));
   if (row.state != TxState::mined) sent_ms_.erase(row.intent.id);
@@ -228,12 +264,29 @@ ChainResult<bool> ChainSender::nonce_lost(const TxRow& row, const BlockHeader& h
   return now - since >= options_.doubt_ms;
 }
 
+// What was refused may still be known to a node: the filler replaces it as a raised fee would, and
+// whichever of them is mined decides.
+ChainResult<void> ChainSender::give_up(TxRow& row) {
+  TRY(const Fees market, suggest_fees());
+  row.reason = "never sent: no node takes it: " + trouble_[row.intent.id];
+  row.attempts.push_back(filler(row.nonce, raised(row.attempts.back(), market).value_or(market)));
+  CHECK_OK(stored(store_.update(row)));
+  never_valid_.erase(row.intent.id);
+  send(row);
+  return {};
+}
+
 ChainResult<void> ChainSender::chase(TxRow& row, const BlockHeader& head, bool first_pending) {
   TRY(const std::uint64_t used, rpc_.nonce(address_, "latest"));
   if (used > row.nonce) {
     TRY(const bool lost, nonce_lost(row, head));
     if (!lost) return {};
     doubted_ms_.erase(row.intent.id);
+    // Given up, and somebody else's transaction fills the nonce.
+    if (row.attempts.back().filler) {
+      row.state = TxState::reverted;
+      return stored(store_.update(row));
+    }
     TRY(const Fees fees, suggest_fees());
     TRY(const std::uint64_t unused, rpc_.nonce(address_, "latest"));
     CHECK_OK(stored(store_.move_to_next_nonce(
@@ -241,13 +294,17 @@ ChainResult<void> ChainSender::chase(TxRow& row, const BlockHeader& head, bool f
     send(row);
     return {};
   }
+  const auto refused = never_valid_.find(row.intent.id);
+  if (refused != never_valid_.end() && refused->second >= kRefusalsMost &&
+      !row.attempts.back().filler)
+    return give_up(row);
   const std::int64_t now = clock_.now_ms();
   bool capped = false;
   // Those behind the first wait for it, whatever they pay.
   if (first_pending && now - row.attempts.back().signed_ms >= options_.stuck_ms) {
     TRY(const Fees market, suggest_fees());
     if (const auto fees = raised(row.attempts.back(), market)) {
-      row.attempts.push_back(sign(row.intent, row.nonce, *fees));
+      row.attempts.push_back(again(row, *fees));
       CHECK_OK(stored(store_.update(row)));
       send(row);
       return {};
@@ -278,11 +335,12 @@ TxStatus ChainSender::status_of(const TxRow& row) const {
   TxStatus out{.id = row.intent.id,
                .state = row.state,
                .nonce = row.nonce,
-               .hash = row.state == TxState::pending ? row.attempts.back().hash : row.mined_hash,
+               .hash = row.mined_hash == Hash{} ? row.attempts.back().hash : row.mined_hash,
                .attempts = static_cast<unsigned>(row.attempts.size()),
                .block_num = row.block_num,
                .gas_used = row.gas_used,
                .reason = row.reason,
+               .given_up = row.state == TxState::reverted && filled(row),
                .trouble = {}};
   if (const auto found = trouble_.find(row.intent.id); found != trouble_.end())
     out.trouble = found->second;

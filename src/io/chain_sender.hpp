@@ -1,6 +1,7 @@
 // Sends one key's transactions, each intent exactly once: signed and stored first, then sent, sent
 // again when a node forgot it, replaced under the same nonce when its fee is too low, watched until
-// its block is deep enough, and sent again when a reorganization removed it.
+// its block is deep enough, and sent again when a reorganization removed it. One that nodes will
+// never take does not hold up those behind it: an empty transfer fills its nonce, and it has failed.
 //
 // After a crash at any moment, open() finds every transaction that may be on its way: advance()
 // goes on where the old process was. The key must be this file's alone; a nonce that another
@@ -25,6 +26,7 @@ struct ChainSenderOptions {
   std::uint64_t max_fee_ceiling = 200'000'000'000;  // wei per gas; below 2^62
   std::uint64_t min_priority_fee = 1'000'000;       // wei per gas
   std::uint64_t gas_limit_most = 16'777'216;        // a transaction's cap (EIP-7825)
+  std::size_t bytes_most = 131'072;                 // signed: what pools take (geth's txMaxSize)
   std::int64_t resend_ms = 15'000;                  // a node may have dropped it
   std::int64_t stuck_ms = 60'000;                   // then the fee is raised
   // A nonce stays taken by somebody else for so long before it is given up: a node may count a
@@ -42,7 +44,8 @@ struct TxStatus {
   Hash hash{};                                // of the form that was mined, else of the newest
   unsigned attempts = 1;                      // forms signed so far
   std::uint64_t block_num = 0, gas_used = 0;  // from mined on
-  std::string reason{};                       // why reverted
+  std::string reason{};                       // why reverted, or given up
+  bool given_up = false;   // reverted: what was asked for never went into a block, nor will it
   std::string trouble{};                      // why the last sending failed, while pending
 
   bool final() const { return state == TxState::confirmed || state == TxState::reverted; }
@@ -61,7 +64,8 @@ class ChainSender {
   const Address& address() const { return address_; }
 
   // Success: stored, and sent unless `trouble` says why not yet. Errors, with nothing stored:
-  // reverted (gas estimation ran it), transport, …; rejected when the id is another intent's.
+  // reverted (gas estimation ran it), transport, …; never_valid when it is larger than bytes_most;
+  // rejected when the id is another intent's.
   ChainResult<TxStatus> submit(const Intent& intent);
   ChainResult<std::optional<TxStatus>> status(const Hash& id);
 
@@ -83,6 +87,9 @@ class ChainSender {
   ChainResult<Fees> suggest_fees();
   std::optional<Fees> raised(const Attempt& over, const Fees& market) const;
   Attempt sign(const Intent& intent, std::uint64_t nonce, const Fees& fees) const;
+  // The newest form again, at other fees.
+  Attempt again(const TxRow& row, const Fees& fees) const;
+  Attempt filler(std::uint64_t nonce, const Fees& fees) const;
   ChainResult<std::uint64_t> gas_limit(const Intent& intent);
   void send(const TxRow& row);
   // The receipt of whichever attempt has one.
@@ -90,6 +97,7 @@ class ChainSender {
   ChainResult<void> watch(TxRow& row, const BlockHeader& head, bool first_pending);
   ChainResult<void> settle(TxRow& row, const ChainReceipt& receipt, const BlockHeader& head);
   ChainResult<void> chase(TxRow& row, const BlockHeader& head, bool first_pending);
+  ChainResult<void> give_up(TxRow& row);
   ChainResult<bool> nonce_lost(const TxRow& row, const BlockHeader& head);
   std::string revert_reason(const TxRow& row);
   TxStatus status_of(const TxRow& row) const;
@@ -107,6 +115,7 @@ class ChainSender {
   std::map<Hash, std::int64_t> sent_ms_;     // by id: when last sent by this process
   std::map<Hash, std::int64_t> doubted_ms_;  // by id: since when its nonce seems lost
   std::map<Hash, std::string> trouble_;      // by id
+  std::map<Hash, unsigned> never_valid_;     // by id: how often in a row nodes said so
 };
 
 }  // namespace assay::io

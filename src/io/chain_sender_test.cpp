@@ -2,6 +2,7 @@
 // chain_anvil_test.cpp.
 #include "io/chain_sender.hpp"
 
+#include "crypto/keccak.hpp"
 #include "io/chain_logs.hpp"
 #include "io/chain_testutil.hpp"
 #include "io/files.hpp"
@@ -231,6 +232,103 @@ TEST_F(Sender, ANonceUsedByAnotherWalletIsReplacedOnceThatIsFinal) {
   chain.mine(moved.hash);
   chain.empty_blocks(3);
   EXPECT_EQ(look(1).state, TxState::confirmed);
+}
+
+TEST_F(Sender, WhatNodesAreTooSmallForTakesNoNonce) {
+  Intent large = intent(1);
+  large.data.assign(131'072, 1);
+  const auto refused = sender->submit(large);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ChainErrc::never_valid);
+  EXPECT_NE(refused.error().message.find("at most 131072"), std::string::npos);
+  EXPECT_EQ(node.calls("eth_estimateGas"), 0);
+  EXPECT_FALSE(*sender->status(Hash{1}));
+  // Exactly what its longest form may have.
+  const Bytes longest =
+      crypto::sign_transaction({.chain_id = 31337,
+                                .nonce = UINT64_MAX,
+                                .max_priority_fee_per_gas = options.max_fee_ceiling,
+                                .max_fee_per_gas = options.max_fee_ceiling,
+                                .gas_limit = options.gas_limit_most,
+                                .to = large.to,
+                                .value = {},
+                                .data = large.data},
+                               key)
+          .raw;
+  large.data.resize(2 * 131'072 - longest.size());
+  const auto taken = sender->submit(large);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_EQ(taken->nonce, 0u);
+  EXPECT_LE(chain.sent.back().size(), 131'072u);
+}
+
+TEST_F(Sender, WhatNoNodeTakesDoesNotHoldUpTheRest) {
+  const std::string said = "oversized data: transaction size 100000, limit 95000";
+  chain.send_error = {{-32000, said}};
+  Intent large = intent(1);
+  large.data.assign(1'000, 1);
+  const TxStatus stuck = *sender->submit(large);
+  chain.send_error = {{-32000, "nonce too high"}};
+  const TxStatus behind = submit(2);
+  chain.send_error = {{-32000, said}};
+  // One node, once, is not every node for good.
+  EXPECT_EQ(look(1).attempts, 1u);
+  clock.ms += options.resend_ms;
+  EXPECT_EQ(look(1).attempts, 1u);
+  chain.send_error.reset();
+  const TxStatus filling = look(1);
+  EXPECT_EQ(filling.attempts, 2u);
+  EXPECT_EQ(filling.nonce, stuck.nonce);
+  EXPECT_EQ(filling.state, TxState::pending);
+  EXPECT_FALSE(filling.given_up);
+  const auto filler_sent = [&] {
+    return std::ranges::any_of(chain.sent, [&](const Bytes& raw) {
+      return crypto::keccak256(raw) == (*sender->status(Hash{1}))->hash && raw.size() < 150;
+    });
+  };
+  EXPECT_TRUE(filler_sent());
+  // The next process knows it for a filler, and raises its fee as such.
+  reopen();
+  clock.ms += options.stuck_ms;
+  EXPECT_EQ(look(1).attempts, 3u);
+  EXPECT_TRUE(filler_sent());
+  chain.mine(filling.hash);
+  chain.mine(behind.hash);
+  chain.empty_blocks(3);
+  const TxStatus failed = look(1);
+  EXPECT_EQ(failed.state, TxState::reverted);
+  EXPECT_TRUE(failed.given_up);
+  EXPECT_NE(failed.reason.find("limit 95000"), std::string::npos) << failed.reason;
+  EXPECT_EQ(look(2).state, TxState::confirmed);
+  EXPECT_FALSE(look(2).given_up);
+  reopen();
+  EXPECT_TRUE((*sender->submit(large)).given_up);
+}
+
+TEST_F(Sender, WhatIsMinedAfterAllIsDone) {
+  chain.send_error = {{-32000, "oversized data"}};
+  const TxStatus first = submit(1);
+  clock.ms += options.resend_ms;
+  look(1);
+  EXPECT_EQ(look(1).attempts, 2u);
+  chain.mine(first.hash);
+  chain.empty_blocks(3);
+  const TxStatus done = look(1);
+  EXPECT_EQ(done.state, TxState::confirmed);
+  EXPECT_FALSE(done.given_up);
+  EXPECT_EQ(done.reason, "");
+}
+
+TEST_F(Sender, WhatMayPassIsSentAgain) {
+  submit(1);
+  const std::vector<const char*> said{"txpool is full", "insufficient funds for gas * price + value",
+                                      "transaction underpriced"};
+  for (const char* const why : said) {
+    chain.send_error = {{-32000, why}};
+    clock.ms += options.resend_ms;
+    EXPECT_EQ(look(1).attempts, 1u) << why;
+    EXPECT_TRUE(look(1).trouble.ends_with(why)) << look(1).trouble;
+  }
 }
 
 TEST_F(Sender, ARevertedTransactionSaysWhy) {

@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS chain_attempts(
   raw BLOB NOT NULL, max_fee INTEGER NOT NULL, priority_fee INTEGER NOT NULL,
   signed_ms INTEGER NOT NULL, PRIMARY KEY(sender, id, number),
   FOREIGN KEY(sender, id) REFERENCES chain_intents(sender, id)) STRICT;
+)",
+                                                    R"(
+ALTER TABLE chain_attempts ADD COLUMN filler INTEGER NOT NULL DEFAULT 0;
 )"}};
 
 constexpr const char* kColumns =
@@ -105,12 +108,12 @@ Status ChainStore::put(const TxRow& row, bool fresh) {
                  .run());
   }
   TRY(Statement add,
-      db_->prepare("INSERT OR IGNORE INTO chain_attempts VALUES(?1,?2,?3,?4,?5,?6,?7,?8)"));
+      db_->prepare("INSERT OR IGNORE INTO chain_attempts VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"));
   for (std::size_t i = 0; i < row.attempts.size(); ++i) {
     const Attempt& a = row.attempts[i];
     add.bind_all(ByteView(sender_.bytes), ByteView(intent.id), as_i64(i), ByteView(a.hash));
     add.bind(5, ByteView(a.raw)).bind(6, as_i64(a.max_fee)).bind(7, as_i64(a.priority_fee));
-    CHECK_OK(add.bind(8, a.signed_ms).run());
+    CHECK_OK(add.bind(8, a.signed_ms).bind(9, std::int64_t{a.filler}).run());
   }
   return {};
 }
@@ -141,8 +144,8 @@ Result<TxRow> ChainStore::read(Statement& from) {
   row.gas_used = as_u64(from.column_int64(10));
   row.reason = from.column_text(11);
   TRY(Statement attempts,
-      db_->prepare("SELECT hash, raw, max_fee, priority_fee, signed_ms FROM chain_attempts "
-                   "WHERE sender = ?1 AND id = ?2 ORDER BY number"));
+      db_->prepare("SELECT hash, raw, max_fee, priority_fee, signed_ms, filler FROM "
+                   "chain_attempts WHERE sender = ?1 AND id = ?2 ORDER BY number"));
   attempts.bind_all(ByteView(sender_.bytes), ByteView(row.intent.id));
   for (;;) {
     TRY(const bool more, attempts.step());
@@ -153,6 +156,7 @@ Result<TxRow> ChainStore::read(Statement& from) {
     a.max_fee = as_u64(attempts.column_int64(2));
     a.priority_fee = as_u64(attempts.column_int64(3));
     a.signed_ms = attempts.column_int64(4);
+    a.filler = attempts.column_int64(5) != 0;
     row.attempts.push_back(std::move(a));
   }
   if (row.attempts.empty())

@@ -24,7 +24,7 @@ enum class TxState {
   pending,    // signed and stored; perhaps known to nodes
   mined,      // in a block that may still be reorganized away
   confirmed,  // final: executed
-  reverted,   // final: in a block, without effect but its fee
+  reverted,   // final: in a block without effect but its fee, or given up and its nonce filled
 };
 std::string_view to_string(TxState state);
 
@@ -33,6 +33,7 @@ struct Attempt {
   Bytes raw{};
   std::uint64_t max_fee = 0, priority_fee = 0;  // wei per gas
   std::int64_t signed_ms = 0;                   // Unix time
+  bool filler = false;                          // does nothing but use the nonce up
 };
 
 struct TxRow {
@@ -41,7 +42,7 @@ struct TxRow {
   TxState state = TxState::pending;
   Hash mined_hash{}, block_hash{};  // from mined on
   std::uint64_t block_num = 0, gas_used = 0;
-  std::string reason{};             // why reverted
+  std::string reason{};             // why reverted, or given up
   std::vector<Attempt> attempts{};  // oldest first, never empty
 };
 

@@ -12,8 +12,9 @@ Status on(Step& step, const Signed<protocol::Deposit>& op) {
   CHECK_OK(positive(m.amount, "a deposit"));
   if (m.account.is_zero()) return fail(Errc::invalid, "a deposit to the zero address is lost");
   CHECK_OK(check_signature(step.domain(), op, step.state().info.host));
-  if (!add(step.state().totals.deposited, m.amount))
-    return fail(Errc::refused, "the ledger cannot count more than {} in deposits",
+  const Totals& totals = step.state().totals;
+  if (!add(totals.deposited - totals.withdrawn, m.amount))
+    return fail(Errc::refused, "the ledger cannot hold more than {} in deposits",
                 format_money(INT64_MAX));
   step.deposit(m.account, m.amount);
   return {};

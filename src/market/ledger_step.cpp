@@ -12,7 +12,7 @@ void move(Micros& from, Micros& from_total, Micros& to, Micros& to_total, Micros
   ASSAY_ASSERT(amount >= 0 && from >= amount && from_total >= amount);
   from -= amount;
   from_total -= amount;
-  // Cannot overflow: all pots together never exceed what was deposited.
+  // Cannot overflow: all pots together never exceed what is inside.
   to += amount;
   to_total += amount;
 }
@@ -133,8 +133,14 @@ void Step::remove_check(const Hash& check) {
 
 void Step::deposit(const Address& to, Micros amount) {
   account(to).available += amount;
-  state_.totals.available += amount;
-  state_.totals.deposited += amount;
+  Totals& totals = state_.totals;
+  totals.available += amount;
+  // What came and went is bounded by nothing: where its sum would end, it begins anew.
+  if (amount > INT64_MAX - totals.deposited) {
+    totals.deposited -= totals.withdrawn;
+    totals.withdrawn = 0;
+  }
+  totals.deposited += amount;
 }
 
 void Step::withdraw(const Address& from, Micros amount) {

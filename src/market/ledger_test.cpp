@@ -95,6 +95,21 @@ TEST(Ledger, DepositsCannotOverflow) {
   EXPECT_REFUSED(w.run(w.sign(Deposit{w.other.address, 1, 99}, w.host)), Errc::refused, "deposits");
 }
 
+TEST(Ledger, OnlyWhatIsInsideIsBounded) {
+  World w;
+  w.deposit(w.other, 5);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    w.deposit(w.buyer, INT64_MAX - 5);
+    EXPECT_REFUSED(w.run(w.sign(Deposit{w.other.address, 1, 99}, w.host)), Errc::refused,
+                   "deposits");
+    ASSERT_TRUE(w.run(w.sign(Withdraw{w.buyer.address, INT64_MAX - 5, i}, w.buyer)));
+    EXPECT_TRUE(w.state.totals.conserved());
+    EXPECT_EQ(w.state.totals.deposited - w.state.totals.withdrawn, 5);
+  }
+  w.deposit(w.buyer, 1'000'000);
+  EXPECT_TRUE(w.state.totals.conserved());
+}
+
 TEST(Ledger, ParametersThatBreakARuleMakeNoLedger) {
   const auto bad = [](auto change) {
     LedgerInfo info;

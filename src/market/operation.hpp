@@ -66,7 +66,8 @@ struct ContestClaim {
   Signed<protocol::Dispute> dispute;
 };
 
-// One leaf of a claim: the request the buyer signed and the receipt it led to.
+// One leaf of a claim: the request the buyer signed and the receipt it led to. Read back from a
+// chain the request is without its biases, and `receipt.request` is its id.
 struct ClaimLeaf {
   Signed<protocol::Request> request;
   Signed<protocol::Receipt> receipt;

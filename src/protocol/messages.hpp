@@ -27,7 +27,7 @@ using Micros = std::int64_t;
 
 inline constexpr std::uint32_t kCanon = 0;
 // Requests one lease carries: small enough that every claim can be opened in one operation.
-inline constexpr std::uint64_t kLeaseRequestsMax = 8192;
+inline constexpr std::uint64_t kLeaseRequestsMax = 4096;
 // The most an offer may promise to take off a slow answer's amount, in millionths.
 inline constexpr std::uint32_t kRebateMax = 500'000;
 

@@ -35,7 +35,9 @@ contract Deliveries is IDeliveries, Court {
         _checkDisputable(l, m.subject);
         if (demanded[m.subject]) revert Conflict(Why.Demanded);
         _checkEvidence(m.lease, terms, evidence, m.subject);
-        if (Statements.wrongFigures(terms, evidence.request, s.progress, s.figures)) revert Refused(Why.WrongFigures);
+        if (Statements.wrongFigures(terms, Messages.withoutBiases(evidence.request), s.progress, s.figures)) {
+            revert Refused(Why.WrongFigures);
+        }
         uint256 width = Statements.logprobWidth(evidence.request);
         if (
             s.figures.count == 0 || evidence.request.logprobs > LOGPROBS_MAX

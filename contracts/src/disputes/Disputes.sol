@@ -26,6 +26,11 @@ import {Case, IGames, Played} from "./IGames.sol";
 
 /// @title Disputes about what a provider signed; what they promise is in IDisputes.
 contract Disputes is IDisputes, Court {
+    struct Commitment {
+        uint64 made; // zero: none
+        uint64 height; // the block's number
+    }
+
     uint256 private constant OPEN_MAX = 8;
     uint256 private constant MOVES_MAX = 64;
     uint256 private constant PAYLOAD_MAX = 16 * 1024;
@@ -33,7 +38,7 @@ contract Disputes is IDisputes, Court {
     IGames private immutable GAMES;
 
     mapping(bytes32 => DisputeRecord) private disputes;
-    mapping(address => mapping(bytes32 => uint256)) public committed;
+    mapping(address => mapping(bytes32 => Commitment)) private commitments;
     mapping(bytes32 => mapping(address => uint256)) public openOf;
     mapping(bytes32 => bool) private applied;
 
@@ -47,7 +52,7 @@ contract Disputes is IDisputes, Court {
         Domain.checkSigned(m.account, id, signature);
         if (_live(m.account, m.commitment)) revert Conflict(Why.Committed);
         applied[id] = true;
-        committed[m.account][m.commitment] = block.timestamp;
+        commitments[m.account][m.commitment] = Commitment(uint64(block.timestamp), uint64(block.number));
         emit DisputeCommitted(id, m.account, m.commitment);
     }
 
@@ -71,7 +76,7 @@ contract Disputes is IDisputes, Court {
         d.subject = m.subject;
         ++openOf[m.lease][m.challenger];
         Receipt calldata figures = f.evidence.statement.figures;
-        if (Statements.wrongFigures(terms, f.evidence.request, f.evidence.statement.progress, figures)) {
+        if (Statements.wrongFigures(terms, Messages.withoutBiases(f.evidence.request), f.evidence.statement.progress, figures)) {
             Case memory none;
             none.amount = uint64(figures.amount < Statements.AMOUNT_MAX ? figures.amount : Statements.AMOUNT_MAX);
             _filed(id, d, none);
@@ -164,6 +169,10 @@ contract Disputes is IDisputes, Court {
 
     // Reading.
 
+    function committed(address who, bytes32 commitment) external view returns (uint256) {
+        return commitments[who][commitment].made;
+    }
+
     function dispute(bytes32 id) external view returns (DisputeRecord memory) {
         return disputes[id];
     }
@@ -231,18 +240,30 @@ contract Disputes is IDisputes, Court {
         bytes32 statement
     ) private view {
         Statements.check(
-            MARKET, id, terms, request, requestSignature, s.figures.request, statement, s.signature
+            MARKET,
+            id,
+            terms,
+            Messages.withoutBiases(request),
+            Messages.hash(request),
+            requestSignature,
+            s.figures.request,
+            statement,
+            s.signature
         );
     }
 
     function _live(address who, bytes32 commitment) private view returns (bool) {
-        uint256 made = committed[who][commitment];
+        uint256 made = commitments[who][commitment].made;
         return made != 0 && block.timestamp <= made + IMarket(MARKET).parameters().windowMaxS;
     }
 
+    /// Made in an earlier block: whoever reads a report among the waiting transactions is too late to announce it.
     function _use(address who, bytes32 commitment) private {
         if (!_live(who, commitment)) revert Refused(Why.NotCommitted);
-        delete committed[who][commitment];
+        Commitment memory c = commitments[who][commitment];
+        // A later block has another number or another time: some rollups count the blocks of the chain below.
+        if (block.number <= c.height && block.timestamp <= c.made) revert Refused(Why.NotCommitted);
+        delete commitments[who][commitment];
     }
 
     /// With a proof beside it the commitment names it too: nobody can file another in its place.

@@ -66,7 +66,7 @@ interface IDisputes is ICourt {
     event Decided(bytes32 indexed dispute, bytes32 indexed lease, Ending outcome);
 
     /// @notice Announces a dispute or a report of which only the hash is told: SHA-256 of its digest, or of its digest
-    /// and the SHA-256 of the proof beside it. Lives as long as the longest window.
+    /// and the SHA-256 of the proof beside it. Lives as long as the longest window, from the next block on.
     function commitDispute(CommitDispute calldata m, bytes calldata signature) external;
 
     /// @notice Files what was committed to, with bond. Wrong figures, a proof without a game and a game that is over

@@ -230,7 +230,7 @@ abstract contract Accounts is IMarket, ReentrancyGuardTransient {
         a.available -= uint64(amount);
     }
 
-    /// Cannot overflow: all pots together never exceed what was deposited.
+    /// Cannot overflow: all pots together never exceed what is inside.
     function _credit(address to, uint256 amount) internal {
         accounts[to].available += uint64(amount);
     }
@@ -249,7 +249,10 @@ abstract contract Accounts is IMarket, ReentrancyGuardTransient {
     function _deposit(address to, uint128 amount) internal {
         _positive(amount);
         if (to == address(0)) revert Invalid(Why.ZeroAddress);
-        if (sums.deposited + uint256(amount) > AMOUNT_MAX) revert Refused(Why.DepositsTooLarge);
+        uint64 inside = sums.deposited - sums.withdrawn;
+        if (inside + uint256(amount) > AMOUNT_MAX) revert Refused(Why.DepositsTooLarge);
+        // What came and went is bounded by nothing: where its sum would end, it begins anew.
+        if (sums.deposited + uint256(amount) > AMOUNT_MAX) (sums.deposited, sums.withdrawn) = (inside, 0);
         sums.deposited += uint64(amount);
         _credit(to, amount);
         emit Deposited(to, msg.sender, amount);

@@ -11,12 +11,13 @@ import {Statements} from "./Statements.sol";
 
 /// Paying without the buyer (src/market/ledger_claims.cpp). The embedded ledger asks a contested claim for all its
 /// leaves at once; here a contest asks for one block of them, so that answering one costs no more than its bond is
-/// worth. Of a claim of up to `BLOCK` leaves that is the same.
+/// worth and is a transaction that every node takes: below 95,000 bytes (Arbitrum's sequencer; geth's pools 131,072),
+/// whatever the buyer's requests hold. Of a claim of up to `BLOCK` leaves that is the same.
 abstract contract Claims is Leases {
-    uint256 public constant BLOCK = 64;
-    /// Enough to search 8192 leaves in halves.
+    uint256 public constant BLOCK = 32;
+    /// Enough to search 4096 leaves in halves.
     uint256 public constant CONTESTS_MAX = 8;
-    uint256 internal constant LEAVES_MAX = 8192;
+    uint256 internal constant LEAVES_MAX = 4096;
 
     uint8 private constant PROVIDER_RIGHT = 0;
     uint8 private constant PROVIDER_WRONG = 1;
@@ -197,6 +198,7 @@ abstract contract Claims is Leases {
             id,
             terms,
             leaf.request,
+            Messages.hash(leaf.request),
             leaf.requestSignature,
             leaf.receipt.request,
             receipt,

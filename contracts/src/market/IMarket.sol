@@ -7,12 +7,12 @@ import {
     Close,
     Dispute,
     Finalize,
+    HashedRequest,
     Lease,
     Offer,
     OfferModel,
     Receipt,
     Release,
-    Request,
     Settlement,
     Stake,
     TopUp,
@@ -93,8 +93,8 @@ struct Contest {
 }
 
 struct Totals {
-    uint64 deposited;
-    uint64 withdrawn;
+    uint64 deposited; // less `withdrawn`: all that is inside. A deposit that would take it over 2^63 − 1 lessens both
+    uint64 withdrawn; // by what was withdrawn
     uint64 burned;
     uint64 bonds;
 }
@@ -110,7 +110,7 @@ struct Conviction {
 
 /// A leaf of a claim: the request that the buyer signed and the receipt it led to.
 struct Leaf {
-    Request request;
+    HashedRequest request;
     bytes requestSignature;
     Receipt receipt;
     bytes receiptSignature;
@@ -233,7 +233,7 @@ interface IMarket {
     /// @notice Asks for a cumulative total without the buyer. By the provider. Nothing is paid before the window ends.
     function claim(Claim calldata m, bytes calldata signature, Lease calldata terms) external;
     /// @notice Demands receipts of the pending claim, under bond. By the buyer. The leaves asked for are block number
-    /// `nonce` mod ⌈count / 64⌉ of 64 leaves (the last may have fewer). Each block once, one after the other, at most
+    /// `nonce` mod ⌈count / 32⌉ of 32 leaves (the last may have fewer). Each block once, one after the other, at most
     /// `CONTESTS_MAX` of one claim: the sums on a path tell the buyer where to look next.
     function contestClaim(Dispute calldata m, bytes calldata signature, Lease calldata terms, Claim calldata pending)
         external;

@@ -88,6 +88,32 @@ struct Request {
     uint64 expires;
 }
 
+/// A Request with its biases hashed, which is all that its digest needs of them: of one size, whatever was asked for.
+struct HashedRequest {
+    bytes32 lease;
+    uint64 sequence;
+    bytes32 execution;
+    bytes32 prompt_root;
+    uint32 prompt_count;
+    uint32 continuation;
+    bytes32 logit_bias;
+    uint32 repetition_penalty_bits;
+    uint32 presence_penalty_bits;
+    uint32 frequency_penalty_bits;
+    uint32 temperature_bits;
+    bytes32 constraint;
+    uint32 top_k;
+    uint32 top_p_bits;
+    uint32 min_p_bits;
+    uint64 seed;
+    uint32 max_tokens;
+    uint32 logprobs;
+    bytes32 stop_root;
+    bytes32 salt_commitment;
+    uint128 cap;
+    uint64 expires;
+}
+
 struct Progress {
     bytes32 request;
     uint32 count;
@@ -312,6 +338,17 @@ library Messages {
             mstore(add(buffer, 224), biases) // member 6, instead of where the list lies
             result := keccak256(buffer, 736)
         }
+    }
+
+    function hash(HashedRequest calldata m) internal pure returns (bytes32) {
+        uint256 at;
+        assembly ("memory-safe") { at := m }
+        return words(REQUEST, at, 22);
+    }
+
+    /// The same request for what does not read its biases: there lies their place in the list, not their hash.
+    function withoutBiases(Request calldata m) internal pure returns (HashedRequest calldata out) {
+        assembly ("memory-safe") { out := m }
     }
 
     function hash(LogitBias[] calldata biases) internal pure returns (bytes32) {

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Domain} from "./Domain.sol";
 import {Mismatch, Refused, Why} from "./Errors.sol";
-import {Lease, Messages, Receipt, Request} from "./Messages.sol";
+import {HashedRequest, Lease, Messages, Receipt, Request} from "./Messages.sol";
 
 /// What a provider signed about one request: a Receipt, or the Progress that has its figures (then `finish`,
 /// `key_sequence` and `evidence` mean nothing).
@@ -31,11 +31,13 @@ library Statements {
     }
 
     /// The buyer signed the request for this lease and execution, the provider signed the figures about it.
+    /// @param request its biases are not read: `requestHash` is over all of it
     function check(
         address market,
         bytes32 leaseId,
         Lease calldata terms,
-        Request calldata request,
+        HashedRequest calldata request,
+        bytes32 requestHash,
         bytes calldata requestSignature,
         bytes32 answered,
         bytes32 statement,
@@ -43,7 +45,7 @@ library Statements {
     ) internal view {
         if (request.lease != leaseId) revert Refused(Why.OtherLease);
         if (request.execution != terms.execution) revert Refused(Why.OtherExecution);
-        bytes32 requestId = Domain.digest(market, Messages.hash(request));
+        bytes32 requestId = Domain.digest(market, requestHash);
         Domain.checkSigned(terms.buyer, requestId, requestSignature);
         if (answered != requestId) revert Refused(Why.OtherRequest);
         Domain.checkSignedByKey(terms.provider, statement, statementSignature);
@@ -56,7 +58,7 @@ library Statements {
 
     /// Wrong on its face: more tokens than asked for, amount not the price or over the cap, unknown finish, roots of
     /// no tokens other than those of none.
-    function wrongFigures(Lease calldata terms, Request calldata request, bool progress, Receipt calldata s)
+    function wrongFigures(Lease calldata terms, HashedRequest calldata request, bool progress, Receipt calldata s)
         internal
         pure
         returns (bool)

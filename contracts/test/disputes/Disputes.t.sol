@@ -95,6 +95,23 @@ contract DisputesTest is DisputeWorld {
         refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.NotCommitted);
     }
 
+    /// Who sees a report on its way cannot announce it in front of it, within one block.
+    function test_announcingTakesABlock() public {
+        Filing memory f = filingOf(receipt(1));
+        Dispute memory m = disputeOf(f.evidence, other);
+        announce(other, commitmentOf(m, f));
+        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.NotCommitted);
+        vm.roll(vm.getBlockNumber() + 1);
+        accepted(address(disputes), filing(other, m, terms, f));
+        // Where numbers stand still, time tells blocks apart.
+        f = filingOf(receipt(2));
+        m = disputeOf(f.evidence, other);
+        announce(other, commitmentOf(m, f));
+        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.NotCommitted);
+        vm.warp(1001);
+        accepted(address(disputes), filing(other, m, terms, f));
+    }
+
     function test_filingsAreChecked() public {
         Filing memory f = filingOf(receipt(1));
         Dispute memory m = disputeOf(f.evidence, other);

@@ -45,6 +45,28 @@ contract AccountsTest is World {
         );
     }
 
+    /// Money that comes and goes closes the market to nobody: only what is inside is bounded.
+    function test_depositsAreBoundedByWhatIsInside() public {
+        uint128 most = (1 << 63) - 1;
+        uint128 room = most - market.totals().deposited;
+        uint128 before = market.totals().deposited - market.totals().withdrawn;
+        token.mint(address(this), most);
+        token.approve(address(market), type(uint256).max);
+        for (uint64 i = 0; i < 5; ++i) {
+            market.deposit(other.at, room);
+            refused(
+                address(market), abi.encodeCall(IMarket.deposit, (buyer.at, 1)), Refused.selector, Why.DepositsTooLarge
+            );
+            accepted(address(market), withdrawal(other, Withdraw(other.at, room, 900 + i)));
+            vm.prank(other.at);
+            token.transfer(address(this), room);
+            vm.assertEq(market.totals().deposited - market.totals().withdrawn, before, "inside");
+        }
+        market.deposit(buyer.at, 1_000_000);
+        vm.assertEq(market.totals().deposited - market.totals().withdrawn, before + 1_000_000, "inside");
+        vm.assertEq(token.balanceOf(address(market)), before + 1_000_000, "its tokens");
+    }
+
     function test_aTokenThatKeepsAFeeIsRefused() public {
         token.mint(address(this), 10);
         token.approve(address(market), 10);

@@ -13,6 +13,7 @@ contract ClaimsTest is World {
     Claim private none;
     Lease private terms;
     bytes32 private id;
+    uint256 private biases;
 
     function setUp() public {
         build(address(0), address(0));
@@ -24,8 +25,15 @@ contract ClaimsTest is World {
 
     function leafOf(uint64 sequence, uint32 count) private view returns (Leaf memory l) {
         Evidence memory e = evidence(terms, sequence, count, keccak256("tape"));
-        (l.request, l.requestSignature) = (e.request, e.requestSignature);
+        (l.request, l.requestSignature) = (hashed(e.request), e.requestSignature);
         (l.receipt, l.receiptSignature) = (e.statement.figures, e.statement.signature);
+    }
+
+    /// What buyers ask for here; the world's own requests have no biases.
+    function request(Lease memory under, uint64 sequence) internal view override returns (Request memory r) {
+        r = super.request(under, sequence);
+        r.logit_bias = new LogitBias[](biases);
+        for (uint32 i = 0; i < biases; ++i) r.logit_bias[i] = LogitBias(i, 0x3f800000);
     }
 
     function leaves(uint256 count) private view returns (Leaf[] memory list) {
@@ -69,14 +77,14 @@ contract ClaimsTest is World {
     }
 
     function shown(Leaf[] memory list, uint256 number) private view returns (Block memory b) {
-        uint256 to = number * 64 + 64 < list.length ? number * 64 + 64 : list.length;
-        b.leaves = new Leaf[](to - number * 64);
-        for (uint256 i = 0; i < b.leaves.length; ++i) b.leaves[i] = list[number * 64 + i];
-        b.path = path(list, 64, number);
+        uint256 to = number * 32 + 32 < list.length ? number * 32 + 32 : list.length;
+        b.leaves = new Leaf[](to - number * 32);
+        for (uint256 i = 0; i < b.leaves.length; ++i) b.leaves[i] = list[number * 32 + i];
+        b.path = path(list, 32, number);
         if (number == 0) return b;
         b.before = new Leaf[](1);
-        b.before[0] = list[number * 64 - 1];
-        b.beforePath = path(list, 1, number * 64 - 1);
+        b.before[0] = list[number * 32 - 1];
+        b.beforePath = path(list, 1, number * 32 - 1);
     }
 
     // Calls.
@@ -133,7 +141,7 @@ contract ClaimsTest is World {
 
     function test_claimsAreChecked() public {
         refused(address(market), claiming(provider, Claim(id, 0, 1, 0)), Invalid.selector, Why.ClaimCount);
-        refused(address(market), claiming(provider, Claim(id, 0, 1, 8193)), Refused.selector, Why.ClaimCount);
+        refused(address(market), claiming(provider, Claim(id, 0, 1, 4097)), Refused.selector, Why.ClaimCount);
         refused(address(market), claiming(provider, Claim(id, 0, 0, 1)), Conflict.selector, Why.StaleTotal);
         refused(address(market), claiming(provider, Claim(id, 0, 5_000_001, 1)), Refused.selector, Why.EscrowTooSmall);
         refused(address(market), claiming(buyer, Claim(id, 0, 1, 1)), Mismatch.selector, Why.Signature);
@@ -228,7 +236,7 @@ contract ClaimsTest is World {
 
     /// For what is left where its provider gave a rebate.
     function test_aClaimMayAskForLessThanItsReceiptsAddUpTo() public {
-        Leaf[] memory list = leaves(70);
+        Leaf[] memory list = leaves(38);
         Claim memory c = claimOf(list);
         c.total -= 123;
         accepted(address(market), claiming(provider, c));
@@ -314,9 +322,9 @@ contract ClaimsTest is World {
         (terms, id) = (first, was);
     }
 
-    /// Every block of a claim of 140 leaves opens, in any order, and the sums tell where one is.
+    /// Every block of a claim of 76 leaves opens, in any order, and the sums tell where one is.
     function test_eachBlockOpensOnDemand() public {
-        Leaf[] memory list = leaves(140);
+        Leaf[] memory list = leaves(76);
         Claim memory c = claimOf(list);
         accepted(address(market), claiming(provider, c));
         uint64[3] memory order = [uint64(2), 0, 4];
@@ -328,7 +336,7 @@ contract ClaimsTest is World {
                 b.before = new Leaf[](0);
                 refused(address(market), opening(idOf(m), c, b), Refused.selector, Why.LeafCount);
                 b.before = new Leaf[](1);
-                b.before[0] = list[order[i] % 3 * 64 - 2];
+                b.before[0] = list[order[i] % 3 * 32 - 2];
                 refused(address(market), opening(idOf(m), c, b), Refused.selector, Why.LeafSum);
             }
             accepted(address(market), opening(idOf(m), c, shown(list, order[i] % 3)));
@@ -339,10 +347,10 @@ contract ClaimsTest is World {
 
     /// The same receipts in two blocks: neither block tells, their seam does.
     function test_noReceiptCountsTwice() public {
-        Leaf[] memory list = new Leaf[](128);
-        for (uint64 i = 0; i < 64; ++i) {
+        Leaf[] memory list = new Leaf[](64);
+        for (uint64 i = 0; i < 32; ++i) {
             list[i] = leafOf(1000 + i, 1);
-            list[64 + i] = list[i];
+            list[32 + i] = list[i];
         }
         Claim memory c = claimOf(list);
         accepted(address(market), claiming(provider, c));
@@ -353,9 +361,9 @@ contract ClaimsTest is World {
 
     /// Nine blocks, of which eight may be asked for.
     function test_contestsOfOneClaimEnd() public {
-        Leaf[] memory list = new Leaf[](513);
+        Leaf[] memory list = new Leaf[](257);
         // One receipt each in the blocks that are opened would do; the tree needs all.
-        for (uint64 i = 0; i < 513; ++i) list[i] = leafOf(i + 1, 1);
+        for (uint64 i = 0; i < 257; ++i) list[i] = leafOf(i + 1, 1);
         Claim memory c = claimOf(list);
         accepted(address(market), claiming(provider, c));
         for (uint64 k = 0; k < 8; ++k) {
@@ -367,6 +375,59 @@ contract ClaimsTest is World {
         vm.warp(1100);
         accepted(address(market), finalizing(c));
         vm.assertEq(market.lease(id).contests, 0, "the next claim's count");
+    }
+
+    /// What the buyer asked for makes no opening larger: its hash stands in its place, and no other one.
+    function test_biasesComeAsTheirHash() public {
+        biases = 300;
+        Leaf[] memory list = leaves(2);
+        Claim memory c = claimOf(list);
+        accepted(address(market), claiming(provider, c));
+        Dispute memory m = contestOf(c, 1);
+        accepted(address(market), contesting(buyer, m, c));
+        Block memory b = shown(list, 0);
+        b.leaves[1].request.logit_bias = keccak256("");
+        refused(address(market), opening(idOf(m), c, b), Mismatch.selector, Why.Signature);
+        bytes memory call = opening(idOf(m), c, shown(leaves(2), 0));
+        biases = 0;
+        vm.assertEq(call.length, opening(idOf(m), c, shown(leaves(2), 0)).length, "as long as without biases");
+        accepted(address(market), call);
+        vm.assertEq(market.contest(idOf(m)).outcome, 0, "the provider was right");
+    }
+
+    /// The largest opening there is: a whole block, the leaf before it, the paths of the deepest tree; of requests with
+    /// biases. Arbitrum's sequencer takes transactions of 95,000 bytes, geth's and op-geth's pools of 131,072.
+    function test_everyOpeningIsATransactionThatNodesTake() public {
+        biases = 300;
+        Leaf[] memory first = leaves(64);
+        // The rest of the tree is nodes: nobody asks for their receipts.
+        Block memory b;
+        b.leaves = new Leaf[](32);
+        for (uint256 i = 0; i < 32; ++i) b.leaves[i] = first[32 + i];
+        b.before = new Leaf[](1);
+        b.before[0] = first[31];
+        SumNode memory left = MerkleSum.root(nodes(first, 0, 32));
+        SumNode memory right = MerkleSum.root(nodes(first, 32, 64));
+        SumNode memory root = MerkleSum.node(left, right);
+        b.path = new SumNode[](7);
+        b.path[0] = left;
+        for (uint256 i = 1; i < 7; ++i) {
+            b.path[i] = SumNode(keccak256(abi.encode(i)), 1000);
+            root = MerkleSum.node(root, b.path[i]);
+        }
+        SumNode[] memory beside = path(first, 1, 31);
+        b.beforePath = new SumNode[](12);
+        for (uint256 i = 0; i < 6; ++i) b.beforePath[i] = beside[i];
+        for (uint256 i = 6; i < 12; ++i) b.beforePath[i] = b.path[i - 5];
+        Claim memory c = Claim(id, root.hash, root.sum, 4096);
+
+        accepted(address(market), claiming(provider, c));
+        Dispute memory m = contestOf(c, 1);
+        accepted(address(market), contesting(buyer, m, c));
+        bytes memory call = opening(idOf(m), c, b);
+        vm.assertTrue(call.length < 94_500, "with what a transaction has beside its data");
+        accepted(address(market), call);
+        vm.assertEq(market.contest(idOf(m)).outcome, 0, "the provider was right");
     }
 
     function test_openingsOfALeafThatSaysTooMuch() public {

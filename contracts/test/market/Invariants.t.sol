@@ -193,7 +193,7 @@ contract Crowd is DisputeWorld {
         Held storage h = held[pick(n)];
         enter(pick(n));
         Evidence memory e = evidence(h.terms, ++h.sequence, count % 200_000, keccak256(abi.encode(n)));
-        Leaf memory leaf = Leaf(e.request, e.requestSignature, e.statement.figures, e.statement.signature);
+        Leaf memory leaf = Leaf(hashed(e.request), e.requestSignature, e.statement.figures, e.statement.signature);
         SumNode memory root = MerkleSum.leaf(subjectOf(e), e.statement.figures.amount);
         Claim memory m = Claim(idOf(h.terms), root.hash, root.sum, 1);
         // A liar claims what no receipt is behind.

@@ -9,7 +9,7 @@
 namespace assay::services {
 namespace {
 
-constexpr std::uint32_t kPerBlock = 64;
+constexpr std::uint32_t kPerBlock = 32;
 
 // What a provider claims with: sequences and amounts, and what the buyer knows each to come to.
 struct Claimed {
@@ -56,7 +56,7 @@ TEST(Contests, TheBlockWithTheExcessIsFoundInHalves) {
   std::mt19937_64 random(20);
   for (int round = 0; round < 300; ++round) {
     Claimed claim;
-    const std::size_t count = 1 + random() % 8192;
+    const std::size_t count = 1 + random() % 4096;
     for (std::size_t i = 0; i < count; ++i) {
       const auto amount = static_cast<Micros>(random() % 1000);
       claim.leaves.push_back(

@@ -41,9 +41,7 @@ Result<market::OpenClaim> Demands::opened(const Hash& contest) {
 }
 
 Status Demands::shown(const LeaseRecord& lease, const market::ClaimLeaf& leaf) {
-  CHECK_OK(market::check_evidence(buyer_.ledger.domain, lease.lease.message, lease.id, leaf.request,
-                                  leaf.receipt));
-  const Hash id = buyer_.id(leaf.request.message);
+  const Hash& id = leaf.receipt.message.request;
   auto found = buyer_.store->request(id);
   if (!found && found.error().code == Errc::not_found) {
     io::log_warn(
@@ -54,6 +52,9 @@ Status Demands::shown(const LeaseRecord& lease, const market::ClaimLeaf& leaf) {
   }
   if (!found) return std::unexpected(found.error());
   RequestRecord record = std::move(*found);
+  // As it was signed: a chain shows requests without their biases.
+  CHECK_OK(market::check_evidence(buyer_.ledger.domain, lease.lease.message, lease.id,
+                                  record.request, leaf.receipt));
   if (record.statement_id == buyer_.id(leaf.receipt.message)) return {};
   if (buyer_.active.contains(id)) return fail(Errc::unavailable, "its answer is still coming");
   if (record.statement && market::contradiction(*record.statement, leaf.receipt))

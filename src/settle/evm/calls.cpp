@@ -175,7 +175,7 @@ class Calls {
   ChainView& chain_;
 };
 
-// The siblings from block `number` of 64 leaves up: those of its first leaf, without the block's
+// The siblings from block `number` of 32 leaves up: those of its first leaf, without the block's
 // own.
 Result<std::vector<SumNode>> block_path(std::span<const SumNode> leaves, std::size_t number) {
   TRY(auto path, crypto::merkle_sum_proof(leaves, number * kClaimBlock));

@@ -10,7 +10,7 @@ struct Call {
   Bytes data;
 };
 
-inline constexpr std::size_t kClaimBlock = 64;  // leaves that a contest asks for: Claims.sol, BLOCK
+inline constexpr std::size_t kClaimBlock = 32;  // leaves that a contest asks for: Claims.sol, BLOCK
 
 // What is not known (a lease that was never opened) goes as zeros: the contract has the last word.
 // Not for deposits, which are transfers of a token. Errors: unsupported (hired auditors are not in

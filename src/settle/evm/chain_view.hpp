@@ -111,6 +111,7 @@ class ChainView {
   Result<market::FileDispute> game(const Hash& dispute);    // with all moves since
   Result<market::DemandDelivery> demand_operation(const Hash& id);
   Result<market::Deliver> delivery_operation(const Hash& id);
+  // The leaves of one block, as take_leaf: requests are without their biases.
   Result<market::OpenClaim> opening_operation(const Hash& id);
 
  private:

@@ -47,7 +47,8 @@ std::string evidence_type() {
   return fmt::format("({},bytes,{})", abi_type<Request>(), statement_type());
 }
 std::string leaf_type() {
-  return fmt::format("({},bytes,{},bytes)", abi_type<Request>(), abi_type<Receipt>());
+  return fmt::format("({},bytes,{},bytes)", abi_type<Request, detail::HashedTypeVisitor>(),
+                     abi_type<Receipt>());
 }
 
 AbiWriter statement_tuple(const market::Statement& statement) {
@@ -73,10 +74,9 @@ AbiWriter evidence_tuple(const market::Evidence& evidence) {
 }
 
 AbiWriter leaf_tuple(const market::ClaimLeaf& leaf) {
-  AbiWriter request;
-  put(request, leaf.request.message);
   AbiWriter out;
-  put(out.tuple(request), leaf.request.signature);
+  Request::fields(leaf.request.message, detail::HashedPutVisitor{{out}});
+  put(out, leaf.request.signature);
   put(out, leaf.receipt.message);
   put(out, leaf.receipt.signature);
   return out;
@@ -99,7 +99,7 @@ Result<market::Evidence> take_evidence(AbiReader& in) {
 
 Result<market::ClaimLeaf> take_leaf(AbiReader& in) {
   market::ClaimLeaf out;
-  TRY(out.request.message, take_tuple<Request>(in));
+  TRY(out.request.message, (take<Request, detail::HashedTakeVisitor>(in)));
   TRY(out.request.signature, take_signature(in));
   TRY(out.receipt.message, take<Receipt>(in));
   TRY(out.receipt.signature, take_signature(in));

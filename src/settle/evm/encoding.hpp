@@ -100,14 +100,35 @@ struct TakeVisitor {
   }
 };
 
+// Messages.sol: HashedRequest, which has the biases' hash in their place; one read back has none.
+struct HashedTypeVisitor : TypeVisitor {
+  using TypeVisitor::operator();
+  void operator()(std::string_view, const std::vector<protocol::LogitBias>&) { add("bytes32"); }
+};
+struct HashedPutVisitor : PutVisitor {
+  using PutVisitor::operator();
+  void operator()(std::string_view, const std::vector<protocol::LogitBias>& list) {
+    Bytes hashes;
+    for (const auto& bias : list) append(hashes, protocol::struct_hash(bias));
+    out.bytes32(crypto::keccak256(hashes));
+  }
+};
+struct HashedTakeVisitor : TakeVisitor {
+  using TakeVisitor::operator();
+  void operator()(std::string_view, std::vector<protocol::LogitBias>&) {
+    Hash hash;
+    if (status) set(hash, in.bytes32());
+  }
+};
+
 }  // namespace detail
 
 // "(address,uint128,uint64)".
-template <class M>
+template <class M, class Visitor = detail::TypeVisitor>
 std::string abi_type() {
   std::string out = "(";
   const M none{};
-  M::fields(none, detail::TypeVisitor{out});
+  M::fields(none, Visitor{out});
   return out + ")";
 }
 
@@ -119,10 +140,10 @@ AbiWriter& put(AbiWriter& out, const M& message) {
 }
 
 // Errors: invalid. Not for messages with texts: their hashes do not come back.
-template <class M>
+template <class M, class Visitor = detail::TakeVisitor>
 Result<M> take(AbiReader& in) {
   M out{};
-  detail::TakeVisitor visitor{in};
+  Visitor visitor{in};
   M::fields(out, visitor);
   CHECK_OK(visitor.status);
   return out;
@@ -141,6 +162,8 @@ AbiWriter statement_tuple(const market::Statement& statement);
 AbiWriter evidence_tuple(const market::Evidence& evidence);
 AbiWriter leaf_tuple(const market::ClaimLeaf& leaf);
 Result<market::Evidence> take_evidence(AbiReader& in);
+// Its request comes without biases, of which the call has only the hash: `receipt.request` is the id
+// of the one that was signed.
 Result<market::ClaimLeaf> take_leaf(AbiReader& in);
 
 // IGames.sol: Case, with the Subject of IReferee.sol. Kept as its words: the contracts hold their

@@ -104,6 +104,7 @@ Result<Applied> EvmLedger::send_once(const Hash& id, const std::function<Result<
     const Hash intent = derived("assay/intent/v0", id, number);
     auto known = sender_->status(intent);
     if (!known) return std::unexpected(Error(known.error()));
+    if (*known && (*known)->given_up) return fail(Errc::refused, "{}", (*known)->reason);
     if (*known && (*known)->state == io::TxState::reverted) continue;
     const bool before = known->has_value() && (*known)->final();
     if (!*known) {
@@ -124,6 +125,7 @@ Result<Applied> EvmLedger::send_once(const Hash& id, const std::function<Result<
     if (!done) return std::unexpected(Error(done.error()));
     stale_ = true;
     if (done->state == io::TxState::confirmed) return Applied{id, done->block_num, before};
+    if (done->given_up) return fail(Errc::refused, "{}", done->reason);
     // Overtaken: what was right when it was sent is not any more, or is again.
     TRY(const Call made, call());
     CHECK_OK(rehearse(made));

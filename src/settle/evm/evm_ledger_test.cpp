@@ -118,6 +118,44 @@ TEST_F(Evm, TheContractConvictsMoveByMoveAndAfterARestart) {
   EXPECT_EQ(ledger->game(id).error().code, Errc::not_found);
 }
 
+// However much a buyer asks for in a request, the claim that it is part of can be opened.
+TEST_F(Evm, ALeafOfAClaimHasTheHashOfItsRequestsBiases) {
+  Deal deal(*ledger, now());
+  const Hash lease = deal.open_lease(deal.fund());
+  const auto t = deal.trade(lease, 1, deal.honest);
+  protocol::Request request = t.dispute.evidence.request.message;
+  for (std::uint32_t i = 0; i < 256; ++i)
+    request.logit_bias.push_back({.token = i, .bias_bits = 0x3f800000});
+  auto receipt =
+      std::get<protocol::Signed<protocol::Receipt>>(t.dispute.evidence.statement).message;
+  receipt.request = protocol::digest(deal.domain, request);
+  const std::vector<crypto::SumNode> leaf{
+      *crypto::sum_leaf(protocol::digest(deal.domain, receipt), receipt.amount)};
+  const auto root = *crypto::merkle_sum_root(leaf);
+  const auto claim =
+      deal.sign(protocol::Claim{lease, root.hash, root.sum, 1}, Deal::kProvider);
+  deal.must(claim);
+  const auto contest =
+      deal.sign(protocol::Dispute{Deal::address(Deal::kBuyer), lease,
+                                  protocol::digest(deal.domain, claim.message), 100'000, 0},
+                Deal::kBuyer);
+  deal.must(market::ContestClaim{contest});
+  const Hash id = protocol::digest(deal.domain, contest.message);
+  const market::OpenClaim open{
+      deal.sign(protocol::Answer{Deal::address(Deal::kProvider), id}, Deal::kProvider),
+      {{deal.sign(request, Deal::kBuyer), deal.sign(receipt, Deal::kProvider)}}};
+  deal.must(open);
+  const auto operation = ledger->operation(ledger->dispute(id)->game);
+  ASSERT_TRUE(operation) << operation.error().message;
+  const auto& shown = std::get<market::OpenClaim>(*operation).leaves;
+  ASSERT_EQ(shown.size(), 1u);
+  EXPECT_EQ(protocol::struct_hash(shown[0].receipt.message), protocol::struct_hash(receipt));
+  EXPECT_EQ(shown[0].request.signature, open.leaves[0].request.signature);
+  EXPECT_TRUE(shown[0].request.message.logit_bias.empty());
+  request.logit_bias.clear();
+  EXPECT_EQ(protocol::struct_hash(shown[0].request.message), protocol::struct_hash(request));
+}
+
 // Sold as held to one automaton, held to another: the step that tells them apart opens a row of
 // the table that the buyer asked for.
 TEST_F(Evm, TheContractConvictsWhoeverHeldAnAnswerToSomethingElse) {
