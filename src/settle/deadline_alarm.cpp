@@ -54,6 +54,14 @@ void DeadlineAlarm::end_round() {
   for (auto& [id, open] : open_) open.seen = false;
 }
 
+void DeadlineAlarm::round(std::string_view what, const std::function<Status()>& all,
+                          const std::function<std::uint64_t()>& now_s) {
+  const Status done = all();
+  if (done) return end_round();
+  io::log_warn("deadlines of {}: {} (tried again later)", what, done.error().message);
+  look_again(now_s());
+}
+
 void DeadlineAlarm::show(io::Metrics& metrics, std::uint64_t now_s) {
   constexpr io::Metric kOpen{"assay_deadlines", "Deadlines that this party has to meet, by state."};
   constexpr io::Metric kLeft{"assay_deadline_left_seconds",

@@ -3,11 +3,14 @@
 // silent until then loses.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.hpp"
+#include "base/result.hpp"
 #include "io/metrics.hpp"
 
 namespace assay::settle {
@@ -26,6 +29,10 @@ class DeadlineAlarm {
   void met(const Hash& id);
   // All that is open was looked at since the last call: the rest is met.
   void end_round();
+  // Such a round: `all` looks at each. Where it fails, which is said as the deadlines of `what`,
+  // time goes on for what was open before: a ledger that does not answer does not stop it.
+  void round(std::string_view what, const std::function<Status()>& all,
+             const std::function<std::uint64_t()>& now_s);
 
   // assay_deadlines{of,state}: open ones, and of those the near (a quarter is left);
   // assay_deadline_left_seconds{of}: of the nearest, +Inf while there is none.

@@ -27,7 +27,10 @@ std::optional<std::uint32_t> next_block(std::uint32_t blocks, std::span<const Sh
 Status Contests::watch(const LeaseRecord& lease, const market::PendingClaim& claim) {
   if (claim.opened) {
     CHECK_OK(demands_.look_into(lease, claim));
-    return claim.block == 0 ? Status() : search(lease, claim);
+    if (claim.block == 0) return {};
+    TRY(const Store::Known held, buyer_.store->known(lease.id));
+    return claim.total <= held.receipted ? Status()
+                                         : search(lease, claim, claim.total - held.receipted);
   }
   if (claim.contest != Hash{}) {
     // Not opened in time: the claim is void and the bond comes back.
@@ -47,15 +50,13 @@ Status Contests::watch(const LeaseRecord& lease, const market::PendingClaim& cla
   io::log_warn("provider {} claims {} on a lease with receipts for {}: contested",
                lease.lease.message.provider.to_string(), claim.total, held.receipted);
   if (claim.block == 0) return contest(lease, claim, 0);
-  return search(lease, claim);
+  return search(lease, claim, claim.total - held.receipted);
 }
 
-Status Contests::search(const LeaseRecord& lease, const market::PendingClaim& claim) {
-  TRY(const Store::Known held, buyer_.store->known(lease.id));
-  if (claim.total <= held.receipted) return {};
-  const Micros excess = claim.total - held.receipted, bond = buyer_.ledger.parameters.dispute_bond;
+Status Contests::search(const LeaseRecord& lease, const market::PendingClaim& claim,
+                        Micros excess) {
   // A block that is shown costs its bond. The first is asked for whatever is at stake.
-  if (!claim.contests.empty() && excess <= bond) {
+  if (!claim.contests.empty() && excess <= buyer_.ledger.parameters.dispute_bond) {
     if (left_.insert(claim.id).second)
       io::log_warn(
           "claim {}: what it asks for above this buyer's receipts, {}, is not worth a bond",

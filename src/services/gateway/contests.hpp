@@ -35,7 +35,8 @@ class Contests {
 
  private:
   Status contest(const LeaseRecord& lease, const market::PendingClaim& claim, std::uint32_t block);
-  Status search(const LeaseRecord& lease, const market::PendingClaim& claim);
+  // `excess`: what the claim asks for above this buyer's receipts.
+  Status search(const LeaseRecord& lease, const market::PendingClaim& claim, Micros excess);
   Result<ShownBlock> shown_by(const Hash& contest, std::uint32_t block);
 
   Buyer& buyer_;

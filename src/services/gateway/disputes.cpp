@@ -20,10 +20,7 @@ Disputes::Disputes(Buyer& buyer, MarketView& market)
 void Disputes::start_lookout() {
   lookout_.start(
       [this]() -> std::int64_t {
-        if (const auto done = look(); !done) {
-          io::log_warn("deadlines of disputes: {} (tried again later)", done.error().message);
-          alarm_.look_again(buyer_.now());
-        }
+        alarm_.round("disputes", [this] { return look(); }, [this] { return buyer_.now(); });
         return kLookoutMs;
       },
       kLookoutMs);
@@ -36,7 +33,6 @@ Status Disputes::look() {
     if (view.state != market::DisputeState::decided && view.turn == market::Turn::challenger)
       alarm_.look(view.id, view.due, buyer_.now());
   }
-  alarm_.end_round();
   return {};
 }
 

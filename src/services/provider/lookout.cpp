@@ -1,7 +1,5 @@
 #include "services/provider/lookout.hpp"
 
-#include "io/log.hpp"
-
 namespace assay::services {
 namespace {
 
@@ -13,15 +11,9 @@ void Lookout::start() {
   const std::int64_t every_ms = kTicks * core_.options.tick_ms;
   rounds_.start(
       [this, every_ms] {
-        // A ledger that does not answer does not stop the time.
-        if (const auto done = look_at_disputes(); !done) {
-          io::log_warn("deadlines of disputes: {} (tried again later)", done.error().message);
-          disputes_.look_again(core_.now());
-        }
-        if (const auto done = look_at_claims(); !done) {
-          io::log_warn("deadlines of claims: {} (tried again later)", done.error().message);
-          contests_.look_again(core_.now());
-        }
+        const auto now = [this] { return core_.now(); };
+        disputes_.round("disputes", [this] { return look_at_disputes(); }, now);
+        contests_.round("claims", [this] { return look_at_claims(); }, now);
         return every_ms;
       },
       core_.options.tick_ms);
@@ -39,7 +31,6 @@ Status Lookout::look_at_disputes() {
     if (view.state == market::DisputeState::open && view.turn == market::Turn::provider)
       disputes_.look(dispute, view.due, core_.now());
   }
-  disputes_.end_round();
   return {};
 }
 
@@ -55,7 +46,6 @@ Status Lookout::look_at_claims() {
     if (view->claim && view->claim->contest != Hash{} && !view->claim->opened)
       contests_.look(view->claim->contest, view->claim->due, core_.now());
   }
-  contests_.end_round();
   return {};
 }
 
