@@ -47,6 +47,7 @@ struct Account {
     uint32 unbondingNext;
     uint32 leaseFirst; // leases [first, next) of `leasesOf` may still be disputed
     uint32 leaseNext;
+    uint64 bound; // of the stake: unbonding does not go below it while the account is registered to audit
 }
 
 struct Unbonding {
@@ -97,6 +98,7 @@ struct Totals {
     uint64 withdrawn; // by what was withdrawn
     uint64 burned;
     uint64 bonds;
+    uint64 fees; // held for audits
 }
 
 /// What a conviction did: slashed = burned + madeWhole + reward.
@@ -288,4 +290,28 @@ interface ICourtAccess {
     ) external returns (Conviction memory);
     /// @notice Ends an open lease whose model is invalid: nobody is slashed.
     function endForInvalidModel(bytes32 lease, Lease calldata terms) external returns (uint64 refunded);
+}
+
+/// @title What hired auditors cost and answer with
+/// @notice The market's half of contracts/src/audits. Money moves for the audits of this market only, weights for its
+/// auditors only; anybody else is refused.
+interface IAuditMoney {
+    /// @notice Takes fees out of an account, to be held for audits (`Totals.fees`).
+    function holdFees(address from, uint256 amount) external;
+    function payFees(address to, uint64 amount) external;
+    function burnFees(uint64 amount) external;
+    function holdBond(address from, uint128 bond) external;
+    function returnBond(address to, uint64 bond) external;
+    /// @notice Slashes stake and unbonding, as a provider's; `owed` goes to the buyer as far as it is there.
+    function slashAuditor(address auditor, address buyer, address challenger, uint256 owed)
+        external
+        returns (Conviction memory);
+    /// @notice Unbonding of `account` below `weight` is refused until this is called again, or the account slashed.
+    function bindStake(address account, uint64 weight) external;
+
+    /// @notice Since when a statement is known to be false, by a conviction about it; zero: it is not. Of two stories
+    /// that contradict each other, the first.
+    function convictedAt(bytes32 subject) external view returns (uint256);
+    /// @notice The audits and the registrations of auditors, fixed at construction.
+    function auditCourts() external view returns (address audits, address auditors);
 }
