@@ -347,5 +347,21 @@ TEST(SealedAnswer, IsBoundedAndOfOneLength) {
   EXPECT_FALSE(sealed_bytes(r, 1));
 }
 
+// The longest that a ledger can be shown, and not one token more.
+TEST(SealedAnswer, HasALengthThatCanBeDemanded) {
+  const Domain embedded{.ledger = Hash{1}};
+  const Domain chain{.chain_id = 8453, .contract = party(9).address};
+  for (const std::uint32_t logprobs : {0u, 1u, 2u, 6u, 21u}) {
+    Request r;
+    r.logprobs = logprobs;
+    const auto on_chain = demandable_tokens(chain, r);
+    EXPECT_LE(*sealed_bytes(r, on_chain), kSealedBytesOnChainMax) << logprobs;
+    EXPECT_GT(*sealed_bytes(r, on_chain + 1), kSealedBytesOnChainMax) << logprobs;
+    const auto most = demandable_tokens(embedded, r);
+    EXPECT_LE(*sealed_bytes(r, most), kSealedBytesMax) << logprobs;
+    EXPECT_FALSE(sealed_bytes(r, most + 1)) << logprobs;
+  }
+}
+
 }  // namespace
 }  // namespace assay::market::test

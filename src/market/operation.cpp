@@ -1,8 +1,12 @@
 #include "market/operation.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "crypto/sha256.hpp"
+#include "protocol/delivery.hpp"
+#include "protocol/rules.hpp"
+#include "protocol/tokens.hpp"
 
 namespace assay::market {
 namespace {
@@ -299,6 +303,14 @@ Hash commitment_of(const Domain& domain, const Operation& operation) {
   if (const auto* dispute = std::get_if<FileDispute>(&operation); dispute && dispute->finish)
     append(bytes, crypto::sha256(*dispute->finish));
   return crypto::sha256(bytes);
+}
+
+std::uint32_t demandable_tokens(const Domain& domain, const protocol::Request& request) {
+  const std::uint64_t width = protocol::logprob_width(request);
+  const std::uint64_t bytes = domain.chain_id == 0 ? kSealedBytesMax : kSealedBytesOnChainMax;
+  std::uint64_t most = std::min<std::uint64_t>(protocol::kAnswerTokensMax, bytes / 4 / (1 + width));
+  if (width > 0) most = std::min(most, protocol::kLogprobNumbersMax / width);
+  return static_cast<std::uint32_t>(most);
 }
 
 json::object to_json(const Operation& operation) {

@@ -103,6 +103,10 @@ struct Deliver {
   Bytes answer;
 };
 inline constexpr std::size_t kSealedBytesMax = 3 * 1024 * 1024;
+// Of answers that a contract is shown in one transaction: Deliveries.sol, SEALED_BYTES_MAX.
+inline constexpr std::size_t kSealedBytesOnChainMax = 64 * 1024;
+// Tokens of the longest answer with this request's log-probabilities that can be demanded there.
+std::uint32_t demandable_tokens(const Domain& domain, const protocol::Request& request);
 
 // "What was delivered is not what was signed for": the salt secret shows it to everyone.
 struct ReportDelivery {

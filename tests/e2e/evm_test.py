@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from crash_test import PASS, Market, survive_kill_9
-from harness import MODEL, ROOT, Folder, Runner, Service, Skip, expect, expect_equal
+from harness import MODEL, ROOT, Folder, Runner, Service, Skip, expect, expect_equal, http
 
 ANVIL = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 
@@ -107,6 +107,7 @@ def a_deployment_is_checked_and_its_events_are_found(t):
         chain = Chain(folder)
         try:
             market = ChainMarket(t, folder, chain)
+            what_a_contract_could_not_be_shown_is_not_bought(market)
             market.stop()
             at = ["--rpc", chain.url, "--market", market.manifest]
             status = t.json("chain", "status", *at)
@@ -184,6 +185,13 @@ def a_deployment_is_checked_and_its_events_are_found(t):
                    f"auditor: {refused.stderr}")
         finally:
             chain.stop()
+
+
+def what_a_contract_could_not_be_shown_is_not_bought(market):
+    ask = {"model": MODEL.stem, "messages": [{"role": "user", "content": "2+2?"}]}
+    for more, most in (({"max_tokens": 16385}, "16384"), ({"max_tokens": 400, "logprobs": True, "top_logprobs": 20}, "390")):
+        status, body = http("POST", market.url("gateway") + "/v1/chat/completions", {**ask, **more})
+        expect(status == 400 and most in json.dumps(body), f"{more}: {status} {body}")
 
 
 def a_manifest_is_compared(t, market, folder):

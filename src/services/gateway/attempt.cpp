@@ -93,9 +93,10 @@ ApiResult<Attempts::Size> Attempts::size(const Plan& plan, const market::Candida
     return api_fail(400, "context_length_exceeded", "messages",
                     "the prompt has {} tokens, the context of '{}' is {}: shorten it", prompt,
                     plan.model_name, context);
-  auto room = static_cast<std::uint32_t>(context - prompt);
-  if (const std::uint32_t width = protocol::logprob_width(plan.sampling); width > 0)
-    room = std::min(room, static_cast<std::uint32_t>(protocol::kLogprobNumbersMax / width));
+  // No longer than what could be demanded of a provider that signs and keeps the answer.
+  const std::uint32_t room =
+      std::min(static_cast<std::uint32_t>(context - prompt),
+               market::demandable_tokens(buyer_.ledger.domain, plan.sampling));
   const std::uint32_t tokens =
       plan.max_tokens ? std::min(room, *plan.max_tokens - static_cast<std::uint32_t>(earlier))
                       : std::max(1u, tokens_for(offered, prompt, std::min(room, kDefaultAnswer),

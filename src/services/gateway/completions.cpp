@@ -86,7 +86,8 @@ void side_by_side(std::size_t count, const F& run) {
 }
 
 // What the sampling fields say about tokens, against the model's vocabulary.
-ApiResult<void> check_tokens(const ApiRequest& request, std::size_t vocabulary) {
+ApiResult<void> check_tokens(const ApiRequest& request, std::size_t vocabulary,
+                             const market::Domain& ledger) {
   for (const protocol::LogitBias& bias : request.sampling.logit_bias)
     if (bias.token >= vocabulary)
       return api_fail(400, "invalid_value", "logit_bias",
@@ -97,13 +98,18 @@ ApiResult<void> check_tokens(const ApiRequest& request, std::size_t vocabulary) 
   if (asked > vocabulary + 1)
     return api_fail(400, "invalid_value", param, "'{}' is {}, the vocabulary has {} tokens", param,
                     asked - 1, vocabulary);
-  const std::uint64_t width = protocol::logprob_width(request.sampling);
-  if (request.max_tokens.value_or(0) * width > protocol::kLogprobNumbersMax)
+  const std::uint32_t most = market::demandable_tokens(ledger, request.sampling);
+  if (request.max_tokens.value_or(0) <= most) return {};
+  if (asked > 0)
     return api_fail(400, "invalid_value", param,
-                    "{} tokens with {} alternatives each are too many log-probabilities: ask for "
-                    "fewer",
-                    *request.max_tokens, asked - 1);
-  return {};
+                    "{} tokens with {} alternatives each are too many log-probabilities for this "
+                    "market: ask for fewer, or for at most {} tokens",
+                    *request.max_tokens, asked - 1, most);
+  return api_fail(
+      400, "invalid_value", "max_tokens",
+      "an answer of {} tokens could not be demanded on this market from a provider that "
+      "keeps it: ask for at most {}",
+      *request.max_tokens, most);
 }
 
 }  // namespace
@@ -132,7 +138,7 @@ ApiResult<Plan> Completions::plan(const ApiRequest& request) const {
             .sampling = request.sampling,
             .max_tokens = request.max_tokens};
   plan.sampling.seed = request.seed ? *request.seed : io::random_u64();
-  CHECK_OK(check_tokens(request, model->tokenizer.size()));
+  CHECK_OK(check_tokens(request, model->tokenizer.size(), buyer_.ledger.domain));
   if (const auto* messages = std::get_if<0>(&request.prompt)) {
     if (!model->chat)
       return api_fail(400, "unsupported_value", "model",
