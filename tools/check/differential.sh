@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
 # Random histories of operations on the state machine and on anvil, the same after every one of them, in pieces: what
 # has passed is not run again, so it can be stopped and started.
-#   tools/check/differential.sh [HISTORIES, default 10000] [STEPS OF EACH, default 50]
-# ASSAY_DIFFERENTIAL_RUN: a command to run each piece with (nice, a lock). Ends with what was accepted, refused
-# and reached by all, and fails where less than half was accepted or a transition was never reached.
+#   tools/check/differential.sh [HISTORIES, default 10000] [STEPS OF EACH, default 50] [TEST, default Differential]
+# TEST: Differential or DifferentialAudits (hired auditors). As many pieces at a time as ASSAY_JOBS (default: cores) says.
+# Ends with what was accepted, refused and reached by all, and fails where less than half was accepted or a transition
+# was never reached.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-total=${1:-10000} steps=${2:-50} piece=250
-folder=build/differential/$steps
+total=${1:-10000} steps=${2:-50} test=${3:-Differential}
+export piece=250 steps test folder=build/differential/$test-$steps
 mkdir -p "$folder"
 # A transaction is five commits of SQLite here: in memory, where there is some.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
-for ((from = 1; from <= total; from += piece)); do
-  log=$folder/$from.log
-  grep -qs '\[  PASSED  \] 1 test' "$log" && continue
-  # shellcheck disable=SC2086
+one() {
+  local from=$1 log=$folder/$1.log
+  grep -qs '\[  PASSED  \] 1 test' "$log" && return
   ASSAY_DIFFERENTIAL=$piece ASSAY_DIFFERENTIAL_FROM=$from ASSAY_DIFFERENTIAL_STEPS=$steps \
-    ${ASSAY_DIFFERENTIAL_RUN:-} build/release/src/assay_settle_test --gtest_filter='Differential.*' >"$log.new" 2>&1 ||
-    { tail -n 30 "$log.new"; exit 1; }
+    build/release/src/assay_settle_test --gtest_filter="$test.*" >"$log.new" 2>&1 ||
+    { tail -n 30 "$log.new"; return 255; } # xargs stops
   mv "$log.new" "$log"
   echo "differential: histories $from to $((from + piece - 1)) agree"
-done
+}
+export -f one
+seq 1 "$piece" "$total" | xargs -P "${ASSAY_JOBS:-$(nproc)}" -I{} bash -c 'one {}'
 cat "$folder"/*.log | awk -v histories="$total" -v steps="$steps" '
   /^operations on both:/ { accepted += $4; refused += $6 }
   /^reached:/ { reached[$2] += $3 }
