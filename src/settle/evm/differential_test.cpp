@@ -44,7 +44,7 @@ class Differential : public EvmTest, public Mirror {
       plan.mint_to = party(1).address;  // enough for all that are played on one chain
     else
       plan.token = token_;
-    plan.games = *toys_.bytecode("ToyGames");
+    plan.toys = {{"Games", *toys_.bytecode("ToyGames")}, {"Keyed", *toys_.bytecode("ToyKeyed")}};
     const auto manifest = deploy(chain->rpc(), *by, artifacts, plan);
     ASSERT_TRUE(manifest) << manifest.error().message;
     manifest_ = *manifest;

@@ -92,7 +92,40 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "AnswerLength",
                                          "Answer",
                                          "Secret",
-                                         "AnswerIsRight"};
+                                         "AnswerIsRight",
+                                         "AuditorRegistered",
+                                         "NotRegistered",
+                                         "Endpoint",
+                                         "TooManyExecutions",
+                                         "NoBeacon",
+                                         "BeaconRound",
+                                         "BeaconValue",
+                                         "NotAReceipt",
+                                         "AuditorCount",
+                                         "TooManyAudits",
+                                         "NoAudit",
+                                         "NotDrawn",
+                                         "AuditSettled",
+                                         "AuditorConvicted",
+                                         "AuditCommitted",
+                                         "NothingCommitted",
+                                         "Verdict",
+                                         "AuditRevealed",
+                                         "NotYet",
+                                         "NotAPass",
+                                         "NoCheck",
+                                         "OtherAuditor",
+                                         "KeyNonce",
+                                         "NotLiable",
+                                         "CanaryOf",
+                                         "CanaryShown",
+                                         "NotAsked",
+                                         "CommittedTooLate",
+                                         "CheckOpen",
+                                         "NotKnownFalse",
+                                         "NoLongerNeeded",
+                                         "NotAnAudit",
+                                         "AuditDrawn"};
 
 constexpr std::size_t kSelector = 4;
 
@@ -127,8 +160,9 @@ std::optional<std::string> token_refusal(ByteView data) {
   if (says(data, "ERC20InsufficientBalance(address,uint256,uint256)"))
     return numbers("{} has {} of the market's token, and {} are needed: get some, or move less");
   if (says(data, "ERC20InsufficientAllowance(address,uint256,uint256)"))
-    return numbers("the token lets {} take {}, and {} are needed: something else used the "
-                   "allowance; do it again");
+    return numbers(
+        "the token lets {} take {}, and {} are needed: something else used the "
+        "allowance; do it again");
   constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
       {"ERC20InvalidSender(address)", "the token refuses this sender"},
       {"ERC20InvalidReceiver(address)", "the token refuses this receiver"},
