@@ -54,7 +54,7 @@ TEST_F(Evm, ADeploymentIsWhatItsManifestSays) {
   EXPECT_EQ(ledger->info()->parameters, short_moves());
   const auto checked = check_code(chain->rpc(), artifacts, *manifest.address("Market"));
   ASSERT_TRUE(checked) << checked.error().message;
-  EXPECT_EQ(checked->size(), 13u);
+  EXPECT_EQ(checked->size(), 19u);
   for (const auto& check : *checked) {
     EXPECT_TRUE(check.present && check.same) << check.name;
     const auto at = std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
@@ -389,14 +389,14 @@ TEST_F(Evm, WhoCannotPayForGasIsToldAtOnce) {
       << refused.error().message;
 }
 
-TEST_F(Evm, HiredAuditorsAreRefusedByName) {
+TEST_F(Evm, ReportsOfLatencyAreRefusedByName) {
   const auto op = protocol::sign(ledger->info()->domain,
-                                 protocol::SettleAudit{Deal::address(Deal::kBuyer), Hash{1}},
+                                 protocol::LatencyReport{.buyer = Deal::address(Deal::kBuyer)},
                                  deal_key(Deal::kBuyer));
   const auto refused = ledger->submit(op);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::unsupported);
-  EXPECT_NE(refused.error().message.find("hired auditors"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("reports of latency"), std::string::npos);
 }
 
 // The enum is the contracts': a reason in another place would be told as another.
