@@ -31,13 +31,15 @@ struct KeyedCommit {
 /// trace root; the auditor shows that its keyed tree has the same ones, all checks of a pass by the same second.
 /// @dev Trust: no owner. It trusts the market, its audits, and `keyed` for what a proof shows.
 interface IChecks is ICourt {
+    /// The proof itself, so that whoever reads the chain knows what is asked.
     event CheckAsked(
         bytes32 indexed id,
         bytes32 indexed audit,
         address indexed auditor,
         address challenger,
         uint256 bond,
-        uint256 due
+        uint256 due,
+        bytes proof
     );
     event CheckEnded(bytes32 indexed check, bytes32 indexed audit, bool answered);
 
@@ -59,6 +61,7 @@ interface IChecks is ICourt {
 
     function record(bytes32 id) external view returns (CheckRecord memory);
     function keyed() external view returns (address);
+    function games() external view returns (address);
 }
 
 /// @title Chunks of values under trace roots, plain and keyed
@@ -68,4 +71,5 @@ interface IChecks is ICourt {
 interface IKeyed {
     function open(Case calldata about, bytes calldata proof) external view;
     function judge(bytes calldata proof, KeyedCommit calldata commit, bytes calldata reply) external view;
+    function programs() external view returns (address);
 }
