@@ -193,7 +193,7 @@ contract AuditorsTest is CourseWorld {
         vm.assertEq(countOf(id), 3, "three");
         (, Drawn[] memory all) = audits.audit(id);
         for (uint256 i = 0; i < 3; ++i) vm.assertEq(all[i].account, smallest(id, 2, 6, i), "in their order");
-        vm.assertEq(auditOf(id).drawnAt, this.clock(), "now");
+        vm.assertEq(auditOf(id).drawnAt, clock(), "now");
         // Nobody is paid more than it asks.
         vm.assertEq(auditOf(id).held, 3 * FEE, "held");
         vm.assertEq(market.totals().fees, 3 * FEE, "held in all");
@@ -265,7 +265,7 @@ contract AuditorsTest is CourseWorld {
         for (uint256 i = 0; i < 8; ++i) {
             bytes32 id = bytes32(i);
             (Place[] memory best, uint256 next, bool over) =
-                auditors.rank(execution, id, "beacon", this.clock(), FEE, nobody, none, 1, 0, 9);
+                auditors.rank(execution, id, "beacon", clock(), FEE, nobody, none, 1, 0, 9);
             bytes32 least = bytes32(type(uint256).max);
             for (uint32 j = 0; j < 16; ++j) {
                 bytes32 score = sha256(abi.encodePacked("assay/auditors/v0", bytes32("beacon"), id, a.at, j));

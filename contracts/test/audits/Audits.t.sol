@@ -49,7 +49,7 @@ contract AuditsTest is CourseWorld {
         applied(address(audits), asking(buyer, good, terms, e), idOf(good));
         vm.assertEq(available(buyer.at), before - 3 * FEE, "held");
         vm.assertEq(market.totals().fees, 3 * FEE, "held in all");
-        vm.assertEq(auditOf(idOf(good)).requested, this.clock(), "now");
+        vm.assertEq(auditOf(idOf(good)).requested, clock(), "now");
         is_(idOf(good), AuditState.Waiting);
     }
 

@@ -28,13 +28,13 @@ abstract contract CourseWorld is AuditWorld {
         );
     }
 
-    /// Not of this function's own: the compiler reads that once.
-    function clock() external view returns (uint256) {
-        return block.timestamp;
+    /// Asked anew each time; `block.timestamp` the compiler reads once.
+    function clock() public view returns (uint256) {
+        return vm.getBlockTimestamp();
     }
 
     function later(uint256 seconds_) internal {
-        vm.warp(this.clock() + seconds_);
+        vm.warp(clock() + seconds_);
     }
 
     // Registrations.

@@ -266,13 +266,13 @@ contract LiabilityTest is CourseWorld {
             digest(keccak256(abi.encode(AuditMessages.CANARY_SHOWN, m))), leaseId, c.subject
         );
         accepted(address(audits), showing(buyer, m, c));
-        vm.assertEq(audits.canary(c.subject), this.clock(), "known now");
-        vm.assertEq(audits.known(c.subject), this.clock(), "since now");
+        vm.assertEq(audits.canary(c.subject), clock(), "known now");
+        vm.assertEq(audits.known(c.subject), clock(), "since now");
         vm.assertEq(audits.passDisputableUntil(id), 0, "while the lease is open");
         refused(address(audits), showing(buyer, m, c), Conflict.selector, Why.CanaryShown);
 
         // Convicted, its provider loses nothing; the lease ends; who passed it answers.
-        uint256 known = this.clock();
+        uint256 known = clock();
         later(5);
         convict(e);
         vm.assertTrue(market.lease(leaseId).state == LeaseState.Convicted, "the lease has ended");
@@ -332,8 +332,8 @@ contract LiabilityTest is CourseWorld {
         bytes32 h = keccak256(abi.encode(Messages.EQUIVOCATION, m));
         commit(other, sha256(abi.encodePacked(digest(h))));
         disputes.reportEquivocation(m, sign(other, h), terms, a.request, a.requestSignature, a.statement, b.statement);
-        vm.assertEq(audits.known(m.first), this.clock(), "the first");
-        vm.assertEq(audits.known(m.second), this.clock(), "the second");
+        vm.assertEq(audits.known(m.first), clock(), "the first");
+        vm.assertEq(audits.known(m.second), clock(), "the second");
     }
 
     // Until when.
@@ -350,7 +350,7 @@ contract LiabilityTest is CourseWorld {
         vm.assertTrue(audits.liable(id, a.at), "its lease is open");
         refused(address(market), releasing(a), Refused.selector, Why.LeaseStillDisputable);
         close(terms, provider);
-        uint256 closed = this.clock();
+        uint256 closed = clock();
         vm.assertEq(audits.passDisputableUntil(id), closed + 100, "close and window");
         vm.warp(closed + 100);
         refused(address(market), releasing(a), Refused.selector, Why.LeaseStillDisputable);
