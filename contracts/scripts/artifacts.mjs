@@ -9,8 +9,8 @@ import { artifact, contracts } from './chain.mjs';
 
 const FILES = {
   'artifacts.json': ['Programs', 'LayerSteps', 'ProductSteps', 'AttentionSteps', 'SamplingSteps', 'LogprobSteps', 'ConstraintSteps', 'Finish', 'Referee',
-    'Games', 'Disputes', 'Deliveries', 'Market', 'Anchor', 'Registry', 'TestDollar'],
-  'test/toy_artifacts.json': ['ToyGames'],
+    'Games', 'Keyed', 'Disputes', 'Deliveries', 'Auditors', 'Checks', 'Passes', 'Audits', 'Blocks', 'Market', 'Anchor', 'Registry', 'TestDollar'],
+  'test/toy_artifacts.json': ['ToyGames', 'ToyKeyed'],
   'test/x402/artifacts.json': ['TestChannels', 'TestCollector'],
 };
 

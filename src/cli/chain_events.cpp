@@ -65,7 +65,9 @@ Result<std::vector<EventIndex>> open_indexes(io::ChainRpc& rpc, const ChainPlace
     out.push_back(std::move(index));
     return {};
   };
-  CHECK_OK(add("/events.db", {at.market, at.disputes, at.deliveries, at.programs}));
+  auto of_market = settle::evm::event_sources(at);
+  of_market.push_back(at.programs);
+  CHECK_OK(add("/events.db", std::move(of_market)));
   if (!place.manifest) return out;
   std::vector<crypto::Address> named;
   for (const char* name : {"Anchor", "Registry"}) {

@@ -184,12 +184,9 @@ Status on(Step& step, const Signed<protocol::SettleAudit>& op) {
   const bool wrong = lease.wrong.contains(v.subject);
   const bool failed = std::ranges::count(v.drawn, static_cast<std::uint32_t>(AuditVerdict::fail),
                                          &DrawnAuditor::verdict) != 0;
-  const bool disputed = std::ranges::any_of(lease.view.open_disputes, [&](const Hash& id) {
-    return step.state().disputes.at(id).subject == v.subject;
-  });
-  if (failed && !wrong && disputed)
-    return fail(Errc::refused,
-                "a dispute about the receipt is open: the fee of a fail waits for it");
+  // Any about the lease: contracts count a lease's disputes, and do not list what they are about.
+  if (failed && !wrong && !lease.view.open_disputes.empty())
+    return fail(Errc::refused, "a dispute about the lease is open: the fee of a fail waits for it");
   for (std::size_t i = 0; i < v.drawn.size(); ++i) settle_fee(step, m.audit, i, wrong);
   step.audit(m.audit).view.state = AuditState::settled;
   return {};

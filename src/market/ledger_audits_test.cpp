@@ -420,5 +420,24 @@ TEST_F(LedgerAudits, AFailEarnsItsFeeByAConviction) {
   EXPECT_EQ(w.account(a).available, before + kFee);
 }
 
+// Whatever it is about: a chain counts a lease's disputes, and does not look into each.
+TEST_F(LedgerAudits, AFailWaitsForEveryDisputeAboutTheLease) {
+  w.hire(1);
+  const auto a = w.auditor(0);
+  const auto id = w.start();
+  w.reveal(id, a, fail);
+  const auto another = w.leaf(w.lease_id, 2, 7);
+  const auto dispute = w.must(w.committed(w.dispute(w.lease_id, another, a, 100'000), a));
+  w.time = w.audit_of(id).check_due;
+  refuse(w.settlement(id, w.other), Errc::refused, "waits for it");
+  w.time = std::max(w.time, w.state.disputes.at(dispute).due);
+  w.must(w.timeout(dispute, w.other));
+  // The lease is convicted, the audited receipt is not known to be false.
+  EXPECT_FALSE(w.audit_of(id).subject_convicted);
+  const auto before = w.account(w.buyer).available;
+  w.must(w.settlement(id, w.other));
+  EXPECT_EQ(w.account(w.buyer).available, before + kFee);
+}
+
 }  // namespace
 }  // namespace assay::market::test

@@ -403,8 +403,10 @@ TEST_F(LedgerChecks, ACanaryShowsWhoPassedIt) {
   EXPECT_TRUE(w.state.accounts.at(w.buyer.address).commitments.empty());
   auto again = uncommitted;
   refuse(again, Errc::conflict, "shown already");
-  // Showing it proves nothing against anybody; the dispute with whoever passed it does.
+  // Showing it proves nothing against anybody; the dispute with whoever passed it does. The window
+  // for one begins with the end of the lease.
   EXPECT_EQ(w.account(a).stake, 2'000'000);
+  w.time += 101;
   const auto id =
       w.must(w.committed(w.pass_dispute(w.lease_id, w.leaf_one, said, w.buyer, 100'000), w.buyer));
   w.time += 20;

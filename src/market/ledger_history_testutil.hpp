@@ -5,6 +5,7 @@
 #include <random>
 
 #include "market/ledger_delivery_testutil.hpp"
+#include "market/mirror_testutil.hpp"
 
 namespace assay::market::test {
 
@@ -56,15 +57,6 @@ inline const std::vector<std::string> kTransitions = {"deposit",
                                                "demand/content",
                                                "demand/unreported",
                                                "demand/convicted"};
-
-// Another host of the same operations: told of each, with what the state machine made of it.
-struct Mirror {
-  virtual ~Mirror() = default;
-  // Before anything: gives the world its domain and its time.
-  virtual void start(World& world) = 0;
-  virtual void applied(const World& world, const Operation& operation,
-                       const Result<Applied>& result) = 0;
-};
 
 struct Counts {
   std::map<std::string, int> reached;

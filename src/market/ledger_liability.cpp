@@ -41,6 +41,7 @@ DrawnAuditor& drawn(AuditView& audit, const Address& account) {
 
 std::uint64_t pass_disputable_until(const LeaseRecord& lease, const Hash& subject) {
   const auto& v = lease.view;
+  if (v.state == LeaseState::open) return UINT64_MAX;
   const auto known = lease.wrong.find(subject);
   const auto from = std::max(v.closed, known == lease.wrong.end() ? 0 : known->second);
   return from + v.terms.window;

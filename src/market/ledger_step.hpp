@@ -173,7 +173,8 @@ DrawnAuditor& drawn(AuditView& audit, const Address& account);
 // challenger.
 Shares convict_auditor(Step& step, const Hash& audit, const Address& account,
                        const Address& challenger);
-// Until when passes of a statement that is known to be false can be disputed.
+// Until when passes of a statement that is known to be false can be disputed: not before its lease
+// has ended.
 std::uint64_t pass_disputable_until(const LeaseRecord& lease, const Hash& subject);
 
 }  // namespace assay::market

@@ -38,6 +38,7 @@ Bytes program();
 class World {
  public:
   explicit World(Parameters parameters = small_parameters(), std::uint8_t ledger = 1);
+  virtual ~World() = default;
 
   State state;
   std::uint64_t time = 1'000;
@@ -52,7 +53,7 @@ class World {
 
   // Applies at `time` and checks: refused → nothing changed; applied → everything adds up, undoing
   // and repeating gives the same state, and a second submission changes nothing.
-  Result<Applied> run(const Operation& operation);
+  virtual Result<Applied> run(const Operation& operation);
 
   // Messages.
   Signed<protocol::Offer> offer(const Party& provider, const Party& payout);

@@ -8,7 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 total=${1:-10000} steps=${2:-50} test=${3:-Differential}
-export piece=250 steps test folder=build/differential/$test-$steps
+piece=250
+[ "$test" = Differential ] || piece=50 # they are longer
+export piece steps test folder=build/differential/$test-$steps
 mkdir -p "$folder"
 # A transaction is five commits of SQLite here: in memory, where there is some.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm

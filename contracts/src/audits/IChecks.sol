@@ -31,17 +31,20 @@ struct KeyedCommit {
 /// trace root; the auditor shows that its keyed tree has the same ones, all checks of a pass by the same second.
 /// @dev Trust: no owner. It trusts the market, its audits, and `keyed` for what a proof shows.
 interface IChecks is ICourt {
+    /// The proof itself, so that whoever reads the chain knows what is asked.
     event CheckAsked(
         bytes32 indexed id,
         bytes32 indexed audit,
         address indexed auditor,
         address challenger,
         uint256 bond,
-        uint256 due
+        uint256 due,
+        bytes proof
     );
     event CheckEnded(bytes32 indexed check, bytes32 indexed audit, bool answered);
 
-    /// @param evidence the receipt that was audited, with its request
+    /// @notice Asks for one chunk, with a bond of at least the auditor's fee. The call with a wrong proof reverts.
+    /// @param evidence the receipt that was audited, with its request; their signatures are not read
     /// @param execution of the lease, whose program `Programs` holds
     function check(
         AuditCheck calldata m,
@@ -51,6 +54,8 @@ interface IChecks is ICourt {
         ExecutionId calldata execution,
         bytes calldata proof
     ) external;
+    /// @notice Shows the same place of the auditor's keyed tree. The bond goes to the auditor.
+    /// @param proof the check's, as its event has it
     function answer(CheckAnswer calldata m, bytes calldata signature, bytes calldata proof, bytes calldata reply)
         external;
     /// @notice Ends a check that was not answered in time: the auditor is convicted for whoever asked first. Of one who
@@ -59,6 +64,7 @@ interface IChecks is ICourt {
 
     function record(bytes32 id) external view returns (CheckRecord memory);
     function keyed() external view returns (address);
+    function games() external view returns (address);
 }
 
 /// @title Chunks of values under trace roots, plain and keyed
@@ -68,4 +74,5 @@ interface IChecks is ICourt {
 interface IKeyed {
     function open(Case calldata about, bytes calldata proof) external view;
     function judge(bytes calldata proof, KeyedCommit calldata commit, bytes calldata reply) external view;
+    function programs() external view returns (address);
 }

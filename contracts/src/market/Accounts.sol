@@ -11,8 +11,8 @@ import {AlreadyApplied, Invalid, Refused, Why} from "./Errors.sol";
 import {Account, IMarket, LeaseRecord, LeaseState, Parameters, Totals, Unbonding} from "./IMarket.sol";
 import {Messages, Release, Stake, Transfer, Unbond, Withdraw} from "./Messages.sol";
 
-/// Money and stake (src/market/ledger_accounts.cpp). All money that is in the contract belongs to an account, a lease
-/// or a bond, or is burned: it stays here for ever and is nobody's.
+/// Money and stake (src/market/ledger_accounts.cpp). All money that is in the contract belongs to an account, a lease,
+/// a bond or an audit, or is burned: it stays here for ever and is nobody's.
 abstract contract Accounts is IMarket, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
@@ -115,6 +115,7 @@ abstract contract Accounts is IMarket, ReentrancyGuardTransient {
         Account storage a = accounts[m.account];
         if (a.stake < m.amount) revert Refused(Why.Stake);
         if (a.exposure > exposureLimit(a.stake - m.amount)) revert Refused(Why.Exposure);
+        if (a.stake - m.amount < a.bound) revert Refused(Why.AuditorRegistered);
         if (a.unbondingNext - a.unbondingFirst >= UNBONDINGS_MAX) revert Refused(Why.TooManyUnbondings);
         uint40 due = uint40(block.timestamp + UNBONDING_S);
         unbondingOf[m.account][a.unbondingNext++] = Unbonding(uint64(m.amount), uint40(block.timestamp), due);
@@ -130,8 +131,10 @@ abstract contract Accounts is IMarket, ReentrancyGuardTransient {
         uint256 first = a.unbondingFirst;
         uint256 next = a.unbondingNext;
         if (first == next) revert Refused(Why.NothingUnbonding);
-        // What was staked while a lease was open answers for that lease until nobody can dispute it.
+        // What was staked while a lease was open answers for that lease until nobody can dispute it; the same of audits.
         uint256 oldest = _prune(m.account, type(uint256).max);
+        uint256 audited = _oldestAudit(m.account);
+        if (audited < oldest) oldest = audited;
         // Entries are in order of both times: those that are ready come first.
         uint64 amount = 0;
         for (; first < next; ++first) {
@@ -212,6 +215,9 @@ abstract contract Accounts is IMarket, ReentrancyGuardTransient {
     }
 
     // Inside.
+
+    /// When the oldest audit was drawn that the account may still be convicted for; the largest number: there is none.
+    function _oldestAudit(address who) internal virtual returns (uint256);
 
     /// The id of an operation that is applied now and never again. Undone with everything else where a check fails.
     function _once(bytes32 structHash) internal returns (bytes32 id) {

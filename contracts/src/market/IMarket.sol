@@ -135,9 +135,15 @@ struct Block {
 ///
 /// @dev Trust. Nobody owns this contract: no upgrade, no pause, no fee, no parameter that changes, nobody who could
 /// take, freeze or redirect money. What must be trusted, and for what:
-/// - the chain: order, availability, time. The two courts (`courts`), fixed at construction: only they convict, end
-///   leases for an invalid model and move bonds; they are ownerless contracts and do so by the rules of
-///   spec/dispute.md alone.
+/// - the chain: order, availability, time. The two courts (`courts`), fixed at construction: only they convict
+///   providers, end leases for an invalid model and move their bonds; they are ownerless contracts and do so by the
+///   rules of spec/dispute.md alone.
+/// - the audits (`auditCourts`), fixed at construction, ownerless and bound to spec/audits.md: they may take fees and
+///   bonds out of an account for what its owner signed, pay out or burn what they hold, slash the auditors they
+///   convict, say that a receipt was false on purpose (then a conviction of it slashes nobody) and that stake still
+///   answers for an audit (then it is not released yet). The registrations beside them may keep stake from being
+///   unbonded. Neither touches leases, nor more of anybody's available money than was signed for.
+/// - `blocks`, fixed at construction, without state or money: it alone says whether what opens a claim is right.
 /// - the token and its issuer. Chosen when the market is deployed; it must keep what a transfer says (a deposit of
 ///   which less arrives is refused). Whom the issuer freezes cannot withdraw and can still transfer inside; nobody
 ///   else waits for that, since every payment stays inside until its owner withdraws. If the market itself is
@@ -150,7 +156,9 @@ struct Block {
 ///   contested claim impossible to open, and sells on account: settle often. What a provider signed is checked by
 ///   key alone and convicts for ever.
 /// Safety depends on no one acting in time but the party that would lose: a buyer contests and disputes within
-/// windows, a provider answers within deadlines.
+/// windows, a provider answers within deadlines, an auditor that passed does both.
+/// Conserved: deposited − withdrawn = available, stake and unbonding of all accounts, the escrow of all leases, bonds,
+/// fees held for audits, and what is burned; and that much of the token is here.
 /// Canon 0 is a draft: what an execution id of it means may still change (`CANON`).
 interface IMarket {
     event Deposited(address indexed account, address indexed from, uint256 amount);
@@ -187,9 +195,10 @@ interface IMarket {
     // Stake.
 
     function stake(Stake calldata m, bytes calldata signature) external;
-    /// @notice Stake begins to unbond; it can be slashed until it is released.
+    /// @notice Stake begins to unbond; it can be slashed until it is released. Not below what an auditor registered with.
     function unbond(Unbond calldata m, bytes calldata signature) external;
-    /// @notice What is due, and older than every lease that can still be disputed, becomes available.
+    /// @notice What is due, and older than every lease that can still be disputed and every audit that the account
+    /// still answers for, becomes available.
     function release(Release calldata m, bytes calldata signature) external;
     /// @notice Forgets up to `most` of a provider's oldest leases if they are past dispute. `release` does so itself;
     /// this is for whoever has too many for one transaction.
@@ -267,6 +276,7 @@ interface IMarket {
     function parameters() external view returns (Parameters memory);
     function token() external view returns (address);
     function courts() external view returns (address disputes, address deliveries);
+    function blocks() external view returns (address);
     function domainSeparator() external view returns (bytes32);
 }
 
@@ -278,7 +288,8 @@ interface ICourtAccess {
     function openDispute(bytes32 lease, address challenger, uint128 bond, bool demand) external;
     /// @notice Ends it; the bond goes to `to`.
     function endDispute(bytes32 lease, address to, uint64 bond, bool demand) external;
-    /// @notice Slashes the provider of the lease for a statement of `amount`, ends the lease where it is open.
+    /// @notice Slashes the provider of the lease for a statement of `amount`, unless that is a canary; ends the lease
+    /// where it is open.
     /// @param second another statement that is convicted with it, or zero
     function convict(
         bytes32 lease,
@@ -309,8 +320,7 @@ interface IAuditMoney {
     /// @notice Unbonding of `account` below `weight` is refused until this is called again, or the account slashed.
     function bindStake(address account, uint64 weight) external;
 
-    /// @notice Since when a statement is known to be false, by a conviction about it; zero: it is not. Of two stories
-    /// that contradict each other, the first.
+    /// @notice Since when a statement is convicted, and so known to be false; zero: it is not.
     function convictedAt(bytes32 subject) external view returns (uint256);
     /// @notice The audits and the registrations of auditors, fixed at construction.
     function auditCourts() external view returns (address audits, address auditors);

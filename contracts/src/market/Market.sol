@@ -1,36 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAuditAccess, IAudits} from "../audits/IAudits.sol";
 import {Accounts} from "./Accounts.sol";
 import {Claims} from "./Claims.sol";
 import {Refused, Why} from "./Errors.sol";
-import {Account, Conviction, ICourtAccess, LeaseRecord, LeaseState, Parameters} from "./IMarket.sol";
+import {
+    Account,
+    Conviction,
+    IAuditMoney,
+    ICourtAccess,
+    LeaseRecord,
+    LeaseState,
+    Parameters
+} from "./IMarket.sol";
 import {Lease} from "./Messages.sol";
 
 /// @title The market's money; what it promises is in IMarket.
-/// @dev Accounts, Leases and Claims are what parties do; here is what the courts do to them.
-contract Market is Claims, ICourtAccess {
+/// @dev Accounts, Leases and Claims are what parties do; here is what courts and audits do to them.
+contract Market is Claims, ICourtAccess, IAuditMoney {
     /// The arithmetic that execution ids name here. A draft: not yet frozen.
     uint32 public constant CANON = 0;
 
     address private immutable DISPUTES;
     address private immutable DELIVERIES;
+    address private immutable AUDITS;
+    address private immutable AUDITORS;
 
-    mapping(bytes32 => bool) public convicted;
+    /// When a statement was.
+    mapping(bytes32 => uint256) public convictedAt;
 
     modifier onlyCourts() {
         if (msg.sender != DISPUTES && msg.sender != DELIVERIES) revert Refused(Why.NotACourt);
         _;
     }
 
-    /// @param disputes, deliveries the courts, which name this contract at their own construction
-    constructor(address token_, Parameters memory p, address disputes, address deliveries) Accounts(token_, p) {
+    modifier onlyAudits() {
+        if (msg.sender != AUDITS) revert Refused(Why.NotAnAudit);
+        _;
+    }
+
+    /// @param disputes, deliveries the courts; they and `audits`, `auditors` name this contract at their own construction
+    constructor(
+        address token_,
+        Parameters memory p,
+        address disputes,
+        address deliveries,
+        address audits,
+        address auditors,
+        address blocks_
+    ) Accounts(token_, p) Claims(blocks_) {
         DISPUTES = disputes;
         DELIVERIES = deliveries;
+        AUDITS = audits;
+        AUDITORS = auditors;
     }
 
     function courts() external view returns (address disputes, address deliveries) {
         return (DISPUTES, DELIVERIES);
+    }
+
+    function auditCourts() external view returns (address audits, address auditors) {
+        return (AUDITS, AUDITORS);
+    }
+
+    function convicted(bytes32 subject) external view returns (bool) {
+        return convictedAt[subject] != 0;
     }
 
     // ICourtAccess
@@ -58,12 +93,15 @@ contract Market is Claims, ICourtAccess {
         address challenger
     ) external onlyCourts returns (Conviction memory done) {
         LeaseRecord storage l = leases[id];
-        // The statement's money comes back out of the slash as far as it had been paid.
-        uint256 owed = l.paid - l.madeWhole;
-        done = _slash(terms.provider, terms.buyer, challenger, amount < owed ? amount : owed);
-        l.madeWhole += done.madeWhole;
-        convicted[subject] = true;
-        if (second != 0) convicted[second] = true;
+        // A canary was false on purpose, and its buyer knew.
+        if (IAudits(AUDITS).canary(subject) == 0) {
+            // The statement's money comes back out of the slash as far as it had been paid.
+            uint256 owed = l.paid - l.madeWhole;
+            done = _slash(terms.provider, terms.buyer, challenger, amount < owed ? amount : owed);
+            l.madeWhole += done.madeWhole;
+        }
+        convictedAt[subject] = block.timestamp;
+        if (second != 0) convictedAt[second] = block.timestamp;
         if (l.state == LeaseState.Open) done.refunded = _endLease(id, l, terms, LeaseState.Convicted);
         else l.state = LeaseState.Convicted;
         emit Convicted(id, subject, terms.provider, challenger, done);
@@ -72,6 +110,50 @@ contract Market is Claims, ICourtAccess {
     function endForInvalidModel(bytes32 id, Lease calldata terms) external onlyCourts returns (uint64 refunded) {
         LeaseRecord storage l = leases[id];
         if (l.state == LeaseState.Open) refunded = _endLease(id, l, terms, LeaseState.Closed);
+    }
+
+    // IAuditMoney
+
+    function holdFees(address from, uint256 amount) external onlyAudits {
+        _debit(from, amount);
+        sums.fees += uint64(amount);
+    }
+
+    function payFees(address to, uint64 amount) external onlyAudits {
+        sums.fees -= amount;
+        _credit(to, amount);
+    }
+
+    function burnFees(uint64 amount) external onlyAudits {
+        sums.fees -= amount;
+        sums.burned += amount;
+    }
+
+    function holdBond(address from, uint128 bond) external onlyAudits {
+        _holdBond(from, bond);
+    }
+
+    function returnBond(address to, uint64 bond) external onlyAudits {
+        _returnBond(to, bond);
+    }
+
+    function slashAuditor(address auditor, address buyer, address challenger, uint256 owed)
+        external
+        onlyAudits
+        returns (Conviction memory)
+    {
+        return _slash(auditor, buyer, challenger, owed);
+    }
+
+    function bindStake(address who, uint64 weight) external {
+        if (msg.sender != AUDITORS) revert Refused(Why.NotAnAudit);
+        accounts[who].bound = weight;
+    }
+
+    // Inside.
+
+    function _oldestAudit(address who) internal override returns (uint256) {
+        return IAuditAccess(AUDITS).oldestLiable(who);
     }
 
     /// Empties stake and unbonding; what nobody may have is burned, at least the burned share.
@@ -90,6 +172,7 @@ contract Market is Claims, ICourtAccess {
         done.burned = uint64(pool - madeWhole - reward);
         a.stake = 0;
         a.unbonding = 0;
+        a.bound = 0;
         a.unbondingFirst = a.unbondingNext;
         a.slashed = uint64(a.slashed + pool < AMOUNT_MAX ? a.slashed + pool : AMOUNT_MAX);
         ++a.convictions;

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Ending, Turn} from "../../src/disputes/Court.sol";
 import {Case, Game, Phase, Played} from "../../src/disputes/IGames.sol";
-import {DisputeRecord, Filing, IDisputes} from "../../src/disputes/IDisputes.sol";
+import {DisputeRecord, Filing, IGameCourt} from "../../src/disputes/IGameCourt.sol";
 import "../../src/market/Messages.sol";
 import {Evidence, Statement, Statements} from "../../src/market/Statements.sol";
 import {Terms} from "../../src/referee/Terms.sol";
@@ -62,7 +62,7 @@ abstract contract DisputeWorld is World {
         returns (bytes memory)
     {
         return abi.encodeCall(
-            IDisputes.fileDispute, (m, sign(by, keccak256(abi.encode(Messages.DISPUTE, m))), terms, f)
+            IGameCourt.fileDispute, (m, sign(by, keccak256(abi.encode(Messages.DISPUTE, m))), terms, f)
         );
     }
 
@@ -89,7 +89,7 @@ abstract contract DisputeWorld is World {
         DisputeRecord memory d = disputes.dispute(id);
         Move memory m = Move(id, d.moves, d.game, sha256(played.payload));
         return abi.encodeCall(
-            IDisputes.move, (m, sign(by, keccak256(abi.encode(Messages.MOVE, m))), terms, about, played)
+            IGameCourt.move, (m, sign(by, keccak256(abi.encode(Messages.MOVE, m))), terms, about, played)
         );
     }
 
@@ -100,7 +100,7 @@ abstract contract DisputeWorld is World {
     {
         Timeout memory m = Timeout(by.at, id);
         return abi.encodeCall(
-            IDisputes.timeout, (m, sign(by, keccak256(abi.encode(Messages.TIMEOUT, m))), terms, about)
+            IGameCourt.timeout, (m, sign(by, keccak256(abi.encode(Messages.TIMEOUT, m))), terms, about)
         );
     }
 

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Ending, Turn} from "../../src/disputes/Court.sol";
 import {Case, Played} from "../../src/disputes/IGames.sol";
 import {DisputeRecord, Filing, IDisputes} from "../../src/disputes/IDisputes.sol";
+import {IGameCourt} from "../../src/disputes/IGameCourt.sol";
 import {Conflict, Invalid, Mismatch, NotFound, Refused, Why} from "../../src/market/Errors.sol";
 import {Account, Claiming, LeaseRecord, LeaseState} from "../../src/market/IMarket.sol";
 import "../../src/market/Messages.sol";
@@ -351,7 +352,7 @@ contract DisputesTest is DisputeWorld {
         refused(
             address(disputes),
             abi.encodeCall(
-                IDisputes.timeout, (t, sign(other, keccak256(abi.encode(Messages.TIMEOUT, t))), terms, about)
+                IGameCourt.timeout, (t, sign(other, keccak256(abi.encode(Messages.TIMEOUT, t))), terms, about)
             ),
             Mismatch.selector,
             Why.Signature
@@ -416,7 +417,7 @@ contract DisputesTest is DisputeWorld {
         returns (bytes memory)
     {
         return abi.encodeCall(
-            IDisputes.move, (m, sign(by, keccak256(abi.encode(Messages.MOVE, m))), terms, about, p)
+            IGameCourt.move, (m, sign(by, keccak256(abi.encode(Messages.MOVE, m))), terms, about, p)
         );
     }
 

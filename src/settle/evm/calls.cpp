@@ -1,9 +1,9 @@
 #include "settle/evm/calls.hpp"
 
-#include "base/hex.hpp"
 #include "crypto/merkle_sum.hpp"
 #include "crypto/sha256.hpp"
 #include "market/statements.hpp"
+#include "settle/evm/audit_calls.hpp"
 #include "settle/evm/played.hpp"
 
 namespace assay::settle::evm {
@@ -13,9 +13,9 @@ using namespace protocol;
 using crypto::SumNode;
 using market::Operation;
 
-class Calls {
+class Calls : CallParts {
  public:
-  explicit Calls(ChainView& chain) : chain_(chain) {}
+  using CallParts::CallParts;
 
   // Messages that need nothing beside them.
   template <class M>
@@ -121,58 +121,21 @@ class Calls {
                 lease_type(), kWantedType, abi_type<Delivery>());
   }
 
-  // Everything of hired auditors, and deposits, which are no signed message here.
-  template <class Other>
-  Result<Call> operator()(const Other&) {
+  // Hired auditors.
+  template <class Op>
+    requires requires(AuditCalls calls, const Op& op) { calls.make(op); }
+  Result<Call> operator()(const Op& op) {
+    return AuditCalls(chain_).make(op);
+  }
+
+  Result<Call> operator()(const Signed<LatencyReport>&) {
     return fail(Errc::unsupported,
-                "hired auditors are not in the contracts: their operations need an embedded "
-                "ledger (`assay market`); audit with --audit local");
+                "a chain keeps no reports of latency, which are one buyer's word: they need an "
+                "embedded ledger (`assay market`)");
   }
-
- private:
-  const crypto::Address& market() const { return chain_.contracts().market; }
-  const crypto::Address& disputes() const { return chain_.contracts().disputes; }
-  const crypto::Address& deliveries() const { return chain_.contracts().deliveries; }
-  static const std::string& lease_type() {
-    static const std::string type = abi_type<Lease>();
-    return type;
+  Result<Call> operator()(const Signed<Deposit>&) {
+    return fail(Errc::unsupported, "a deposit is no signed message here: it moves tokens");
   }
-
-  template <class M>
-  static AbiWriter signed_message(const Signed<M>& op) {
-    AbiWriter out;
-    put(put(out, op.message), op.signature);
-    return out;
-  }
-  template <class M>
-  static std::string function_of() {
-    std::string name(M::kName);
-    name[0] = static_cast<char>(name[0] - 'A' + 'a');
-    return name;
-  }
-  template <class... Args>
-  static Result<Call> call(const crypto::Address& to, const AbiWriter& arguments,
-                           fmt::format_string<Args...> signature, Args&&... args) {
-    return Call{to, arguments.call(fmt::format(signature, std::forward<Args>(args)...))};
-  }
-
-  Status put_terms(AbiWriter& out, const Hash& lease) {
-    TRY(const auto terms, chain_.terms(lease));
-    put(out, terms.value_or(Lease{}));
-    return {};
-  }
-  Status put_claim(AbiWriter& out, const Hash& id) {
-    TRY(const auto claim, chain_.claim(id));
-    put(out, claim.value_or(Claim{}));
-    return {};
-  }
-  Status put_wanted(AbiWriter& out, const Hash& demand) {
-    TRY(const auto wanted, chain_.wanted(demand));
-    put_words(out, wanted.value_or(Wanted{}));
-    return {};
-  }
-
-  ChainView& chain_;
 };
 
 // The siblings from block `number` of 32 leaves up: those of its first leaf, without the block's
@@ -262,7 +225,9 @@ Result<Call> Calls::operator()(const market::FileDispute& op) {
   filing.bytes(op.finish ? ByteView(*op.finish) : ByteView()).boolean(op.finish.has_value());
   AbiWriter out = signed_message(op.dispute);
   put(out, terms.value_or(Lease{})).tuple(filing);
-  return call(disputes(), out, "{}", file_dispute_signature());
+  TRY(const PassSlot pass, chain_.pass(op.dispute.message.subject));
+  return call(pass.audit == Hash{} ? disputes() : chain_.contracts().passes, out, "{}",
+              file_dispute_signature());
 }
 
 Result<Call> Calls::operator()(const market::DisputeMove& op) {
@@ -283,7 +248,7 @@ Result<Call> Calls::operator()(const market::DisputeMove& op) {
   AbiWriter out = signed_message(op.move);
   CHECK_OK(put_terms(out, slot.lease));
   put_words(out, about.value_or(Case{})).tuple(played);
-  return call(disputes(), out, "{}", move_signature());
+  return call(slot.court, out, "{}", move_signature());
 }
 
 Result<Call> Calls::operator()(const Signed<Timeout>& op) {
@@ -298,11 +263,13 @@ Result<Call> Calls::operator()(const Signed<Timeout>& op) {
   TRY(const auto contest,
       chain_.events().first({.kinds = {topics().claim_contested}, .indexed = {{id, {}, {}}}}));
   if (contest) return fail(Errc::refused, "a contest has no moves: open the claim, or finalize it");
+  TRY(const auto check, chain_.check_proof(id));
+  if (check) return call(chain_.contracts().checks, out, "timeout({},bytes)", abi_type<Timeout>());
   TRY(const DisputeSlot dispute, chain_.dispute(id));
   CHECK_OK(put_terms(out, dispute.lease));
   TRY(const auto about, chain_.case_of(id));
   put_words(out, about.value_or(Case{}));
-  return call(disputes(), out, "timeout({},bytes,{},{})", abi_type<Timeout>(), lease_type(),
+  return call(dispute.court, out, "timeout({},bytes,{},{})", abi_type<Timeout>(), lease_type(),
               kCaseType);
 }
 
@@ -310,6 +277,10 @@ Result<Call> Calls::operator()(const Signed<Timeout>& op) {
 
 Result<Call> call_of(ChainView& chain, const Operation& operation) {
   return std::visit(Calls(chain), operation);
+}
+
+Result<Call> draw_call(ChainView& chain, const Hash& audit) {
+  return AuditCalls(chain).draw(audit);
 }
 
 Call deposit_call(const Contracts& contracts, const crypto::Address& account,

@@ -1,6 +1,4 @@
 // What parties gave a contract that it did not keep: read back from the transactions.
-#include <functional>
-
 #include "base/hex.hpp"
 #include "crypto/sha256.hpp"
 #include "settle/evm/calls.hpp"
@@ -10,19 +8,6 @@ namespace assay::settle::evm {
 using protocol::Signed;
 
 namespace {
-
-template <class M>
-Result<Signed<M>> take_signed(AbiReader& in) {
-  TRY(M message, take<M>(in));
-  TRY(const protocol::Signature signature, take_signature(in));
-  return Signed<M>{std::move(message), signature};
-}
-
-template <class M>
-Status expect_id(const protocol::Domain& domain, const M& message, const Hash& id) {
-  if (protocol::digest(domain, message) == id) return {};
-  return fail(Errc::mismatch, "the call is about another {}", M::kName);
-}
 
 // What the leaves before block `number` of a claim of `count` come to: its siblings on the left, by
 // MerkleSum.sol's climb. The contract has checked them against the root.
@@ -105,26 +90,6 @@ Result<Bytes> ChainView::input_of(const Hash& transaction) {
     return fail(Errc::unavailable, "the endpoint does not have transaction {}",
                 to_hex(transaction));
   return io::bytes_from(*input);
-}
-
-template <class T>
-Result<T> ChainView::from_call(const Hash& transaction, std::string_view signature,
-                               const std::function<Result<T>(AbiReader)>& take) {
-  TRY(const Bytes input, input_of(transaction));
-  const Hash name = crypto::keccak256(assay::view(signature));
-  const ByteView selector = ByteView(name).first(4);
-  Error last{Errc::unsupported,
-             fmt::format("transaction {} went through a contract that does not show the call",
-                         to_hex(transaction))};
-  for (auto at = input.begin();;) {
-    at = std::search(at, input.end(), selector.begin(), selector.end());
-    if (at == input.end()) return std::unexpected(last);
-    auto found = take(AbiReader(
-        ByteView(input).subspan(static_cast<std::size_t>(at - input.begin()) + selector.size())));
-    if (found) return found;
-    last = found.error();
-    ++at;
-  }
 }
 
 Result<Bytes> ChainView::program(const Hash& hash) {

@@ -8,39 +8,9 @@ using crypto::Address;
 
 namespace {
 
-Status read_into(AbiReader& in, std::uint64_t& out) {
-  TRY(out, in.u64());
-  return {};
-}
-Status read_into(AbiReader& in, bool& out) {
-  TRY(out, in.boolean());
-  return {};
-}
-Status read_into(AbiReader& in, Hash& out) {
-  TRY(out, in.bytes32());
-  return {};
-}
-Status read_into(AbiReader& in, Address& out) {
-  TRY(out, in.address());
-  return {};
-}
-template <class... Fields>
-Status read_all(ByteView data, Fields&... fields) {
-  AbiReader in(data);
-  Status status;
-  ((status = status ? read_into(in, fields) : status), ...);
-  return status;
-}
-
 Result<Address> address_view(io::ChainRpc& rpc, const Address& of, std::string_view signature) {
   TRY(const Bytes data, call_view(rpc, of, AbiWriter().call(signature), "latest"));
   return AbiReader(data).address();
-}
-
-Hash word_of(const Address& address) {
-  Hash out{};
-  std::ranges::copy(address.bytes, out.begin() + 12);
-  return out;
 }
 
 }  // namespace
@@ -63,6 +33,25 @@ Result<Contracts> contracts_of(io::ChainRpc& rpc, const Address& market) {
   TRY(out.games, address_view(rpc, out.disputes, "games()"));
   TRY(out.programs, address_view(rpc, out.games, "programs()"));
   TRY(out.referee, address_view(rpc, out.games, "referee()"));
+  TRY(const Bytes of_audits, call_view(rpc, market, AbiWriter().call("auditCourts()"), "latest"));
+  CHECK_OK(read_all(of_audits, out.audits, out.auditors));
+  TRY(const Bytes judges, call_view(rpc, out.audits, AbiWriter().call("judges()"), "latest"));
+  CHECK_OK(read_all(judges, out.checks, out.passes));
+  TRY(out.keyed, address_view(rpc, out.checks, "keyed()"));
+  TRY(out.blocks, address_view(rpc, market, "blocks()"));
+  return out;
+}
+
+std::vector<Address> event_sources(const Contracts& c) {
+  return {c.market, c.disputes, c.deliveries, c.auditors, c.audits, c.checks, c.passes};
+}
+
+Result<AuditParameters> audit_parameters_of(io::ChainRpc& rpc, const Address& audits) {
+  TRY(const Bytes data, call_view(rpc, audits, AbiWriter().call("auditParameters()"), "latest"));
+  AuditParameters out;
+  std::uint64_t burned = 0;
+  CHECK_OK(read_all(data, out.host, out.beacon, burned));
+  out.burned_bps = static_cast<std::uint32_t>(burned);
   return out;
 }
 
@@ -84,6 +73,7 @@ Result<ChainView> ChainView::open(io::ChainRpc& rpc, const Address& market, cons
                                   std::uint64_t first_block, std::uint64_t confirmations) {
   TRY(const Contracts contracts, contracts_of(rpc, market));
   TRY(const market::Parameters parameters, parameters_of(rpc, market));
+  TRY(const AuditParameters audits, audit_parameters_of(rpc, contracts.audits));
   TRY(const std::uint64_t chain_id, rpc.chain_id());
   const protocol::Domain domain{.ledger = {}, .chain_id = chain_id, .contract = market};
   TRY(const Bytes separator,
@@ -93,15 +83,16 @@ Result<ChainView> ChainView::open(io::ChainRpc& rpc, const Address& market, cons
     return fail(Errc::mismatch, "the contract at {} signs for another domain than this program",
                 market.to_string());
   TRY(EventIndex events,
-      EventIndex::open(path, rpc, {contracts.market, contracts.disputes, contracts.deliveries},
-                       first_block, confirmations));
-  ChainView out(rpc, contracts, domain, parameters, std::move(events));
+      EventIndex::open(path, rpc, event_sources(contracts), first_block, confirmations));
+  ChainView out(rpc, contracts, domain, parameters, audits, std::move(events));
   CHECK_OK(out.sync());
   return out;
 }
 
 Status ChainView::sync() {
-  TRY(block_, events_.sync());
+  TRY(const std::uint64_t block, events_.sync());
+  if (block != block_) answers_.clear();
+  block_ = block;
   return {};
 }
 
@@ -113,7 +104,12 @@ Result<io::BlockHeader> ChainView::header(std::uint64_t block_num) {
 
 Result<Bytes> ChainView::view(const Address& to, const AbiWriter& arguments,
                               std::string_view signature) {
-  return call_view(*rpc_, to, arguments.call(signature), crypto::to_quantity(block_));
+  const Bytes call = arguments.call(signature);
+  const auto known = answers_.find({to, call});
+  if (known != answers_.end()) return known->second;
+  TRY(Bytes answer, call_view(*rpc_, to, call, crypto::to_quantity(block_)));
+  answers_[{to, call}] = answer;
+  return answer;
 }
 
 Result<AccountSlot> ChainView::account(const Address& who) {
@@ -159,11 +155,15 @@ Result<ContestSlot> ChainView::contest(const Hash& id) {
 }
 
 Result<DisputeSlot> ChainView::dispute(const Hash& id) {
-  TRY(const Bytes data, view(contracts_.disputes, AbiWriter().bytes32(id), "dispute(bytes32)"));
   DisputeSlot out;
-  CHECK_OK(read_all(data, out.challenger, out.bond, out.decided, out.outcome, out.turn,
-                    out.defender, out.filed, out.due, out.moves, out.lease, out.subject, out.game,
-                    out.about));
+  for (const Address& court : {contracts_.passes, contracts_.disputes}) {
+    TRY(const Bytes data, view(court, AbiWriter().bytes32(id), "dispute(bytes32)"));
+    out.court = court;
+    CHECK_OK(read_all(data, out.challenger, out.bond, out.decided, out.outcome, out.turn,
+                      out.defender, out.filed, out.due, out.moves, out.lease, out.subject, out.game,
+                      out.about));
+    if (!out.defender.is_zero()) break;
+  }
   return out;
 }
 
@@ -266,15 +266,29 @@ Result<std::vector<Hash>> ChainView::open_where(std::string_view condition, Byte
 }
 
 Result<std::vector<Hash>> ChainView::open_disputes_of_lease(const Hash& lease) {
-  return open_where("d.topic2 = ?4", lease);
+  return open_where("d.topic2 = ?4 AND NOT " + of_passes(), lease);
 }
 
-Result<std::vector<Hash>> ChainView::open_disputes_of_provider(const Address& provider) {
-  // What is disputed are leases' statements, and only their provider signs those.
+Result<std::vector<Hash>> ChainView::open_disputes_of_audit(const Hash& audit) {
   const std::string condition = fmt::format(
-      "d.topic2 IN (SELECT l.topic1 FROM events l WHERE l.topic3 = ?4 AND l.topic0 = X'{}')",
-      to_hex_bare(topics().lease_opened));
-  return open_where(condition, word_of(provider));
+      "d.topic3 IN (SELECT r.topic1 FROM events r WHERE r.topic2 = ?4 AND r.topic0 = X'{}') AND {}",
+      to_hex_bare(topics().audit_revealed), of_passes());
+  return open_where(condition, audit);
+}
+
+Result<std::vector<Hash>> ChainView::open_disputes_of(const Address& defender) {
+  // What is disputed are leases' statements, which only their provider signs, and passes.
+  const std::string condition = fmt::format(
+      "(d.topic2 IN (SELECT l.topic1 FROM events l WHERE l.topic3 = ?4 AND l.topic0 = X'{}') AND "
+      "NOT {} OR d.topic3 IN (SELECT r.topic1 FROM events r WHERE r.topic3 = ?4 AND r.topic0 = "
+      "X'{}') AND {})",
+      to_hex_bare(topics().lease_opened), of_passes(), to_hex_bare(topics().audit_revealed),
+      of_passes());
+  return open_where(condition, word_of(defender));
+}
+
+std::string ChainView::of_passes() const {
+  return fmt::format("d.address = X'{}'", to_hex_bare(contracts_.passes.bytes));
 }
 
 }  // namespace assay::settle::evm

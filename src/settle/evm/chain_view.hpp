@@ -6,20 +6,27 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <set>
 
+#include "base/hex.hpp"
 #include "market/settlement.hpp"
 #include "settle/evm/encoding.hpp"
 #include "settle/evm/events.hpp"
+#include "settle/evm/manifest.hpp"
 
 namespace assay::settle::evm {
 
 struct Contracts {
   crypto::Address market, disputes, deliveries, games, programs, referee, token;
+  crypto::Address auditors, audits, checks, passes, keyed, blocks;
 };
+// Those whose events are a market's history.
+std::vector<crypto::Address> event_sources(const Contracts& contracts);
 // All of a market's, asked of the market and of those it names. Errors: not_found when there is no
 // contract at the address.
 Result<Contracts> contracts_of(io::ChainRpc& rpc, const crypto::Address& market);
 Result<market::Parameters> parameters_of(io::ChainRpc& rpc, const crypto::Address& market);
+Result<AuditParameters> audit_parameters_of(io::ChainRpc& rpc, const crypto::Address& audits);
 
 // One call of a view at a block, its result's bytes.
 Result<Bytes> call_view(io::ChainRpc& rpc, const crypto::Address& to, const Bytes& call,
@@ -52,6 +59,7 @@ struct DisputeSlot {
   crypto::Address defender;  // zero: no such dispute
   std::uint64_t filed = 0, due = 0, moves = 0;
   Hash lease{}, subject{}, game{}, about{};
+  crypto::Address court;  // Disputes, or Passes
 };
 // IDeliveries.sol.
 struct DemandSlot {
@@ -61,9 +69,44 @@ struct DemandSlot {
   std::uint64_t outcome = 0, turn = 0, filed = 0, due = 0, amount = 0;
   Hash lease{}, subject{}, delivery{}, about{};
 };
-// Of a Convicted event.
+// Of a Convicted event, or an AuditorConvicted.
 struct ConvictionFigures {
   std::uint64_t slashed = 0, burned = 0, made_whole = 0, reward = 0, refunded = 0;
+};
+// IAuditors.sol.
+struct AuditorSlot {
+  std::uint64_t fee = 0, weight = 0, since = 0;
+  bool active = false;
+  std::uint64_t drawn = 0, revealed = 0, missed = 0;
+};
+// IAudits.sol.
+struct DrawnSlot {
+  crypto::Address account;
+  std::uint64_t fee = 0;
+  bool fee_held = false;
+  std::uint64_t verdict = 0;
+  bool convicted = false;
+  std::uint64_t open_checks = 0;
+  Hash nonce_hash{}, root_hash{}, pass{};
+};
+struct AuditSlot {
+  crypto::Address buyer;  // zero: no such audit
+  std::uint64_t asked = 0, state = 0, requested = 0, drawn_at = 0, fee_max = 0, held = 0, round = 0;
+  Hash lease{}, subject{}, execution{};
+  std::uint64_t open_disputes = 0;
+  std::vector<DrawnSlot> drawn;
+};
+struct PassSlot {
+  Hash audit{};  // zero: no pass has this digest
+  crypto::Address auditor;
+};
+struct BeaconSlot {
+  std::uint64_t round = 0;
+  Hash value{};
+};
+struct WaitingAudit {
+  std::uint64_t round = 0;  // that draws it
+  Hash lease{};
 };
 
 class ChainView {
@@ -76,6 +119,7 @@ class ChainView {
   const Contracts& contracts() const { return contracts_; }
   const protocol::Domain& domain() const { return domain_; }
   const market::Parameters& parameters() const { return parameters_; }
+  const AuditParameters& audit_parameters() const { return audits_; }
   EventIndex& events() { return events_; }
   io::ChainRpc& rpc() { return *rpc_; }
 
@@ -91,6 +135,15 @@ class ChainView {
   Result<DisputeSlot> dispute(const Hash& id);
   Result<DemandSlot> demand(const Hash& id);
   Result<bool> convicted(const Hash& subject);
+  Result<AuditSlot> audit(const Hash& id);
+  Result<AuditorSlot> auditor(const Hash& execution, const crypto::Address& account);
+  Result<std::uint64_t> registrations(const Hash& execution);  // that ended among them
+  Result<PassSlot> pass(const Hash& id);
+  Result<bool> canary(const Hash& subject);
+  Result<BeaconSlot> last_beacon();
+  Result<Hash> beacon_at(std::uint64_t round);
+  // That an account still answers for, oldest first.
+  Result<std::vector<Hash>> audits_of(const crypto::Address& account);
   Result<std::uint64_t> allowance(const crypto::Address& owner);
   Result<bool> has_program(const Hash& program_hash);
 
@@ -101,9 +154,24 @@ class ChainView {
   Result<std::optional<Wanted>> wanted(const Hash& demand);
   // Of the transaction that decided it.
   Result<std::optional<ConvictionFigures>> conviction(const Hash& transaction, const Hash& lease);
-  // Disputes and demands that are not decided, where the lease is this one or its provider that.
+  // What is not decided: disputes and demands about a lease; disputes about passes of an audit; all
+  // that somebody has to defend.
   Result<std::vector<Hash>> open_disputes_of_lease(const Hash& lease);
-  Result<std::vector<Hash>> open_disputes_of_provider(const crypto::Address& provider);
+  Result<std::vector<Hash>> open_disputes_of_audit(const Hash& audit);
+  Result<std::vector<Hash>> open_disputes_of(const crypto::Address& defender);
+
+  // Of the transaction that decided the dispute of a pass.
+  Result<std::optional<ConvictionFigures>> auditor_conviction(const Hash& transaction,
+                                                              const Hash& audit,
+                                                              const crypto::Address& auditor);
+  // Accounts that ever registered for it.
+  Result<std::set<crypto::Address>> registered(const Hash& execution);
+  Result<std::string> endpoint_of(const Hash& execution, const crypto::Address& account);
+  Result<bool> was_drawn(const Hash& audit);  // and be it that nobody was
+  Result<std::vector<market::OpenCheck>> open_checks(const Hash& audit);  // as they were asked
+  Result<std::optional<Bytes>> check_proof(const Hash& check);
+  // Not drawn yet, by id, whether or not their round is there.
+  Result<std::map<Hash, WaitingAudit>> waiting_audits();
 
   // From the calls that made them. unsupported: made through a contract that does not pass the call
   // on as it is. not_found.
@@ -111,21 +179,26 @@ class ChainView {
   Result<market::FileDispute> game(const Hash& dispute);    // with all moves since
   Result<market::DemandDelivery> demand_operation(const Hash& id);
   Result<market::Deliver> delivery_operation(const Hash& id);
+  Result<market::RequestAudit> audit_request(const Hash& audit);
+  // One that was made through another contract comes without signature, nonce and execution.
+  Result<market::CheckAudit> check_operation(const Hash& id);
   // The leaves of one block, as take_leaf: requests are without their biases.
   Result<market::OpenClaim> opening_operation(const Hash& id);
 
  private:
   ChainView(io::ChainRpc& rpc, Contracts contracts, protocol::Domain domain,
-            market::Parameters parameters, EventIndex events)
+            market::Parameters parameters, AuditParameters audits, EventIndex events)
       : rpc_(&rpc),
         contracts_(contracts),
         domain_(domain),
         parameters_(parameters),
+        audits_(audits),
         events_(std::move(events)) {}
   Result<Bytes> view(const crypto::Address& to, const AbiWriter& arguments,
                      std::string_view signature);
   Result<Bytes> program(const Hash& hash);
   Result<std::vector<Hash>> open_where(std::string_view condition, ByteView value);
+  std::string of_passes() const;  // of a row d: an SQL condition
   Result<Bytes> input_of(const Hash& transaction);
   // The arguments of the call with this signature in that transaction which `take` takes: its own
   // call, or one that a contract was given to pass on.
@@ -137,10 +210,38 @@ class ChainView {
   Contracts contracts_;
   protocol::Domain domain_;
   market::Parameters parameters_;
+  AuditParameters audits_;
   EventIndex events_;
   std::uint64_t block_ = 0;
+  // Of views at block_: an answer is the same for as long.
+  std::map<std::pair<crypto::Address, Bytes>, Bytes> answers_;
   std::map<Hash, market::FileDispute> filings_;
+  std::map<Hash, market::RequestAudit> audit_requests_;
+  // For which an account answers no more: never again, and the contract may list them for long.
+  std::set<std::pair<crypto::Address, Hash>> over_;
+  std::map<Hash, WaitingAudit> waiting_;
+  std::uint64_t waiting_from_ = 0;  // block: before it nothing else waits
 };
+
+template <class T>
+Result<T> ChainView::from_call(const Hash& transaction, std::string_view signature,
+                               const std::function<Result<T>(AbiReader)>& take) {
+  TRY(const Bytes input, input_of(transaction));
+  const Hash name = crypto::keccak256(assay::view(signature));
+  const ByteView selector = ByteView(name).first(4);
+  Error last{Errc::unsupported,
+             fmt::format("transaction {} went through a contract that does not show the call",
+                         to_hex(transaction))};
+  for (auto at = input.begin();;) {
+    at = std::search(at, input.end(), selector.begin(), selector.end());
+    if (at == input.end()) return std::unexpected(last);
+    auto found = take(AbiReader(
+        ByteView(input).subspan(static_cast<std::size_t>(at - input.begin()) + selector.size())));
+    if (found) return found;
+    last = found.error();
+    ++at;
+  }
+}
 
 // Signatures of the calls, for their selectors.
 std::string file_dispute_signature();
@@ -148,5 +249,7 @@ std::string move_signature();
 std::string demand_signature();
 std::string deliver_signature();
 std::string open_claim_signature();
+std::string request_audit_signature();
+std::string check_audit_signature();
 
 }  // namespace assay::settle::evm

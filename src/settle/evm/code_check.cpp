@@ -43,9 +43,9 @@ Status check_transaction(io::ChainRpc& rpc, const DeployedContract& c, ManifestC
   }
   const io::ChainReceipt& r = **receipt;
   if (r.created != c.address)
-    out.differences.push_back({c.name, "transaction", "the one that made " + c.address.to_string(),
-                               r.created ? "one that made " + r.created->to_string()
-                                         : "one that made no contract"});
+    out.differences.push_back(
+        {c.name, "transaction", "the one that made " + c.address.to_string(),
+         r.created ? "one that made " + r.created->to_string() : "one that made no contract"});
   if (r.gas_used != c.gas_used)
     out.differences.push_back(
         {c.name, "gas", std::to_string(c.gas_used), std::to_string(r.gas_used)});
@@ -54,8 +54,8 @@ Status check_transaction(io::ChainRpc& rpc, const DeployedContract& c, ManifestC
 }
 
 Status check_deployer(io::ChainRpc& rpc, const Manifest& manifest, ManifestCheck& out) {
-  const auto reply = rpc.call("eth_getTransactionByHash",
-                              {to_hex(manifest.contracts.front().transaction)});
+  const auto reply =
+      rpc.call("eth_getTransactionByHash", {to_hex(manifest.contracts.front().transaction)});
   if (!reply) return std::unexpected(Error(reply.error()));
   if (reply->is_null()) return {};
   TRY(const json::object* o, json::as_object(*reply, "eth_getTransactionByHash"));
@@ -77,7 +77,7 @@ Result<std::optional<Hash>> code_hash_at(io::ChainRpc& rpc, const Address& at) {
 
 Result<CodeCheck> check_code_at(io::ChainRpc& rpc, const Artifacts& artifacts,
                                 const std::string& name, const Address& at) {
-  TRY(const Bytes creation, creation_code(artifacts, name, {}, {}));
+  TRY(const Bytes creation, creation_code(artifacts, name, {}, {}, {}));
   TRY(CodeCheck check, compare_code(rpc, name, at, creation));
   if (!check.present)
     return fail(Errc::not_found, "there is no contract at {} on this chain: {} was expected there",
@@ -90,18 +90,26 @@ Result<std::vector<CodeCheck>> check_code(io::ChainRpc& rpc, const Artifacts& ar
   const auto named = contracts_of(rpc, market);
   if (!named && named.error().code == Errc::unavailable) return std::unexpected(named.error());
   if (!named)
-    return fail(named.error().code,
-                "a contract of this market does not answer as this program's own would, so its code "
-                "is another: {}",
-                named.error().message);
+    return fail(
+        named.error().code,
+        "a contract of this market does not answer as this program's own would, so its code "
+        "is another: {}",
+        named.error().message);
   const Contracts& contracts = *named;
   TRY(const market::Parameters parameters, parameters_of(rpc, market));
+  TRY(const AuditParameters audits, audit_parameters_of(rpc, contracts.audits));
   std::map<std::string, Address> at{{"Market", market},
                                     {"Disputes", contracts.disputes},
                                     {"Deliveries", contracts.deliveries},
                                     {"Games", contracts.games},
                                     {"Programs", contracts.programs},
                                     {"Referee", contracts.referee},
+                                    {"Keyed", contracts.keyed},
+                                    {"Auditors", contracts.auditors},
+                                    {"Checks", contracts.checks},
+                                    {"Passes", contracts.passes},
+                                    {"Audits", contracts.audits},
+                                    {"Blocks", contracts.blocks},
                                     {"Token", contracts.token}};
   constexpr std::pair<const char*, const char*> kOwn[] = {{"LayerSteps", "layerSteps()"},
                                                           {"ProductSteps", "productSteps()"},
@@ -129,7 +137,7 @@ Result<std::vector<CodeCheck>> check_code(io::ChainRpc& rpc, const Artifacts& ar
       out.push_back(std::move(check));
       continue;
     }
-    TRY(const Bytes creation, creation_code(artifacts, name, at, parameters));
+    TRY(const Bytes creation, creation_code(artifacts, name, at, parameters, audits));
     TRY(CodeCheck check, compare_code(rpc, name, address, creation));
     out.push_back(std::move(check));
   }
@@ -164,14 +172,15 @@ Result<ManifestCheck> check_manifest(io::ChainRpc& rpc, const Manifest& manifest
   TRY(const Address market, manifest.address("Market"));
   TRY(const Contracts contracts, contracts_of(rpc, market));
   TRY(const market::Parameters parameters, parameters_of(rpc, market));
+  TRY(const AuditParameters audits, audit_parameters_of(rpc, contracts.audits));
   auto& differences = out.differences;
   compare("the manifest", {{"token", manifest.token.to_string()}},
           {{"token", contracts.token.to_string()}}, differences);
   compare("the manifest's parameters", market::to_json(manifest.parameters),
           market::to_json(parameters), differences);
+  compare("the manifest", to_json(manifest.audits), to_json(audits), differences);
   for (const CodeCheck& check : checks) {
-    const auto said =
-        std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
+    const auto said = std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
     json::object expected, found{{"address", check.address.to_string()}};
     if (said == manifest.contracts.end()) {
       compare(check.name, expected, found, differences);
@@ -202,8 +211,7 @@ bool is_local_chain(std::uint64_t chain_id) {
 }
 
 std::string deadline_warning(const market::Parameters& p, std::uint64_t chain_id) {
-  if (is_local_chain(chain_id) ||
-      (p.move_s >= kSafeDeadlineS && p.window_min_s >= kSafeDeadlineS))
+  if (is_local_chain(chain_id) || (p.move_s >= kSafeDeadlineS && p.window_min_s >= kSafeDeadlineS))
     return "";
   return fmt::format(
       "a move has {} s and the shortest challenge window {} s: on a chain whose sequencer can be "

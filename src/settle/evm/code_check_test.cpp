@@ -48,6 +48,12 @@ TEST_F(CodeCheckTest, EveryWordOfAManifestIsCompared) {
             Names{"the manifest's parameters.burned_bps"});
   EXPECT_EQ(changed([&](Manifest& m) { m.parameters.window_min_s = 7'200; }),
             Names{"the manifest's parameters.window_min_s"});
+  EXPECT_EQ(changed([&](Manifest& m) { m.audits.burned_bps = 1'000; }),
+            Names{"the manifest.audit_burned_bps"});
+  EXPECT_EQ(changed([&](Manifest& m) { m.audits.host = other; }),
+            Names{"the manifest.beacon_host"});
+  EXPECT_EQ(changed([&](Manifest& m) { m.audits.beacon = Hash{1}; }),
+            Names{"the manifest.beacon"});
   EXPECT_EQ(changed([&](Manifest& m) { m.deployer = other; }), Names{"the manifest.deployer"});
   EXPECT_EQ(changed([&](Manifest& m) { ++m.first_block; }), Names{"the manifest.first_block"});
   EXPECT_EQ(changed([&](Manifest& m) { contract(m, "Referee").gas_used = 1; }),

@@ -16,13 +16,16 @@ namespace {
 constexpr const char* kParts[] = {"Programs",        "LayerSteps",    "ProductSteps",
                                   "AttentionSteps",  "SamplingSteps", "LogprobSteps",
                                   "ConstraintSteps", "Finish"};
+// The market and who names it, in an order in which everybody else is there already. The market's
+// address follows from the nonce of its transaction.
+constexpr const char* kOfMarket[] = {"Disputes", "Deliveries", "Auditors", "Checks",
+                                     "Passes",   "Audits",     "Blocks",   "Market"};
 constexpr market::Micros kMinted = 1'000'000'000'000;  // a million
 
-AbiWriter parameters_words(const market::Parameters& p) {
-  AbiWriter out;
+void put_parameters(AbiWriter& out, const market::Parameters& p) {
   out.uint(p.exposure_factor).uint(p.unbonding_s).uint(p.window_min_s).uint(p.window_max_s);
   out.uint(p.lease_max_s).uint(p.move_s).int64(p.stake_min).int64(p.dispute_bond);
-  return out.int64(p.reward_max).uint(p.burned_bps);
+  out.int64(p.reward_max).uint(p.burned_bps);
 }
 
 Bytes with_arguments(Bytes code, const AbiWriter& arguments) {
@@ -38,11 +41,14 @@ class Deployment {
 
   Result<Manifest> run() {
     CHECK_OK(market::check(plan_.parameters));
+    CHECK_OK(check(plan_.audits));
     TRY(const std::uint64_t chain_id, rpc_.chain_id());
     manifest_.chain_id = chain_id;
     manifest_.deployer = sender_.address();
     manifest_.parameters = plan_.parameters;
-    total_ = (plan_.token ? 0 : 1) + (plan_.games ? 4 : std::size(kParts) + 7);
+    manifest_.audits = plan_.audits;
+    const bool toys = !plan_.toys.empty();
+    total_ = (plan_.token ? 0 : 1) + 2 + std::size(kOfMarket) + (toys ? 0 : std::size(kParts) + 3);
     if (plan_.token) {
       at_["Token"] = *plan_.token;
     } else {
@@ -51,13 +57,14 @@ class Deployment {
       if (!plan_.mint_to.is_zero()) CHECK_OK(mint());
     }
     manifest_.token = at_.at("Token");
-    if (!plan_.games) {
+    if (!toys) {
       for (const char* part : kParts) CHECK_OK(put(part));
       CHECK_OK(put("Referee"));
     }
     CHECK_OK(put("Games"));
+    CHECK_OK(put("Keyed"));
     CHECK_OK(put_market());
-    if (plan_.games) return std::move(manifest_);
+    if (toys) return std::move(manifest_);
     CHECK_OK(put("Anchor"));
     CHECK_OK(put("Registry"));
     return std::move(manifest_);
@@ -103,8 +110,9 @@ class Deployment {
   }
 
   Status put(const std::string& name) {
-    if (name == "Games" && plan_.games) return put(name, *plan_.games);
-    TRY(const Bytes data, creation_code(artifacts_, name, at_, plan_.parameters));
+    if (const auto toy = plan_.toys.find(name); toy != plan_.toys.end())
+      return put(name, toy->second);
+    TRY(const Bytes data, creation_code(artifacts_, name, at_, plan_.parameters, plan_.audits));
     return put(name, data);
   }
   Status put(const std::string& name, const Bytes& data) {
@@ -125,23 +133,22 @@ class Deployment {
     return {};
   }
 
-  // The courts name the market before it is there: its address follows from the nonce it will have.
+  // The others name the market before it is there.
   Status put_market() {
-    auto filed = sender_.status(intent_of("Disputes"));
-    if (!filed) return std::unexpected(Error(filed.error()));
+    auto begun = sender_.status(intent_of(kOfMarket[0]));
+    if (!begun) return std::unexpected(Error(begun.error()));
     std::uint64_t nonce = 0;
-    if (*filed) {
-      nonce = (*filed)->nonce;
+    if (*begun) {
+      nonce = (*begun)->nonce;
     } else {
       const auto next = rpc_.nonce(sender_.address(), "latest");
       if (!next) return std::unexpected(Error(next.error()));
       nonce = *next;
     }
-    const Address foreseen = crypto::created_address(sender_.address(), nonce + 2);
+    const Address foreseen =
+        crypto::created_address(sender_.address(), nonce + std::size(kOfMarket) - 1);
     at_["Market"] = foreseen;
-    CHECK_OK(put("Disputes"));
-    CHECK_OK(put("Deliveries"));
-    CHECK_OK(put("Market"));
+    for (const char* name : kOfMarket) CHECK_OK(put(name));
     if (at_.at("Market") != foreseen)
       return fail(Errc::conflict,
                   "key {} sent something else while the market was deployed: deploy anew, in "
@@ -176,24 +183,31 @@ Result<Manifest> deploy(io::ChainRpc& rpc, io::ChainSender& sender, const Artifa
 
 Result<Bytes> creation_code(const Artifacts& artifacts, const std::string& name,
                             const std::map<std::string, Address>& at,
-                            const market::Parameters& parameters) {
+                            const market::Parameters& parameters, const AuditParameters& audits) {
   TRY(Bytes code, artifacts.bytecode(name));
   AbiWriter arguments;
+  const auto names = [&](std::initializer_list<const char*> of) {
+    for (const char* other : of) arguments.address(at.at(other));
+  };
   if (name == "Referee") {
-    for (const char* part : kParts) arguments.address(at.at(part));
+    for (const char* part : kParts) names({part});
   } else if (name == "Games") {
-    arguments.address(at.at("Referee")).address(at.at("Programs"));
-  } else if (name == "Disputes") {
-    arguments.address(at.at("Market")).address(at.at("Games"));
-  } else if (name == "Deliveries") {
-    arguments.address(at.at("Market"));
+    names({"Referee", "Programs"});
+  } else if (name == "Keyed") {
+    names({"Programs"});
+  } else if (name == "Disputes" || name == "Passes") {
+    names({"Market", "Games"});
+  } else if (name == "Deliveries" || name == "Auditors") {
+    names({"Market"});
+  } else if (name == "Checks") {
+    names({"Market", "Keyed", "Games"});
+  } else if (name == "Audits") {
+    names({"Market", "Disputes", "Auditors", "Checks", "Passes"});
+    arguments.address(audits.host).bytes32(audits.beacon).uint(audits.burned_bps);
   } else if (name == "Market") {
-    arguments.address(at.at("Token"));
-    Bytes words = arguments.encode();
-    append(words, parameters_words(parameters).encode());
-    append(words, AbiWriter().address(at.at("Disputes")).address(at.at("Deliveries")).encode());
-    append(code, words);
-    return code;
+    names({"Token"});
+    put_parameters(arguments, parameters);
+    names({"Disputes", "Deliveries", "Audits", "Auditors", "Blocks"});
   } else if (name == "TestDollar") {
     arguments.uint(6);
   }

@@ -1,5 +1,6 @@
-// Puts a market on a chain: the referee and its parts, the courts, the market, the anchor and the
-// registry, in an order in which each knows the others at its construction. Nobody owns any of it.
+// Puts a market on a chain: the referee and its parts, the courts, what hired auditors need, the
+// market, the anchor and the registry, in an order in which each knows the others at its
+// construction. Nobody owns any of it.
 #pragma once
 #include <functional>
 
@@ -12,10 +13,12 @@ namespace assay::settle::evm {
 struct DeployPlan {
   Hash id{};  // of the deployment: the same id again goes on where it stopped
   market::Parameters parameters;
+  AuditParameters audits{};
   std::optional<crypto::Address> token;  // none: a test token, that anybody can mint
   crypto::Address mint_to{};             // of the test token: who gets some; zero: nobody
-  // Instead of the games of the real referee, for tests: these, and the market alone.
-  std::optional<Bytes> games{};
+  // By name, instead of what the real referee needs, for tests: "Games" and "Keyed". Then these,
+  // and the market alone.
+  std::map<std::string, Bytes> toys{};
   std::int64_t patience_ms = 300'000;  // for one transaction
 };
 
@@ -33,6 +36,6 @@ Result<Manifest> deploy(io::ChainRpc& rpc, io::ChainSender& sender, const Artifa
 // market's). not_found: there is no contract of this name.
 Result<Bytes> creation_code(const Artifacts& artifacts, const std::string& name,
                             const std::map<std::string, crypto::Address>& at,
-                            const market::Parameters& parameters);
+                            const market::Parameters& parameters, const AuditParameters& audits);
 
 }  // namespace assay::settle::evm

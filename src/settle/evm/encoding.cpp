@@ -42,6 +42,18 @@ Result<protocol::Signature> take_signature(AbiReader& in) {
   return out;
 }
 
+Hash word_of(const crypto::Address& address) {
+  Hash out{};
+  std::ranges::copy(address.bytes, out.begin() + 12);
+  return out;
+}
+
+crypto::Address address_of(const Hash& word) {
+  crypto::Address out;
+  std::copy(word.begin() + 12, word.end(), out.bytes.begin());
+  return out;
+}
+
 std::string statement_type() { return fmt::format("(bool,{},bytes)", abi_type<Receipt>()); }
 std::string evidence_type() {
   return fmt::format("({},bytes,{})", abi_type<Request>(), statement_type());

@@ -22,6 +22,7 @@ struct TypeVisitor {
   void operator()(std::string_view, const std::int64_t&) { add("uint128"); }
   void operator()(std::string_view, const std::uint64_t&) { add("uint64"); }
   void operator()(std::string_view, const std::uint32_t&) { add("uint32"); }
+  void operator()(std::string_view, const bool&) { add("bool"); }
   void operator()(std::string_view, const Hash&) { add("bytes32"); }
   void operator()(std::string_view, const crypto::Address&) { add("address"); }
   void operator()(std::string_view, const std::string&) { add("bytes32"); }
@@ -36,6 +37,7 @@ struct PutVisitor {
   void operator()(std::string_view, const std::int64_t& n) { out.int64(n); }
   void operator()(std::string_view, const std::uint64_t& n) { out.uint(n); }
   void operator()(std::string_view, const std::uint32_t& n) { out.uint(n); }
+  void operator()(std::string_view, const bool& b) { out.boolean(b); }
   void operator()(std::string_view, const Hash& h) { out.bytes32(h); }
   void operator()(std::string_view, const crypto::Address& a) { out.address(a); }
   void operator()(std::string_view, const std::string& s) {
@@ -76,6 +78,9 @@ struct TakeVisitor {
     if (status) set(wide, in.u64());
     if (status && wide > UINT32_MAX) status = fail(Errc::invalid, "a number over uint32");
     n = static_cast<std::uint32_t>(wide);
+  }
+  void operator()(std::string_view, bool& b) {
+    if (status) set(b, in.boolean());
   }
   void operator()(std::string_view, Hash& h) {
     if (status) set(h, in.bytes32());
@@ -154,6 +159,19 @@ inline AbiWriter& put(AbiWriter& out, const protocol::Signature& signature) {
 }
 Result<protocol::Signature> take_signature(AbiReader& in);
 
+// A message and its signature, as every call begins.
+template <class M>
+Result<protocol::Signed<M>> take_signed(AbiReader& in) {
+  TRY(M message, take<M>(in));
+  TRY(const protocol::Signature signature, take_signature(in));
+  return protocol::Signed<M>{std::move(message), signature};
+}
+template <class M>
+Status expect_id(const protocol::Domain& domain, const M& message, const Hash& id) {
+  if (protocol::digest(domain, message) == id) return {};
+  return fail(Errc::mismatch, "the call is about another {}", M::kName);
+}
+
 // contracts/src/market/Statements.sol: Statement and Evidence; IMarket.sol: Leaf.
 std::string statement_type();
 std::string evidence_type();
@@ -162,8 +180,8 @@ AbiWriter statement_tuple(const market::Statement& statement);
 AbiWriter evidence_tuple(const market::Evidence& evidence);
 AbiWriter leaf_tuple(const market::ClaimLeaf& leaf);
 Result<market::Evidence> take_evidence(AbiReader& in);
-// Its request comes without biases, of which the call has only the hash: `receipt.request` is the id
-// of the one that was signed.
+// Its request comes without biases, of which the call has only the hash: `receipt.request` is the
+// id of the one that was signed.
 Result<market::ClaimLeaf> take_leaf(AbiReader& in);
 
 // IGames.sol: Case, with the Subject of IReferee.sol. Kept as its words: the contracts hold their
@@ -178,6 +196,41 @@ inline constexpr std::size_t kWantedWords = 6;
 using Wanted = std::array<Hash, kWantedWords>;
 inline constexpr std::string_view kWantedType = "(address,uint32,uint32,bytes32,bytes32,bytes32)";
 inline constexpr std::string_view kPlayedType = "(bytes,bytes,bytes)";
+
+// Members of one word each, one after the other: what most views return. Errors: invalid.
+namespace detail {
+inline Status read_into(AbiReader& in, std::uint64_t& out) {
+  TRY(out, in.u64());
+  return {};
+}
+inline Status read_into(AbiReader& in, bool& out) {
+  TRY(out, in.boolean());
+  return {};
+}
+inline Status read_into(AbiReader& in, Hash& out) {
+  TRY(out, in.bytes32());
+  return {};
+}
+inline Status read_into(AbiReader& in, crypto::Address& out) {
+  TRY(out, in.address());
+  return {};
+}
+}  // namespace detail
+template <class... Fields>
+Status read_on(AbiReader& in, Fields&... fields) {
+  Status status;
+  ((status = status ? detail::read_into(in, fields) : status), ...);
+  return status;
+}
+template <class... Fields>
+Status read_all(ByteView data, Fields&... fields) {
+  AbiReader in(data);
+  return read_on(in, fields...);
+}
+
+// An address as a topic or word, and back.
+Hash word_of(const crypto::Address& address);
+crypto::Address address_of(const Hash& word);
 
 template <std::size_t N>
 AbiWriter& put_words(AbiWriter& out, const std::array<Hash, N>& words) {

@@ -9,7 +9,20 @@
 namespace assay::settle::evm {
 namespace {
 
-enum class Kind { address, id, money, number, time, boolean, state, ending, bytes, skip };
+enum class Kind {
+  address,
+  id,
+  money,
+  number,
+  time,
+  boolean,
+  state,
+  ending,
+  verdict,
+  text,
+  bytes,
+  skip
+};
 
 struct Layout {
   std::string_view name;
@@ -68,6 +81,28 @@ const std::vector<Layout>& layouts() {
        {{"id", id}, {"lease", id}, {"subject", id}},
        {{"buyer", address}, {"bond", money}}},
       {"Delivered", {{"id", id}, {"demand", id}}, {{"due", time}}},
+      {"AuditorRegistered",
+       {{"id", id}, {"account", address}, {"execution", id}},
+       {{"active", boolean}, {"endpoint", text}, {"fee", money}}},
+      {"BeaconPublished", {{"id", id}, {"round", number}}, {{"value", id}}},
+      {"AuditRequested",
+       {{"id", id}, {"lease", id}, {"subject", id}},
+       {{"buyer", address}, {"auditors", number}, {"fee_max", money}, {"round", number}}},
+      {"AuditorDrawn", {{"audit", id}, {"account", address}}, {{"fee", money}}},
+      {"AuditDrawn", {{"audit", id}}, {{"auditors", number}, {"commit_due", time}}},
+      {"AuditCommitted",
+       {{"id", id}, {"audit", id}, {"account", address}},
+       {{"nonce_hash", id}, {"root_hash", id}}},
+      {"AuditRevealed", {{"id", id}, {"audit", id}, {"account", address}}, {{"verdict", verdict}}},
+      {"AuditSettled", {{"id", id}, {"audit", id}}, {}},
+      {"CanaryKnown", {{"id", id}, {"lease", id}, {"subject", id}}, {}},
+      {"AuditorConvicted",
+       {{"audit", id}, {"auditor", address}, {"challenger", address}},
+       {{"slashed", money}, {"burned", money}, {"made_whole", money}, {"reward", money}}},
+      {"CheckAsked",
+       {{"id", id}, {"audit", id}, {"auditor", address}},
+       {{"challenger", address}, {"bond", money}, {"due", time}, {"", bytes}}},
+      {"CheckEnded", {{"check", id}, {"audit", id}}, {{"answered", boolean}}},
       {"Anchored", {{"by", address}, {"origin", id}, {"size", number}}, {{"root", id}}},
       {"Attested", {{"by", address}, {"execution", id}, {"file", id}}, {{"sequence", number}}},
       {"Stored", {{"program", id}}, {{"code", address}}}};
@@ -125,6 +160,12 @@ Result<EventField> read_field(const char* name, Kind kind, AbiReader& in) {
     case Kind::ending:
       return named_state(name, in,
                          {"provider_right", "provider_wrong", "not_judged", "invalid_model"});
+    case Kind::verdict:
+      return named_state(name, in, {"none", "pass", "fail", "unauditable"});
+    case Kind::text: {
+      TRY(const std::string words, in.string());
+      return EventField{name, words, words};
+    }
     case Kind::bytes:
       CHECK_OK(in.bytes());
       return EventField{};

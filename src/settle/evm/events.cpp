@@ -48,6 +48,18 @@ const std::vector<Named>& named() {
                               {"Decided", t.decided},
                               {"Demanded", t.demanded},
                               {"Delivered", t.delivered},
+                              {"AuditorRegistered", t.auditor_registered},
+                              {"BeaconPublished", t.beacon_published},
+                              {"AuditRequested", t.audit_requested},
+                              {"AuditorDrawn", t.auditor_drawn},
+                              {"AuditDrawn", t.audit_drawn},
+                              {"AuditCommitted", t.audit_committed},
+                              {"AuditRevealed", t.audit_revealed},
+                              {"AuditSettled", t.audit_settled},
+                              {"CanaryKnown", t.canary_known},
+                              {"AuditorConvicted", t.auditor_convicted},
+                              {"CheckAsked", t.check_asked},
+                              {"CheckEnded", t.check_ended},
                               {"Anchored", t.anchored},
                               {"Attested", t.attested},
                               {"Stored", t.stored}};
@@ -124,6 +136,22 @@ const Topics& topics() {
       .demanded = event_topic(
           fmt::format("Demanded(bytes32,bytes32,bytes32,address,uint256,{})", kWantedType)),
       .delivered = event_topic("Delivered(bytes32,bytes32,uint256)"),
+      .auditor_registered =
+          event_topic("AuditorRegistered(bytes32,address,bytes32,bool,string,uint256)"),
+      .beacon_published = event_topic("BeaconPublished(bytes32,uint256,bytes32)"),
+      .audit_requested =
+          event_topic("AuditRequested(bytes32,bytes32,bytes32,address,uint256,uint256,uint256)"),
+      .auditor_drawn = event_topic("AuditorDrawn(bytes32,address,uint256)"),
+      .audit_drawn = event_topic("AuditDrawn(bytes32,uint256,uint256)"),
+      .audit_committed = event_topic("AuditCommitted(bytes32,bytes32,address,bytes32,bytes32)"),
+      .audit_revealed = event_topic("AuditRevealed(bytes32,bytes32,address,uint256)"),
+      .audit_settled = event_topic("AuditSettled(bytes32,bytes32)"),
+      .canary_known = event_topic("CanaryKnown(bytes32,bytes32,bytes32)"),
+      .auditor_convicted = event_topic(
+          "AuditorConvicted(bytes32,address,address,(uint64,uint64,uint64,uint64,uint64))"),
+      .check_asked =
+          event_topic("CheckAsked(bytes32,bytes32,address,address,uint256,uint256,bytes)"),
+      .check_ended = event_topic("CheckEnded(bytes32,bytes32,bool)"),
       .anchored = event_topic("Anchored(address,bytes32,uint64,bytes32)"),
       .attested = event_topic("Attested(address,bytes32,bytes32,uint64)"),
       .stored = event_topic("Stored(bytes32,address)")};

@@ -22,6 +22,9 @@ struct Topics {
       settled, claimed, claim_contested, claim_opened, claim_ended, lease_ended, convicted;
   Hash dispute_committed, dispute_filed, moved, decided;
   Hash demanded, delivered;
+  Hash auditor_registered, beacon_published, audit_requested, auditor_drawn, audit_drawn,
+      audit_committed, audit_revealed, audit_settled, canary_known, auditor_convicted;
+  Hash check_asked, check_ended;
   Hash anchored, attested, stored;
 };
 const Topics& topics();

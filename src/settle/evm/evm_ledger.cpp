@@ -138,7 +138,12 @@ Result<Applied> EvmLedger::submit(const Operation& operation) {
   const Hash id = operation_id(view_->domain(), operation);
   if (const auto* op = std::get_if<market::Signed<protocol::Deposit>>(&operation))
     return deposit(*op, id);
-  if (const auto* op = std::get_if<market::FileDispute>(&operation)) CHECK_OK(store_program(*op));
+  if (const auto* op = std::get_if<market::FileDispute>(&operation)) {
+    TRY(const bool needed, needs_program(*op));
+    if (needed) CHECK_OK(store_program(op->execution.program_hash, op->program));
+  }
+  if (const auto* op = std::get_if<market::CheckAudit>(&operation))
+    CHECK_OK(store_program(op->execution.program_hash, op->program));
   return send_once(
       id, [&] { return with_view([&](ChainView& chain) { return call_of(chain, operation); }); });
 }
@@ -169,23 +174,40 @@ Status EvmLedger::approve(market::Micros amount, const Hash& id) {
   return fail(Errc::refused, "the token does not keep an allowance of {} micro-units", amount);
 }
 
-// What the contracts will ask for by its hash. Not of a dispute that needs none.
-Status EvmLedger::store_program(const market::FileDispute& op) {
-  if (op.program.empty() || crypto::sha256(op.program) != op.execution.program_hash) return {};
-  const auto wanted = with_view([&](ChainView& chain) -> Result<bool> {
+// A dispute that figures decide needs none.
+Result<bool> EvmLedger::needs_program(const market::FileDispute& op) {
+  return with_view([&](ChainView& chain) -> Result<bool> {
     TRY(const auto terms, chain.terms(op.dispute.message.lease));
-    if (!terms ||
-        market::arithmetic_fault(*terms, op.evidence.request.message, op.evidence.statement))
-      return false;
-    TRY(const bool there, chain.has_program(op.execution.program_hash));
-    return !there;
+    return terms &&
+           !market::arithmetic_fault(*terms, op.evidence.request.message, op.evidence.statement);
   });
-  if (!wanted) return std::unexpected(wanted.error());
-  if (!*wanted) return {};
-  CHECK_OK(send_once(
-      derived("assay/program/v0", op.execution.program_hash, 0),
-      [&]() -> Result<Call> { return store_program_call(view_->contracts(), op.program); }));
+}
+
+Status EvmLedger::store_program(const Hash& hash, const Bytes& program) {
+  if (program.empty() || program.size() > market::kProgramBytesMax ||
+      crypto::sha256(program) != hash)
+    return {};  // the call says what is wrong with it
+  const auto there = with_view([&](ChainView& chain) { return chain.has_program(hash); });
+  if (!there) return std::unexpected(there.error());
+  if (*there) return {};
+  CHECK_OK(send_once(derived("assay/program/v0", hash, 0), [&]() -> Result<Call> {
+    return store_program_call(view_->contracts(), program);
+  }));
   return {};
+}
+
+Result<bool> EvmLedger::draw(const Hash& audit) {
+  std::uint64_t block_num = 0;
+  const auto drawn = with_view([&](ChainView& chain) {
+    block_num = chain.block_num();
+    return chain.was_drawn(audit);
+  });
+  if (!drawn || *drawn) return drawn;
+  // One of a kind at each block: the same draw goes on from where the last one ended.
+  CHECK_OK(send_once(derived("assay/draw/v0", audit, static_cast<std::uint32_t>(block_num)), [&] {
+    return with_view([&](ChainView& chain) { return draw_call(chain, audit); });
+  }));
+  return with_view([&](ChainView& chain) { return chain.was_drawn(audit); });
 }
 
 }  // namespace assay::settle::evm

@@ -6,9 +6,10 @@
 // process finds what it had sent, and neither loses nor repeats one. Success means that its block
 // is `confirmations` deep; what is read is read at that depth.
 //
-// What differs from an embedded ledger (decision 16): hired auditors are refused (unsupported); an
-// operation that somebody else has sent already may be refused by the state it left; Applied's
-// sequence is the block's number; Totals are added up over all accounts, for people and tests.
+// What differs from an embedded ledger (decision 16): reports of latency are refused (unsupported);
+// an audit may wait although its round was published (draw()); an operation that somebody else has
+// sent already may be refused by the state it left; Applied's sequence is the block's number;
+// Totals are added up over all accounts, for people and tests.
 //
 // Trust: the chain, and the endpoints for what they answer (io/chain_rpc.hpp).
 #pragma once
@@ -37,6 +38,13 @@ struct EvmOptions {
   std::function<bool()> stopping{};
 };
 
+// For who publishes the beacon.
+struct BeaconNeed {
+  std::uint64_t round = 0;    // that was published last
+  std::vector<Hash> waiting;  // audits for the next one, which can still draw for them in time
+  std::vector<Hash> undrawn;  // that wait although their round is there: see draw()
+};
+
 class EvmLedger : public market::Settlement {
  public:
   // `key` pays for gas, and for deposits with its tokens; its transactions must be this folder's
@@ -45,19 +53,27 @@ class EvmLedger : public market::Settlement {
                                                  const Clock& clock);
   ~EvmLedger() override { rounds_.stop(); }
 
+  // Its host signs the beacon's rounds; deposits are the sender's.
   Result<market::LedgerInfo> info() override;
   Result<market::AccountView> account(const market::Address& address) override;
   Result<market::LeaseView> lease(const Hash& id) override;
   Result<market::DisputeView> dispute(const Hash& id) override;
   Result<market::Totals> totals() override;
-  // A deposit is signed by the key here, LedgerInfo's host, and paid with its tokens. Errors:
-  // unavailable when the transaction is not final in time; the same operation goes on with it.
+  // A deposit is signed by the key here, and paid with its tokens. A beacon's round draws the
+  // audits that wait for it, as many as fit a transaction. Errors: unavailable when the transaction
+  // is not final in time; the same operation goes on with it.
   Result<market::Applied> submit(const market::Operation& operation) override;
   Result<market::FileDispute> game(const Hash& dispute) override;
-  // Filings, demands, deliveries and opened claims, from the transactions that brought them.
+  // Filings, demands, deliveries, opened claims, requests for audits and checks, from the
+  // transactions that brought them.
   Result<market::Operation> operation(const Hash& id) override;
   Result<market::AuditView> audit(const Hash& id) override;
   Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override;
+
+  Result<BeaconNeed> beacon_need();
+  // Draws an audit whose round was published without it, as far as one transaction goes. True: it
+  // is drawn. Errors: those of submit().
+  Result<bool> draw(const Hash& audit);
 
   // Transactions that are not final yet.
   std::size_t in_flight() const { return in_flight_; }
@@ -75,7 +91,8 @@ class EvmLedger : public market::Settlement {
     return use(*view_);
   }
   const crypto::Address& sender() const { return sender_->address(); }
-  // For whatever else this key sends on this chain: one key has one queue. They live as long as this.
+  // For whatever else this key sends on this chain: one key has one queue. They live as long as
+  // this.
   io::ChainRpc& rpc() { return *rpc_; }
   io::ChainSender& transactions() { return *sender_; }
 
@@ -91,7 +108,9 @@ class EvmLedger : public market::Settlement {
   Status rehearse(const Call& call);
   Result<market::Applied> deposit(const market::Signed<protocol::Deposit>& op, const Hash& id);
   Status approve(market::Micros amount, const Hash& id);
-  Status store_program(const market::FileDispute& op);
+  // What the contracts will ask for by its hash.
+  Status store_program(const Hash& hash, const Bytes& program);
+  Result<bool> needs_program(const market::FileDispute& op);
 
   EvmOptions options_;
   io::FileLock lock_;  // one process at a time counts the key's nonces

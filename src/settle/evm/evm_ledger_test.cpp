@@ -54,7 +54,7 @@ TEST_F(Evm, ADeploymentIsWhatItsManifestSays) {
   EXPECT_EQ(ledger->info()->parameters, short_moves());
   const auto checked = check_code(chain->rpc(), artifacts, *manifest.address("Market"));
   ASSERT_TRUE(checked) << checked.error().message;
-  EXPECT_EQ(checked->size(), 13u);
+  EXPECT_EQ(checked->size(), 19u);
   for (const auto& check : *checked) {
     EXPECT_TRUE(check.present && check.same) << check.name;
     const auto at = std::ranges::find(manifest.contracts, check.name, &DeployedContract::name);
@@ -389,14 +389,34 @@ TEST_F(Evm, WhoCannotPayForGasIsToldAtOnce) {
       << refused.error().message;
 }
 
-TEST_F(Evm, HiredAuditorsAreRefusedByName) {
+TEST_F(Evm, ReportsOfLatencyAreRefusedByName) {
   const auto op = protocol::sign(ledger->info()->domain,
-                                 protocol::SettleAudit{Deal::address(Deal::kBuyer), Hash{1}},
+                                 protocol::LatencyReport{.buyer = Deal::address(Deal::kBuyer)},
                                  deal_key(Deal::kBuyer));
   const auto refused = ledger->submit(op);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::unsupported);
-  EXPECT_NE(refused.error().message.find("hired auditors"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("reports of latency"), std::string::npos);
+}
+
+TEST(EvmRefusal, OfHiredAuditorsItSaysWhatHelps) {
+  const auto all = reasons();
+  const auto first = std::ranges::find(all, "AuditorRegistered");
+  ASSERT_NE(first, all.end());
+  for (auto reason = first; reason != all.end(); ++reason) {
+    const auto number = static_cast<std::uint64_t>(reason - all.begin());
+    const Error told = refusal_of({io::ChainErrc::reverted, "execution reverted",
+                                   AbiWriter().uint(number).call("Refused(uint8)"), 0});
+    EXPECT_EQ(told.code, *reason == "NoBeacon" ? Errc::unsupported : Errc::refused);
+    // The name in small letters is told where nothing better is known.
+    std::string plain;
+    for (const char c : *reason) {
+      const bool upper = c >= 'A' && c <= 'Z';
+      if (upper && !plain.empty()) plain += ' ';
+      plain += upper ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    EXPECT_FALSE(told.message.ends_with(plain)) << told.message;
+  }
 }
 
 // The enum is the contracts': a reason in another place would be told as another.

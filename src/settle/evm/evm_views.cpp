@@ -61,7 +61,10 @@ Status add_figures(ChainView& chain, const Hash& id, market::DisputeView& out) {
   TRY(const auto decided,
       chain.events().first({.kinds = {topics().decided}, .indexed = {{id, {}, {}}}}));
   if (!decided) return {};
-  TRY(const auto figures, chain.conviction(decided->transaction, out.lease));
+  const Hash& in = decided->transaction;
+  TRY(const auto figures, out.audit == Hash{}
+                              ? chain.conviction(in, out.lease)
+                              : chain.auditor_conviction(in, out.audit, out.defender));
   if (figures) {
     out.slashed = money(figures->slashed);
     out.burned = money(figures->burned);
@@ -70,13 +73,14 @@ Status add_figures(ChainView& chain, const Hash& id, market::DisputeView& out) {
     out.escrow_refunded = money(figures->refunded);
     return {};
   }
-  TRY(const auto ended, chain.events().first({.kinds = {topics().lease_ended},
-                                              .indexed = {{out.lease, {}, {}}},
-                                              .transaction = decided->transaction}));
+  if (out.audit != Hash{}) return {};
+  TRY(const auto ended,
+      chain.events().first(
+          {.kinds = {topics().lease_ended}, .indexed = {{out.lease, {}, {}}}, .transaction = in}));
   if (!ended) return {};
-  AbiReader in(ended->data);
-  CHECK_OK(in.u64());
-  TRY(out.escrow_refunded, in.i64());
+  AbiReader figures_in(ended->data);
+  CHECK_OK(figures_in.u64());
+  TRY(out.escrow_refunded, figures_in.i64());
   return {};
 }
 
@@ -94,6 +98,10 @@ Result<market::DisputeView> statement_view(ChainView& chain, const Hash& id,
   out.due = slot.due;
   out.moves = static_cast<std::uint32_t>(slot.moves);
   out.game = slot.game;
+  if (slot.court == chain.contracts().passes) {
+    TRY(const PassSlot pass, chain.pass(slot.subject));
+    out.audit = pass.audit;
+  }
   TRY(const auto about, chain.case_of(id));
   if (about) {
     if (const auto amount = crypto::Uint256(about->back()).to_u64()) out.amount = money(*amount);
@@ -179,9 +187,11 @@ Result<market::DisputeView> contest_view(ChainView& chain, const Hash& id,
 Result<market::LedgerInfo> EvmLedger::info() {
   market::LedgerInfo out;
   out.domain = view_->domain();
-  out.host = sender_->address();
+  const AuditParameters& audits = view_->audit_parameters();
+  out.host = audits.host;
   out.parameters = view_->parameters();
-  out.audit_burned_bps = 0;  // nobody is drawn there
+  out.beacon = audits.beacon;
+  out.audit_burned_bps = audits.burned_bps;
   return out;
 }
 
@@ -199,7 +209,8 @@ Result<market::AccountView> EvmLedger::account(const Address& address) {
     if (slot.unbonding != 0) {
       TRY(out.unbonding, chain.unbondings(address));
     }
-    TRY(out.open_disputes, chain.open_disputes_of_provider(address));
+    TRY(out.open_disputes, chain.open_disputes_of(address));
+    TRY(out.audits, chain.audits_of(address));
     return out;
   });
 }
@@ -286,11 +297,20 @@ Result<market::Operation> EvmLedger::operation(const Hash& id) {
   return with_view([&](ChainView& chain) -> Result<market::Operation> {
     const Topics& t = topics();
     TRY(const auto event,
-        chain.events().first({.kinds = {t.dispute_filed, t.demanded, t.delivered, t.claim_opened},
+        chain.events().first({.kinds = {t.dispute_filed, t.demanded, t.delivered, t.claim_opened,
+                                        t.audit_requested, t.check_asked},
                               .indexed = {{id, {}, {}}}}));
     if (!event)
       return fail(Errc::not_found, "no operation {} can be read back from this chain", to_hex(id));
     const Hash& kind = event->topics[0];
+    if (kind == t.audit_requested) {
+      TRY(auto op, chain.audit_request(id));
+      return op;
+    }
+    if (kind == t.check_asked) {
+      TRY(auto op, chain.check_operation(id));
+      return op;
+    }
     if (kind == t.dispute_filed) {
       TRY(auto op, chain.filing(id));
       return op;
@@ -308,14 +328,6 @@ Result<market::Operation> EvmLedger::operation(const Hash& id) {
   });
 }
 
-Result<market::AuditView> EvmLedger::audit(const Hash& id) {
-  return fail(Errc::not_found, "no audit {}: hired auditors are not in the contracts", to_hex(id));
-}
-
-Result<std::vector<market::AuditorView>> EvmLedger::auditors(const Hash&) {
-  return std::vector<market::AuditorView>{};
-}
-
 // Whoever events name has an account; every other is empty.
 Result<market::Totals> EvmLedger::totals() {
   return with_view([&](ChainView& chain) -> Result<market::Totals> {
@@ -323,17 +335,14 @@ Result<market::Totals> EvmLedger::totals() {
     TRY(const auto all, chain.events().find({}));
     std::set<Address> accounts;
     std::vector<Hash> leases;
-    const auto add_address = [&](const Hash& word) {
-      Address address;
-      std::copy(word.begin() + 12, word.end(), address.bytes.begin());
-      accounts.insert(address);
-    };
+    const auto add_address = [&](const Hash& word) { accounts.insert(address_of(word)); };
     const Topics& t = topics();
     for (const Event& event : all) {
       if (event.topics.empty()) continue;
       const Hash& kind = event.topics[0];
       if (kind == t.deposited && event.topics.size() > 1) add_address(event.topics[1]);
-      if (kind == t.transferred && event.topics.size() > 3) add_address(event.topics[3]);
+      if ((kind == t.transferred || kind == t.auditor_convicted) && event.topics.size() > 3)
+        add_address(event.topics[3]);
       if (kind == t.convicted || kind == t.dispute_filed || kind == t.demanded) {
         AbiReader in(event.data);
         TRY(const Hash challenger, in.bytes32());
@@ -363,6 +372,7 @@ Result<market::Totals> EvmLedger::totals() {
     TRY(out.withdrawn, in.i64());
     TRY(out.burned, in.i64());
     TRY(out.bonds, in.i64());
+    TRY(out.audit_fees, in.i64());
     TRY(const auto header, chain.header(chain.block_num()));
     out.operations = all.size();
     out.time = header.timestamp;

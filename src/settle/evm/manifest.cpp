@@ -24,7 +24,33 @@ Result<Hash> hash_in(const json::object& o, std::string_view name) {
   return hash;
 }
 
+Result<AuditParameters> audits_from_json(const json::object& o) {
+  AuditParameters out;
+  TRY(out.host, address_in(o, "beacon_host"));
+  TRY(out.beacon, hash_in(o, "beacon"));
+  TRY(const std::uint64_t burned, number(o, "audit_burned_bps"));
+  out.burned_bps = static_cast<std::uint32_t>(std::min<std::uint64_t>(burned, UINT32_MAX));
+  CHECK_OK(check(out));
+  return out;
+}
+
 }  // namespace
+
+Status check(const AuditParameters& audits) {
+  if (audits.burned_bps > market::kAuditBurnedBpsMax)
+    return fail(Errc::invalid,
+                "audit_burned_bps {} is not in [0, {}]: half of a fee is its auditor's",
+                audits.burned_bps, market::kAuditBurnedBpsMax);
+  if (audits.beacon != Hash{} && audits.host.is_zero())
+    return fail(Errc::invalid, "a beacon without a host: nobody could sign its rounds");
+  return {};
+}
+
+json::object to_json(const AuditParameters& v) {
+  return {{"beacon_host", v.host.to_string()},
+          {"beacon", to_hex(v.beacon)},
+          {"audit_burned_bps", std::to_string(v.burned_bps)}};
+}
 
 Result<crypto::Address> Manifest::address(std::string_view name) const {
   const auto found = std::ranges::find(contracts, name, &DeployedContract::name);
@@ -43,15 +69,17 @@ json::object to_json(const Manifest& v) {
                                      {"gas", std::to_string(c.gas_used)}};
     if (c.name == "Market") market = c.address.to_string();
   }
-  return {{"deployment", kFormat},
-          {"chain_id", std::to_string(v.chain_id)},
-          {"first_block", std::to_string(v.first_block)},
-          {"deployer", v.deployer.to_string()},
-          {"market", market},
-          {"token", v.token.to_string()},
-          {"canon", "0 (a draft: not yet frozen)"},
-          {"parameters", market::to_json(v.parameters)},
-          {"contracts", contracts}};
+  json::object out{{"deployment", kFormat},
+                   {"chain_id", std::to_string(v.chain_id)},
+                   {"first_block", std::to_string(v.first_block)},
+                   {"deployer", v.deployer.to_string()},
+                   {"market", market},
+                   {"token", v.token.to_string()},
+                   {"canon", "0 (a draft: not yet frozen)"}};
+  for (auto& [name, value] : to_json(v.audits)) out[name] = std::move(value);
+  out["parameters"] = market::to_json(v.parameters);
+  out["contracts"] = std::move(contracts);
+  return out;
 }
 
 Result<Manifest> manifest_from_json(const json::object& o) {
@@ -66,6 +94,7 @@ Result<Manifest> manifest_from_json(const json::object& o) {
   TRY(out.token, address_in(o, "token"));
   TRY(const json::object* parameters, json::get_object(o, "parameters"));
   TRY(out.parameters, market::parameters_from_json(*parameters));
+  TRY(out.audits, audits_from_json(o));
   TRY(const json::object* contracts, json::get_object(o, "contracts"));
   for (const auto& [name, value] : *contracts) {
     TRY(const json::object* c, json::as_object(value, std::string(name)));

@@ -92,7 +92,82 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "AnswerLength",
                                          "Answer",
                                          "Secret",
-                                         "AnswerIsRight"};
+                                         "AnswerIsRight",
+                                         "AuditorRegistered",
+                                         "NotRegistered",
+                                         "Endpoint",
+                                         "TooManyExecutions",
+                                         "NoBeacon",
+                                         "BeaconRound",
+                                         "BeaconValue",
+                                         "NotAReceipt",
+                                         "AuditorCount",
+                                         "TooManyAudits",
+                                         "NoAudit",
+                                         "NotDrawn",
+                                         "AuditSettled",
+                                         "AuditorConvicted",
+                                         "AuditCommitted",
+                                         "NothingCommitted",
+                                         "Verdict",
+                                         "AuditRevealed",
+                                         "NotYet",
+                                         "NotAPass",
+                                         "NoCheck",
+                                         "OtherAuditor",
+                                         "KeyNonce",
+                                         "NotLiable",
+                                         "CanaryOf",
+                                         "CanaryShown",
+                                         "NotAsked",
+                                         "CommittedTooLate",
+                                         "CheckOpen",
+                                         "NotKnownFalse",
+                                         "AuditDrawn",
+                                         "NotAnAudit"};
+
+// Of hired auditors: what is wrong, and what helps.
+constexpr std::pair<std::string_view, std::string_view> kExplained[] = {
+    {"AuditorRegistered",
+     "this stake is bound while the account is registered to audit: end its registrations first"},
+    {"NotRegistered", "the account is not registered to audit this execution"},
+    {"Endpoint", "the endpoint is not the one that was signed, or not of 1 to 256 bytes"},
+    {"TooManyExecutions", "16 executions are audited already: end one first"},
+    {"NoBeacon", "this market has no beacon and draws no auditors: audit with --audit local"},
+    {"BeaconRound",
+     "this round was published already, or one before it was not: look up which is next"},
+    {"BeaconValue",
+     "the value does not lead to that of the round before: is it the beacon's own seed?"},
+    {"NotAReceipt",
+     "an audit is about a receipt, not about a progress: ask once the answer is there"},
+    {"AuditorCount", "1 to 4 auditors can be asked for"},
+    {"TooManyAudits", "this lease has too many audits: settle one first, or open a new lease"},
+    {"NoAudit", "no such audit on this market"},
+    {"NotDrawn", "the account was not drawn for this audit"},
+    {"AuditSettled", "the audit is settled already, or not drawn yet"},
+    {"AuditorConvicted",
+     "the auditor was convicted for this audit already: a timeout returns an open bond at once"},
+    {"AuditCommitted", "the auditor has committed already"},
+    {"NothingCommitted", "nothing is committed: commit first, to hashes that are not zero"},
+    {"Verdict", "a verdict is 1 (pass), 2 (fail) or 3 (unauditable)"},
+    {"AuditRevealed", "the auditor has spoken already"},
+    {"NotYet", "it is too early: look up the audit's times and come again"},
+    {"NotAPass", "only a pass is checked, or disputed as one"},
+    {"NoCheck", "no such check is open"},
+    {"OtherAuditor", "another auditor is asked"},
+    {"KeyNonce", "the auditor committed to another nonce"},
+    {"NotLiable", "the auditor answers for this audit no more"},
+    {"CanaryOf", "a canary is one of its lease's provider, and the lease's buyer shows that one"},
+    {"CanaryShown", "this canary was shown already"},
+    {"NotAsked", "nobody was asked to audit this: request an audit first"},
+    {"CommittedTooLate",
+     "it was committed to too late: a key before commitments were due, a canary before the first "
+     "audit was asked for"},
+    {"CheckOpen", "a check is open and the fees wait for it: answer it, or end it when it is due"},
+    {"NotKnownFalse",
+     "nobody has shown the receipt to be false: dispute it with its provider first"},
+    {"NotAnAudit", "only the market's own audits may do this"},
+    {"AuditDrawn", "the audit is drawn already"}};
 
 constexpr std::size_t kSelector = 4;
 
@@ -102,8 +177,10 @@ bool says(ByteView data, std::string_view error) {
                             ByteView(crypto::keccak256(view(error))).first(kSelector));
 }
 
-// "EscrowTooSmall" as "escrow too small".
+// "EscrowTooSmall" as "escrow too small", where no more is known.
 std::string words(std::string_view reason) {
+  for (const auto& [name, explained] : kExplained)
+    if (name == reason) return std::string(explained);
   std::string out;
   for (const char c : reason) {
     const bool upper = c >= 'A' && c <= 'Z';
@@ -127,8 +204,9 @@ std::optional<std::string> token_refusal(ByteView data) {
   if (says(data, "ERC20InsufficientBalance(address,uint256,uint256)"))
     return numbers("{} has {} of the market's token, and {} are needed: get some, or move less");
   if (says(data, "ERC20InsufficientAllowance(address,uint256,uint256)"))
-    return numbers("the token lets {} take {}, and {} are needed: something else used the "
-                   "allowance; do it again");
+    return numbers(
+        "the token lets {} take {}, and {} are needed: something else used the "
+        "allowance; do it again");
   constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
       {"ERC20InvalidSender(address)", "the token refuses this sender"},
       {"ERC20InvalidReceiver(address)", "the token refuses this receiver"},
@@ -158,6 +236,8 @@ Error refusal_of(const io::ChainError& error) {
     if (!says(error.data, name)) continue;
     const auto why = crypto::AbiReader(ByteView(error.data).subspan(kSelector)).u64();
     if (!why || *why >= std::size(kReasons)) break;
+    // A contract has no error for what it does not do at all.
+    if (kReasons[*why] == "NoBeacon") return {Errc::unsupported, words("NoBeacon")};
     return {code, fmt::format("the contract says no: {}", words(kReasons[*why]))};
   }
   if (is_already_applied(error)) return {Errc::conflict, "the contract has applied this already"};
