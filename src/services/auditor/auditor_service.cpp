@@ -49,7 +49,10 @@ Result<std::unique_ptr<AuditorService>> AuditorService::start(const AuditorOptio
   TRY(auto lock, io::FileLock::acquire(options.data_dir));
   TRY(const auto info, settlement.info());
   if (info.beacon == Hash{})
-    return fail(Errc::unsupported, "this ledger has no beacon: it draws no auditors");
+    return fail(Errc::unsupported,
+                "this market was made without a beacon: it draws no auditors. Work for another "
+                "one; who makes a market on a chain gives it a beacon unless `assay chain deploy` "
+                "was told --no-beacon");
   const auto address = crypto::address_of(key);
   const std::string database = options.data_dir + "/auditor.db";
   TRY(auto store, AuditStore::open(database, info.domain, address));
