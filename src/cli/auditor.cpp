@@ -76,6 +76,7 @@ Result<int> serve_auditor(const Context& context, AuditorOptions options) {
   TRY(const auto info, open.settlement().info());
   if (options.ledger.on_chain() && info.domain.chain_id != io::DevChain::kChainId)
     options.service.tick_ms = kChainTickMs;
+  CHECK_OK(services::AuditorService::check_draws(info));
   CHECK_OK(open.catch_up(stopping));
   CHECK_OK(raise_stake(open.settlement(), key, options.stake));
   json::array executions;

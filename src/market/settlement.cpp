@@ -40,9 +40,10 @@ Status check(const LedgerInfo& info) {
 }
 
 namespace {
+// At least a block or two.
 std::uint64_t share_of_move_s(const LedgerInfo& info, std::uint64_t parts, std::uint64_t most_s) {
   if (info.domain.chain_id == 0) return 0;
-  return std::clamp<std::uint64_t>(info.parameters.move_s / parts, 1, most_s);
+  return std::clamp<std::uint64_t>(info.parameters.move_s / parts, 2, most_s);
 }
 }  // namespace
 

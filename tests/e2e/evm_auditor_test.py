@@ -20,14 +20,14 @@ STAKE = 2_000_000
 class Market:
     """A market on a chain with short deadlines; each party is started by its name."""
 
-    def __init__(self, t, folder, deploy=()):
+    def __init__(self, t, folder):
         self.t, self.folder, self.env = t, folder, dict(os.environ, **PASS)
         self.chain, self.services, self.ports, self.address, self.spot_check = Chain(folder), {}, {}, {}, 0
         for name in ("deployer", "host"):
             self.key(name)
         self.deployed = t.json("chain", "deploy", "--rpc", self.chain.url, "--key", folder / "deployer.key", "--data",
                                folder / "deployment", "--test-token-for", self.address["host"], "--move-deadline", MOVE_S,
-                               "--window-min", MOVE_S, "--window-max", 3600, "--unbonding", 3600, *deploy, env=self.env)
+                               "--window-min", MOVE_S, "--window-max", 3600, "--unbonding", 3600, env=self.env)
         self.manifest = folder / "deployment/manifest.json"
 
     def blocks_by_the_clock(self):
@@ -207,7 +207,10 @@ def nothing_reverted(market):
     """What is sent twice, or too late, would show as a transaction that reverted."""
     last = int(market.chain.ask("eth_blockNumber"), 16)
     receipts = [r for n in range(1, last + 1) for r in market.chain.ask("eth_getBlockReceipts", hex(n))]
-    expect_equal([r["transactionHash"] for r in receipts if r["status"] != "0x1"], [], "transactions that reverted")
+    names = {address.lower(): name for name, address in market.address.items()}
+    reverted = [(names.get(r["from"].lower()), market.chain.ask("eth_getTransactionByHash", r["transactionHash"])["input"][:10])
+                for r in receipts if r["status"] != "0x1"]
+    expect_equal(reverted, [], "transactions that reverted, by sender and selector")
 
 
 def what_was_paid(market, folder, bought):
@@ -273,6 +276,49 @@ def a_lie_convicts_its_provider_and_who_passed_it(t):
             market.close()
 
 
+def a_round_that_was_lost_on_its_way_is_found(t):
+    """A node forgets the round's transaction, its sender is killed, and another audit is asked for: the round comes as it
+    was signed, naming the first audit only, and the second is drawn after it."""
+    with Folder() as folder:
+        market = open_market(t, folder, "alder", ("ada", "bob"))
+        try:
+            market.services["beacon"].kill()
+            once = [*market.arguments("beacon"), "--once"]
+            expect_equal(t.json(*once, env=market.env), {"round": None, "block": None, "drawn": []}, "while nobody waits")
+            wait_for("a provider", lambda: market.buy()[0] == 200, 30, 1)
+            (first,) = wait_for("a request", lambda: market.events("AuditRequested"), 30, 0.5)
+            market.chain.ask("evm_setIntervalMining", 0)
+            market.start("beacon")
+            pool = wait_for("the round's transaction", lambda: market.chain.ask("txpool_content")["pending"], 30)
+            (lost,) = (tx for of in pool.values() for tx in of.values())
+            expect_equal(lost["from"].lower(), market.address["deployer"].lower(), "who sent it")
+            market.services["beacon"].kill()
+            market.chain.ask("anvil_dropTransaction", lost["hash"])
+            market.chain.ask("evm_setIntervalMining", 1)
+            expect_equal(market.buy("What is 13 + 14?")[0], 200, "another answer")
+            wait_for("another request", lambda: len(market.events("AuditRequested")) == 2, 30, 0.5)
+            market.chain.ask("anvil_setBalance", market.address["ada"], "0x0")
+            market.start("beacon")
+            done = json.loads(market.services["beacon"].process.stdout.readline())
+            requested = market.events("AuditRequested")
+            expect_equal([e["fields"]["round"] for e in requested], ["1", "1"], "the round they wait for")
+            expect_equal((done["round"], done["drawn"]), ("1", [e["fields"]["id"] for e in requested]), "what was drawn")
+            published = market.chain.ask("eth_getTransactionByHash", market.events("BeaconPublished")[0]["transaction"])
+            expect_equal(published["input"], lost["input"], "what was published")
+            expect(first["fields"]["id"][2:] in lost["input"] and requested[1]["fields"]["id"][2:] not in lost["input"],
+                   "which audits the round names")
+            nothing_reverted(market)
+            # An auditor that cannot pay for its commitment says so while there is time.
+            log = folder / "ada.log"
+            wait_for("a word about gas", lambda: "cannot pay for gas" in log.read_text(), 30)
+            open_, near = (f'assay_deadlines{{of="audit",state="{state}"}} ' for state in ("open", "near"))
+            wait_for("both deadlines", lambda: open_ + "2" in http("GET", market.url("ada") + "/metrics")[1], MOVE_S)
+            wait_for("the alarm", lambda: "DEADLINE: audit " in log.read_text(), 2 * MOVE_S)
+            expect(near + "0" not in http("GET", market.url("ada") + "/metrics")[1], "no deadline is near")
+        finally:
+            market.close()
+
+
 def leaving(t, market):
     """An auditor leaves; whoever is not registered is told so, and sends nothing."""
     expect_equal([a["account"] for a in market.auditors()], [market.address["ada"]], "who is registered: a slash ends it")
@@ -289,21 +335,6 @@ def leaving(t, market):
     expect("--data" in nowhere.stderr, f"leaving without a folder: {nowhere.stderr}")
 
 
-def a_market_without_a_beacon_says_so(t):
-    with Folder() as folder:
-        market = Market(t, folder, ("--no-beacon",))
-        try:
-            market.start("market")
-            market.key("ada", "3.00")
-            market.key("buyer", "3.00")
-            for name in ("ada", "buyer", "beacon"):
-                refused = t.cli(*market.arguments(name), env=market.env, code=1)
-                expect("without a beacon" in refused.stderr, f"{name}: {refused.stderr}")
-            status = t.json("chain", "status", "--rpc", market.chain.url, "--market", market.manifest)
-            expect_equal(status["beacon"], None, "a beacon that is not there")
-        finally:
-            market.close()
-
-
 if __name__ == "__main__":
-    Runner().run(nothing_is_lost_to_kill_9, a_lie_convicts_its_provider_and_who_passed_it, a_market_without_a_beacon_says_so)
+    Runner().run(nothing_is_lost_to_kill_9, a_lie_convicts_its_provider_and_who_passed_it,
+                 a_round_that_was_lost_on_its_way_is_found)

@@ -265,11 +265,33 @@ def deadlines_fit_the_chain(t):
             expect_equal((parameters["move_s"], parameters["window_min_s"]), ("93600", "93600"), "default deadlines")
             expect("contract 22 of 22" in done.stderr and "WARNING" not in done.stderr, f"progress: {done.stderr[-600:]}")
             short = t.cli(*deploy, "--data", folder / "short", "--move-deadline", "3600", "--window-min", "7200", "--json",
-                          env=env)
+                          "--no-beacon", env=env)
             expect("WARNING" in short.stderr and "93600" in short.stderr, f"short deadlines: {short.stderr}")
             for name, warnings in (("long", 0), ("short", 1)):
                 status = t.json("chain", "status", "--rpc", chain.url, "--market", folder / name / "manifest.json")
                 expect_equal(len(status["warnings"]), warnings, f"warnings of {name}")
+                expect_equal(status["beacon"] and status["beacon"]["host"], key if name == "long" else None, f"beacon of {name}")
+            without = ["--rpc", chain.url, "--confirmations", 1, "--key", folder / "k", "--market", folder / "short/manifest.json"]
+            for verb in (["chain", "beacon", "--data", folder / "short"],
+                         ["auditor", "--settlement", "evm", "--model", MODEL, "--data", folder / "a"],
+                         ["gateway", "--settlement", "evm", "--board", "http://127.0.0.1:9", "--audit", "hire", "--models",
+                          ROOT / "models", "--data", folder / "g"]):
+                refused = t.cli(*verb, *without, env=env, code=1)
+                expect("made without a beacon" in refused.stderr, f"{verb[0]} without a beacon: {refused.stderr}")
+            # Another's: its chain of values is made first, and rounds are taken from there alone.
+            made = [t.json("chain", "beacon", "--data", folder / "b", "--make")["beacon"] for _ in range(2)]
+            expect_equal(made[0], made[1], "value 0 of a chain that is there")
+            t.cli("keys", "new", "--out", folder / "h", "--cost", 1, env=env)
+            host = t.json("keys", "show", folder / "h", env=env)["address"]
+            other = t.json(*deploy, "--data", folder / "other", "--beacon-host", host, "--beacon", made[0], env=env)
+            expect_equal((other["beacon_host"], other["beacon"]), (host, made[0]), "another's beacon")
+            at = ["--rpc", chain.url, "--confirmations", 1, "--market", folder / "other/manifest.json", "--once"]
+            for data, who, words in (("other", "h", "there is no"), ("b", "k", "that " + host + " has signed"),
+                                     ("long", "h", "the chain of another market")):
+                refused = t.cli("chain", "beacon", "--data", folder / data, "--key", folder / who, *at, env=env, code=1)
+                expect(words in refused.stderr, f"{words}: {refused.stderr}")
+            right = t.cli("chain", "beacon", "--data", folder / "b", "--key", folder / "h", *at, env=env)
+            expect("nothing was sent" in right.stdout, f"the right host: {right.stdout}")
         finally:
             chain.stop()
 

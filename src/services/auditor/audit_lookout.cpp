@@ -5,7 +5,7 @@
 namespace assay::services {
 namespace {
 
-constexpr std::int64_t kLookoutTicks = 8;  // deadlines are minutes at least
+constexpr std::int64_t kLookoutTicks = 4;  // deadlines are minutes at least
 
 // Until when the next word about an audit has to be on the ledger; nullopt: none is owed.
 std::optional<std::uint64_t> word_due(const AuditRecord& record, const market::AuditView& view,

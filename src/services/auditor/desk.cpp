@@ -2,6 +2,7 @@
 
 #include "base/hex.hpp"
 #include "io/log.hpp"
+#include "io/system_clock.hpp"
 #include "protocol/audit_keys.hpp"
 #include "settle/retry.hpp"
 
@@ -9,6 +10,7 @@ namespace assay::services {
 namespace {
 
 constexpr std::int64_t kWaitMaxMs = 30'000;
+constexpr std::int64_t kSayAgainMs = 60'000;
 // A chain takes as long as its blocks for each operation: so many wait for it together.
 constexpr unsigned kSendersMax = 8;
 
@@ -46,9 +48,17 @@ void AuditDesk::stop() {
 void AuditDesk::wake() { wake_.notify_all(); }
 
 void AuditDesk::loop(const std::function<Status()>& round, std::string_view what) {
+  std::int64_t said_ms = 0;
   while (!stopping_) {
-    if (const Status done = round(); !done)
-      io::log_debug("{}: {} (tried again later)", what, done.error().message);
+    if (const Status done = round(); !done) {
+      const auto& error = done.error();
+      // A ledger out of reach, a key without gas: for as long as it lasts, but not at every try.
+      const bool worth_saying = settle::worth_repeating(error) && error.code != Errc::cancelled &&
+                                (said_ms == 0 || io::steady_ms() - said_ms >= kSayAgainMs);
+      if (worth_saying) said_ms = io::steady_ms();
+      const std::string text = fmt::format("{}: {} (tried again later)", what, error.message);
+      worth_saying ? io::log_warn("{}", text) : io::log_debug("{}", text);
+    }
     std::unique_lock lock(mutex_);
     if (stopping_) return;
     wake_.wait_for(lock, std::chrono::milliseconds(core_.options.tick_ms));
