@@ -20,6 +20,11 @@ export const endingNames = [
   'NotJudged',
   'InvalidModel',
 ] as const
+export const auditStateNames = [
+  'Waiting',
+  'Drawn',
+  'Settled',
+] as const
 export const whyNames = [
   'Parameters',
   'Token',

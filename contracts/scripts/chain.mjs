@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { encodeDeployData } from 'viem';
+import { encodeDeployData, getContractAddress } from 'viem';
 
 export const contracts = join(dirname(fileURLToPath(import.meta.url)), '..');
 const FILES = { ToyReferee: 'Toy', ToyPrograms: 'Toy', TestCollector: 'TestChannels' }; // of contracts in a file of another name
@@ -78,4 +78,21 @@ export async function deployReferee(on) {
   }
   const referee = await deploy(on, 'Referee', [parts]);
   return { referee, programs: all[0], all: [...all, referee] };
+}
+
+// A market and everything that must know it, whose address is foreseen. `audits`: AuditParameters.
+export async function deployMarket(on, token, parameters, audits, games, programs) {
+  const keyed = await deploy(on, 'Keyed', [programs.address]);
+  const nonce = BigInt(await on.ask('eth_getTransactionCount', [on.from, 'latest']));
+  const at = getContractAddress({ from: on.from, nonce: nonce + 7n });
+  const disputes = await deploy(on, 'Disputes', [at, games.address]);
+  const deliveries = await deploy(on, 'Deliveries', [at]);
+  const auditors = await deploy(on, 'Auditors', [at]);
+  const checks = await deploy(on, 'Checks', [at, keyed.address, games.address]);
+  const passes = await deploy(on, 'Passes', [at, games.address]);
+  const course = await deploy(on, 'Audits', [at, disputes.address, auditors.address, checks.address, passes.address, audits]);
+  const blocks = await deploy(on, 'Blocks');
+  const market = await deploy(on, 'Market',
+    [token.address, parameters, disputes.address, deliveries.address, course.address, auditors.address, blocks.address]);
+  return { keyed, disputes, deliveries, auditors, checks, passes, audits: course, blocks, market };
 }

@@ -1,10 +1,10 @@
 // The market on anvil with its people, whose messages viem signs.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { concat, encodeAbiParameters, encodeFunctionData, getContractAddress, hashTypedData, keccak256, numberToHex, pad, sha256,
+import { concat, encodeAbiParameters, encodeFunctionData, hashTypedData, keccak256, numberToHex, pad, sha256,
   stringToHex, toHex, zeroHash } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
-import { contracts, deploy } from './chain.mjs';
+import { contracts, deploy, deployMarket } from './chain.mjs';
 import { floorOf } from './gas_page.mjs';
 
 // The messages' types, as the vectors that C++ wrote name them.
@@ -16,12 +16,18 @@ types.ExecutionId ??= [['weights_root', 'bytes32'], ['program_hash', 'bytes32'],
 
 const parameters = { exposureFactor: 3, unbondingS: 604800n, windowMinS: 3600n, windowMaxS: 604800n, leaseMaxS: 2592000n,
   moveS: 3600n, stakeMin: 1000000n, disputeBond: 100000n, rewardMax: 1000000n, burnedBps: 5000 };
-export const [buyer, provider, payout, other] = [2, 3, 4, 5].map((n) => privateKeyToAccount(toHex(new Uint8Array(32).fill(n))));
+export const [host, buyer, provider, payout, other] = [1, 2, 3, 4, 5].map((n) => privateKeyToAccount(toHex(new Uint8Array(32).fill(n))));
 const biasHash = (bias) => keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint32' }, { type: 'uint32' }],
   [keccak256(stringToHex('LogitBias(uint32 token,uint32 bias_bits)')), bias.token, bias.bias_bits]));
 // A leaf of a claim, which has the hash of the request's biases in their place (Messages.sol: HashedRequest).
 export const leafOf = ({ request, ...rest }) =>
   ({ request: { ...request, logit_bias: keccak256(concat(request.logit_bias.map(biasHash))) }, ...rest });
+// Value `round` of the host's beacon, which leads back to value 0.
+export const beaconOf = (round) => {
+  let value = text('the last value');
+  for (let i = 16; i > round; --i) value = sha256(concat([stringToHex('assay/beacon/v0'), value]));
+  return value;
+};
 export const text = (s) => keccak256(stringToHex(s));
 
 // `deployed`: the referee and programs that its games trust.
@@ -29,11 +35,8 @@ export async function world(on, referee, programs) {
   const rows = [];
   const token = await deploy(on, 'TestToken', [6]);
   const games = await deploy(on, 'Games', [referee.address, programs.address]);
-  const nonceNow = BigInt(await on.ask('eth_getTransactionCount', [on.from, 'latest']));
-  const at = getContractAddress({ from: on.from, nonce: nonceNow + 2n });
-  const disputes = await deploy(on, 'Disputes', [at, games.address]);
-  const deliveries = await deploy(on, 'Deliveries', [at]);
-  const market = await deploy(on, 'Market', [token.address, parameters, disputes.address, deliveries.address]);
+  const set = await deployMarket(on, token, parameters, { host: host.address, beacon: beaconOf(0), burnedBps: 2000 }, games, programs);
+  const { disputes, market } = set;
 
   let count = 0n;
   const nonce = () => ++count;
@@ -99,6 +102,6 @@ export async function world(on, referee, programs) {
   const filing = (e, execution) => ({ evidence: { request: e.request, requestSignature: e.requestSignature,
     statement: { progress: false, figures: e.receipt, signature: e.receiptSignature } },
     execution, moves: [], signatures: [], finish: '0x', withoutGame: false });
-  return { on, rows, token, games, disputes, deliveries, market, nonce, sign, idOf, call, signedCall, now, wait, deposit, openLease,
+  return { on, rows, token, games, ...set, nonce, sign, idOf, call, signedCall, now, wait, deposit, openLease,
     evidence, commit, filing };
 }

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {AuditParameters} from "../src/audits/IAudits.sol";
+import {Auditors} from "../src/audits/Auditors.sol";
+import {Audits} from "../src/audits/Audits.sol";
+import {Checks} from "../src/audits/Checks.sol";
+import {Keyed} from "../src/audits/Keyed.sol";
+import {Passes} from "../src/audits/Passes.sol";
 import {Deliveries} from "../src/disputes/Deliveries.sol";
 import {Disputes} from "../src/disputes/Disputes.sol";
 import {Games} from "../src/disputes/Games.sol";
+import {Blocks} from "../src/market/Blocks.sol";
 import {Domain} from "../src/market/Domain.sol";
 import {AlreadyApplied, Conflict, Invalid, Mismatch, NotFound, Refused, Why} from "../src/market/Errors.sol";
 import {Account, Block, LeaseRecord, LeaseState, Parameters, Totals} from "../src/market/IMarket.sol";
@@ -32,12 +39,20 @@ abstract contract World is Test {
     uint128 internal constant PRICE_OUT = 4_000_000;
     uint32 internal constant PROMPT = 250;
     bytes32 internal constant SECRET = keccak256("a secret");
+    uint256 internal constant ROUNDS = 64; // that the host's beacon can publish
 
     TestToken internal token;
     Market internal market;
     Games internal games;
     Disputes internal disputes;
     Deliveries internal deliveries;
+    Keyed internal keyed;
+    Auditors internal auditors;
+    Checks internal checks;
+    Passes internal passes;
+    Audits internal audits;
+    Blocks internal blocks;
+    Party internal host;
     Party internal buyer;
     Party internal provider;
     Party internal payout;
@@ -65,23 +80,51 @@ abstract contract World is Test {
         });
     }
 
+    /// Of the host's chain, whose end is drawn at random.
+    function beaconOf(uint256 round) internal pure returns (bytes32 value) {
+        value = keccak256("the last value");
+        for (uint256 i = ROUNDS; i > round; --i) value = sha256(abi.encodePacked("assay/beacon/v0", value));
+    }
+
+    function smallAudits() internal view returns (AuditParameters memory) {
+        return AuditParameters(host.at, beaconOf(0), 2000);
+    }
+
     function build(address referee, address programs) internal {
-        (buyer, provider, payout, other) = (party(2), party(3), party(4), party(5));
+        (host, buyer, provider, payout, other) = (party(1), party(2), party(3), party(4), party(5));
         token = TestToken(vm.deployCode("TestToken.sol:TestToken", abi.encode(uint8(6))));
-        uint256 next = vm.getNonce(address(this));
-        address at = vm.computeCreateAddress(address(this), next + 3);
         // Not `new`: every test contract would hold, and compile, a copy of what it deploys.
         games = Games(vm.deployCode("Games.sol:Games", abi.encode(referee, programs)));
+        keyed = Keyed(vm.deployCode("Keyed.sol:Keyed", abi.encode(programs)));
+        address at = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 7);
         disputes = Disputes(vm.deployCode("Disputes.sol:Disputes", abi.encode(at, address(games))));
         deliveries = Deliveries(vm.deployCode("Deliveries.sol:Deliveries", abi.encode(at)));
-        market = Market(
+        auditors = Auditors(vm.deployCode("Auditors.sol:Auditors", abi.encode(at)));
+        checks = Checks(vm.deployCode("Checks.sol:Checks", abi.encode(at, address(keyed), address(games))));
+        passes = Passes(vm.deployCode("Passes.sol:Passes", abi.encode(at, address(games))));
+        audits = Audits(
             vm.deployCode(
-                "Market.sol:Market",
-                abi.encode(address(token), smallParameters(), address(disputes), address(deliveries))
+                "Audits.sol:Audits",
+                abi.encode(at, address(disputes), address(auditors), address(checks), address(passes), smallAudits())
             )
         );
+        blocks = Blocks(vm.deployCode("Blocks.sol:Blocks", ""));
+        market = Market(vm.deployCode("Market.sol:Market", abi.encode(address(token), smallParameters(), courts())));
         vm.assertEq(address(market), at, "the address foreseen");
         vm.warp(1000);
+    }
+
+    /// As the market's constructor has them.
+    struct Courts {
+        address disputes;
+        address deliveries;
+        address audits;
+        address auditors;
+        address blocks;
+    }
+
+    function courts() internal view returns (Courts memory) {
+        return Courts(address(disputes), address(deliveries), address(audits), address(auditors), address(blocks));
     }
 
     /// Buyer 100.00, provider 10.00 of which all is stake, other 5.00.

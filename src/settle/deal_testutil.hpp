@@ -43,7 +43,10 @@ class Deal {
   static constexpr std::uint8_t kHost = 1, kBuyer = 2, kProvider = 3, kPayout = 4;
 
   Deal(market::Settlement& ledger, std::uint64_t now)
-      : ledger_(ledger), domain(ledger.info()->domain), now_(now) {}
+      : ledger_(&ledger), domain(ledger.info()->domain), now_(now) {}
+
+  // Another process of the same ledger.
+  void reopened(market::Settlement& ledger) { ledger_ = &ledger; }
 
   static protocol::Address address(std::uint8_t fill) { return crypto::address_of(deal_key(fill)); }
   template <class M>
@@ -51,7 +54,7 @@ class Deal {
     return protocol::sign(domain, std::move(message), deal_key(by));
   }
   Result<market::Applied> run(const market::Operation& operation) {
-    auto applied = ledger_.submit(operation);
+    auto applied = ledger_->submit(operation);
     if (record) record(operation, applied);
     return applied;
   }
@@ -193,7 +196,7 @@ class Deal {
         kBuyer));
   }
 
-  market::Settlement& ledger_;
+  market::Settlement* ledger_;
   protocol::Domain domain;
   std::uint64_t now_;
   std::uint64_t nonce = 0;

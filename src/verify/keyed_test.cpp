@@ -314,7 +314,8 @@ TEST_F(Keyed, Vectors) {
   json::array all;
   for (const auto& place :
        {CheckPlace{0, 0, StateVector::x, 0}, CheckPlace{4, 2, StateVector::k, 0},
-        CheckPlace{3, 3, StateVector::x, 1}, CheckPlace{2, 3, StateVector::logits, 2}}) {
+        CheckPlace{3, 3, StateVector::x, 1}, CheckPlace{2, 3, StateVector::logits, 2},
+        CheckPlace{1, 1, StateVector::v, 0}}) {
     const auto proof = check_proof_bytes(proof_at(place));
     const auto reply = check_reply_bytes(reply_at(place, kKey));
     all.push_back({{"proof", to_hex(proof)}, {"answer", to_hex(reply)}});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IDisputes} from "../disputes/IDisputes.sol";
 import {Domain} from "../market/Domain.sol";
 import {AlreadyApplied, Conflict, Invalid, Mismatch, NotFound, Refused, Why} from "../market/Errors.sol";
 import {IMarket, LeaseRecord} from "../market/IMarket.sol";
@@ -21,11 +22,6 @@ import {
 import {Auditor, IAuditors, Place} from "./IAuditors.sol";
 import {AuditParameters, AuditRecord, AuditState, Drawn} from "./IAudits.sol";
 
-/// Of the dispute court.
-interface ICommitments {
-    function consume(address who, bytes32 commitment) external returns (uint256 made);
-}
-
 /// @title The course of an audit (src/market/ledger_audits.cpp); what it promises is in IAudits.
 contract Audits is AuditBook {
     /// A draw that has not gone through all registrations.
@@ -43,7 +39,7 @@ contract Audits is AuditBook {
     uint256 private constant OPEN_MAX = 8; // of one lease
     uint256 private constant OF_LEASE_MAX = 1024; // over its life
 
-    ICommitments private immutable DISPUTES;
+    IDisputes private immutable DISPUTES;
     IAuditors private immutable AUDITORS;
     address private immutable HOST;
     bytes32 private immutable BEACON;
@@ -65,7 +61,7 @@ contract Audits is AuditBook {
         AuditParameters memory p
     ) AuditBook(market_, checks, passes) {
         if (p.burnedBps > 5000 || (p.beacon != 0 && p.host == address(0))) revert Invalid(Why.Parameters);
-        DISPUTES = ICommitments(disputes);
+        DISPUTES = IDisputes(disputes);
         AUDITORS = IAuditors(auditors_);
         HOST = p.host;
         BEACON = p.beacon;

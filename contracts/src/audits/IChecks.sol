@@ -43,7 +43,8 @@ interface IChecks is ICourt {
     );
     event CheckEnded(bytes32 indexed check, bytes32 indexed audit, bool answered);
 
-    /// @param evidence the receipt that was audited, with its request
+    /// @notice Asks for one chunk, with a bond of at least the auditor's fee. The call with a wrong proof reverts.
+    /// @param evidence the receipt that was audited, with its request; their signatures are not read
     /// @param execution of the lease, whose program `Programs` holds
     function check(
         AuditCheck calldata m,
@@ -53,6 +54,8 @@ interface IChecks is ICourt {
         ExecutionId calldata execution,
         bytes calldata proof
     ) external;
+    /// @notice Shows the same place of the auditor's keyed tree. The bond goes to the auditor.
+    /// @param proof the check's, as its event has it
     function answer(CheckAnswer calldata m, bytes calldata signature, bytes calldata proof, bytes calldata reply)
         external;
     /// @notice Ends a check that was not answered in time: the auditor is convicted for whoever asked first. Of one who

@@ -71,7 +71,7 @@ contract Keyed is IKeyed {
         if (_traceRoot(a, a.path.treeRoot) != about.traceRoot) revert Mismatch(Why.NotCommittedTo);
     }
 
-    function judge(bytes calldata proof, KeyedCommit calldata commit, bytes calldata reply) external view {
+    function judge(bytes calldata proof, KeyedCommit calldata commit, bytes calldata reply) external pure {
         Asked memory a = _readProof(proof);
         (bytes32 key, Path memory path) = _readReply(reply);
         bytes32 nonce = sha256(

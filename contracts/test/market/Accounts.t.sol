@@ -263,7 +263,7 @@ contract AccountsTest is World {
 
     function made(address token_, Parameters memory p, Why why) private {
         bytes memory code = abi.encodePacked(
-            vm.getCode("Market.sol:Market"), abi.encode(token_, p, address(disputes), address(deliveries))
+            vm.getCode("Market.sol:Market"), abi.encode(token_, p, courts())
         );
         vm.expectRevert(abi.encodeWithSelector(Invalid.selector, why));
         this.create(code);
