@@ -208,9 +208,12 @@ def nothing_reverted(market):
     last = int(market.chain.ask("eth_blockNumber"), 16)
     receipts = [r for n in range(1, last + 1) for r in market.chain.ask("eth_getBlockReceipts", hex(n))]
     names = {address.lower(): name for name, address in market.address.items()}
-    reverted = [(names.get(r["from"].lower()), market.chain.ask("eth_getTransactionByHash", r["transactionHash"])["input"][:10])
-                for r in receipts if r["status"] != "0x1"]
-    expect_equal(reverted, [], "transactions that reverted, by sender and selector")
+    reverted = []
+    for r in receipts:
+        if r["status"] != "0x1":
+            tx = market.chain.ask("eth_getTransactionByHash", r["transactionHash"])
+            reverted.append((names.get(r["from"].lower()), tx["input"][:10], int(r["gasUsed"], 16), int(tx["gas"], 16)))
+    expect_equal(reverted, [], "transactions that reverted, by sender, selector, gas used and granted")
 
 
 def what_was_paid(market, folder, bought):
