@@ -7,10 +7,10 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { concat, decodeErrorResult, decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, getContractAddress, hashTypedData,
+import { concat, decodeErrorResult, decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, hashTypedData,
   hexToBytes, keccak256, numberToHex, pad, recoverTypedDataAddress, sha256, stringToHex, toHex, zeroHash } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
-import { chain, contracts, deploy } from './chain.mjs';
+import { chain, contracts, deploy, deployMarket } from './chain.mjs';
 import { leafOf } from './market_world.mjs';
 
 const SCALE = 100n;
@@ -20,7 +20,7 @@ const types = {};
 for (const { type_string } of read('messages/signed.json'))
   for (const [, name, fields] of type_string.matchAll(/(\w+)\(([^)]*)\)/g))
     types[name] = fields.split(',').map((f) => { const [type, field] = f.split(' '); return { name: field, type }; });
-const parties = Object.fromEntries(Array.from({ length: 9 }, (_, i) => privateKeyToAccount(toHex(new Uint8Array(32).fill(i + 1))))
+const parties = Object.fromEntries(Array.from({ length: 80 }, (_, i) => privateKeyToAccount(toHex(new Uint8Array(32).fill(i + 1))))
   .map((a) => [a.address, a]));
 const text = (s) => keccak256(stringToHex(s));
 const words = (type, m) => keccak256(encodeAbiParameters([{ type: 'bytes32' }, ...types[type].map((f) => ({ type: f.type === 'string' ? 'bytes32' : f.type }))],
@@ -32,6 +32,7 @@ function parsed(type, json) {
   return Object.fromEntries(types[type].map(({ name, type: of }) => {
     const value = json[name];
     if (of.endsWith('[]')) return [name, value.map((v) => parsed(of.slice(0, -2), v))];
+    if (of === 'bool') return [name, value];
     if (of === 'uint32') return [name, Number(value)];
     return [name, of.startsWith('uint') ? BigInt(value) : of === 'address' ? getAddress(value) : value];
   }));
@@ -40,13 +41,15 @@ function parsed(type, json) {
 const TYPE_OF = { withdraw: 'Withdraw', transfer: 'Transfer', stake: 'Stake', unbond: 'Unbond', release: 'Release', open_lease: 'Lease',
   top_up: 'TopUp', settle: 'Settlement', claim: 'Claim', contest_claim: 'Dispute', open_claim: 'Answer', finalize: 'Finalize',
   close: 'Close', commit_dispute: 'CommitDispute', file_dispute: 'Dispute', timeout: 'Timeout', report_equivocation: 'Equivocation',
-  demand_delivery: 'Demand', deliver: 'Delivery', report_delivery: 'DeliveryReport' };
+  demand_delivery: 'Demand', deliver: 'Delivery', report_delivery: 'DeliveryReport', register_auditor: 'RegisterAuditor',
+  request_audit: 'AuditRequest', beacon: 'Beacon', commit_audit: 'CommitAudit', reveal_audit: 'RevealAudit', report_key: 'ReportKey',
+  show_canary: 'CanaryShown', settle_audit: 'SettleAudit' };
 const CODE = { Invalid: 'invalid', Mismatch: 'mismatch', Refused: 'refused', NotFound: 'not_found', Conflict: 'conflict', AlreadyApplied: 'applied' };
 
 class Replay {
   constructor(on, vector) {
     Object.assign(this, { on, vector, ids: new Map(), leases: new Map(), claims: new Map(), contests: new Map(), demands: new Map(),
-      disputes: new Map(), deliveries: new Map(), secrets: new Map(), accounts: new Set(), base: 0n });
+      disputes: new Map(), deliveries: new Map(), secrets: new Map(), accounts: new Set(), waiting: [], base: 0n });
     this.old = { name: 'Assay', version: '0', salt: vector.info.domain.salt };
     for (const { operation: o } of vector.steps)
       if (o.kind === 'report_delivery') this.secrets.set(sha256(concat([stringToHex('assay/salt/v0'), o.message.salt_secret])), o.message.salt_secret);
@@ -61,11 +64,11 @@ class Replay {
     this.token = await deploy(on, 'TestToken', [6]);
     this.programs = await deploy(on, 'ToyPrograms');
     const games = await deploy(on, 'Games', [(await deploy(on, 'ToyReferee')).address, this.programs.address]);
-    const nonce = BigInt(await on.ask('eth_getTransactionCount', [on.from, 'latest']));
-    const at = getContractAddress({ from: on.from, nonce: nonce + 2n });
-    this.court = await deploy(on, 'Disputes', [at, games.address]);
-    this.counter = await deploy(on, 'Deliveries', [at]);
-    this.market = await deploy(on, 'Market', [this.token.address, parameters, this.court.address, this.counter.address]);
+    const { host, beacon, audit_burned_bps } = this.vector.info;
+    const set = await deployMarket(on, this.token, parameters, { host: getAddress(host), beacon: beacon ?? zeroHash,
+      burnedBps: Number(audit_burned_bps ?? 0) }, games, this.programs);
+    Object.assign(this, { court: set.disputes, counter: set.deliveries, market: set.market, auditors: set.auditors, audits: set.audits,
+      passes: set.passes });
     this.domain = { name: 'Assay', version: '0', chainId: 31337, verifyingContract: this.market.address };
     await on.send(this.token.address, encodeFunctionData({ abi: this.token.abi, functionName: 'mint', args: [on.from, 10n ** 15n] }));
     await on.send(this.token.address, encodeFunctionData({ abi: this.token.abi, functionName: 'approve', args: [this.market.address, 10n ** 15n] }));
@@ -135,7 +138,7 @@ class Replay {
   async foresee() {
     this.later = new Map();
     for (const { operation: o, id } of this.vector.steps) {
-      if (o.kind === 'file_dispute' || o.kind === 'report_equivocation') this.later.set(sha256(id), id);
+      if (['file_dispute', 'report_equivocation', 'report_key', 'show_canary'].includes(o.kind)) this.later.set(sha256(id), id);
       if (o.kind === 'file_dispute' && o.finish) throw new Error('a proof without a game');
     }
   }
@@ -210,8 +213,10 @@ class Replay {
         const m = await this.again(type, o);
         const execution = parsed('ExecutionId', o.execution);
         await this.on.send(this.programs.address, encodeFunctionData({ abi: this.programs.abi, functionName: 'know', args: [execution.program_hash] }));
-        this.disputes.set(id, { lease: lease(o.message.lease), id: m.id });
-        return given(this.court, 'fileDispute', m.message, m.signature, lease(o.message.lease).terms,
+        // A subject that is no statement of the provider's is an auditor's pass.
+        const court = s.id === m.message.subject ? this.court : this.passes;
+        this.disputes.set(id, { lease: lease(o.message.lease), id: m.id, court });
+        return given(court, 'fileDispute', m.message, m.signature, lease(o.message.lease).terms,
           { evidence: { request: request.message, requestSignature: request.signature, statement: s.given }, execution, moves: [],
             signatures: [], finish: '0x', withoutGame: false });
       }
@@ -244,13 +249,56 @@ class Replay {
         if (this.demands.has(o.message.dispute))
           return given(this.counter, 'timeout', m.message, m.signature, this.demands.get(o.message.dispute).lease.terms);
         const d = this.disputes.get(o.message.dispute);
-        return given(this.court, 'timeout', m.message, m.signature, d.lease.terms, d.about);
+        return given(d.court, 'timeout', m.message, m.signature, d.lease.terms, d.about);
+      }
+      case 'register_auditor': {
+        const m = await this.again(type, o);
+        return given(this.auditors, 'registerAuditor', { ...m.message, endpoint: text(m.message.endpoint) }, m.signature, m.message.endpoint);
+      }
+      case 'request_audit': {
+        const request = await this.again('Request', o.request), s = await this.statement(o.statement);
+        // The draw must be that of the vector: of random nonces, the first with which this chain's beacon draws the same.
+        const draw = await this.drawing(o, id), want = await draw(id);
+        if (!this.vector.steps.every(({ operation: c }) => c.kind !== 'commit_audit' || c.message.audit !== id || want.includes(c.message.account)))
+          throw new Error('the contracts draw others than the ledger did');
+        for (let tries = 0; ; ++tries) {
+          const m = await this.again(type, o, (message) => { message.nonce = sha256(numberToHex(tries, { size: 32 })); });
+          if ((await draw(m.id)).join() !== want.join()) continue;
+          this.waiting.push({ id: m.id, terms: lease(o.message.lease).terms });
+          return given(this.audits, 'requestAudit', m.message, m.signature, lease(o.message.lease).terms,
+            { request: request.message, requestSignature: request.signature, statement: s.given });
+        }
+      }
+      case 'beacon': {
+        const m = await this.again(type, o), drawn = this.waiting.splice(0);
+        return given(this.audits, 'publishBeacon', m.message, m.signature, drawn.map((a) => a.id), drawn.map((a) => a.terms));
+      }
+      case 'show_canary': {
+        const subject = this.vector.steps.find(({ operation: s }) => s.kind === 'request_audit' && s.message.subject === o.canary.message.subject);
+        await this.statement(subject.operation.statement, await this.again('Request', subject.operation.request));
+        const canary = await this.again('Canary', o.canary), m = await this.again(type, o);
+        return given(this.audits, 'showCanary', m.message, m.signature, canary.message, canary.signature, lease(o.canary.message.lease).terms);
+      }
+      case 'commit_audit': case 'reveal_audit': case 'report_key': case 'settle_audit': {
+        const m = await this.again(type, o);
+        const name = { commit_audit: 'commitAudit', reveal_audit: 'revealAudit', report_key: 'reportKey', settle_audit: 'settleAudit' };
+        return given(this.audits, name[o.kind], m.message, m.signature);
       }
       default: {
         const m = await this.again(type, o);
         return given(this.market, o.kind, m.message, m.signature);
       }
     }
+  }
+
+  // Whom the next beacon draws for an audit of this id, as the contracts rank them.
+  async drawing(o, id) {
+    const { terms, id: lease } = this.leases.get(o.message.lease);
+    const at = this.vector.steps.findIndex((s) => s.id === id);
+    const { operation: beacon } = this.vector.steps.find((s, i) => i > at && s.operation.kind === 'beacon');
+    const { opened } = await this.view(this.market, 'lease', [lease]);
+    return async (audit) => (await this.view(this.auditors, 'rank', [terms.execution, audit, beacon.message.value, BigInt(opened),
+      BigInt(o.message.fee_max), [terms.buyer, terms.provider, terms.payout], [], BigInt(o.message.auditors), 0n, 1000n]))[0].map((p) => p.account);
   }
 
   async delivered(o) {
@@ -283,8 +331,9 @@ class Replay {
         const error = decodeErrorResult({ abi: contract.abi, data: '0x' + trace.returnValue.replace(/^0x/, '') });
         found = CODE[error.errorName];
       } else if (operation.kind === 'file_dispute') {
-        for (const log of receipt.logs.filter((l) => l.address.toLowerCase() === this.court.address.toLowerCase())) {
-          const event = decodeEventLog({ abi: this.court.abi, ...log });
+        const { court } = this.disputes.get(id);
+        for (const log of receipt.logs.filter((l) => l.address.toLowerCase() === court.address.toLowerCase())) {
+          const event = decodeEventLog({ abi: court.abi, ...log });
           if (event.eventName === 'DisputeFiled') this.disputes.get(id).about = event.args.about;
         }
       }
@@ -302,15 +351,16 @@ class Replay {
       unbonding += a.unbonding;
     }
     for (const { id } of this.leases.values()) escrow += (await this.view(this.market, 'lease', [id])).escrow;
-    const have = { deposited: t.deposited, withdrawn: t.withdrawn, available, stake, unbonding, escrow, bonds: t.bonds, burned: t.burned };
+    const have = { deposited: t.deposited, withdrawn: t.withdrawn, available, stake, unbonding, escrow, bonds: t.bonds,
+      audit_fees: t.fees, burned: t.burned };
     for (const [name, value] of Object.entries(have))
-      if (value !== BigInt(want[name])) throw new Error(`${name} is ${value}, not ${want[name]}`);
+      if (value !== BigInt(want[name] ?? 0)) throw new Error(`${name} is ${value}, not ${want[name]}`);
     return this.vector.steps.length;
   }
 }
 
 let failed = 0;
-for (const name of ['payments', 'claims', 'disputes', 'deliveries']) {
+for (const name of ['payments', 'claims', 'disputes', 'deliveries', 'audits']) {
   const on = await chain('cancun');
   try {
     await new Replay(on, read(`ledger/${name}.json`)).run();

@@ -199,6 +199,14 @@ class AuditHistory {
     if (v.drawn.empty()) return std::nullopt;
     return w_.drawn(audit, below(static_cast<std::uint32_t>(v.drawn.size())));
   }
+  // Somebody who has committed and not spoken, mostly and where there is one.
+  std::optional<Party> committed(const Hash& audit) {
+    const auto v = w_.audit_of(audit);
+    for (const auto& d : v.drawn)
+      if (d.nonce_hash != Hash{} && d.verdict == 0 && below(8) != 0)
+        return w_.drawn_party(d.account);
+    return drawn_of(audit);
+  }
   // Somebody who passed it, mostly and where there is one.
   std::optional<Party> passed(const Hash& audit) {
     const auto v = w_.audit_of(audit);
@@ -289,31 +297,49 @@ class AuditHistory {
     run(w_.beacon(), "beacon");
     for (const auto& id : waiting)
       ++counts_.reached[w_.audit_of(id).drawn.empty() ? "beacon/nobody" : "beacon/draws"];
+    for (const auto& id : waiting)
+      if (below(2) == 0)
+        for (const auto& d : w_.audit_of(id).drawn) commit(id, w_.drawn_party(d.account));
   }
   void commit() {
     const auto id = any_audit();
     if (id == Hash{}) return;
     const auto v = w_.audit_of(id);
     const auto who = drawn_of(id);
-    if (!who || below(20) == 0) {
+    if (!who || below(20) == 0)
       run(w_.audit_commitment(id, any_auditor()), "commit");
-      return;
-    }
+    else
+      commit(id, *who);
+  }
+  void commit(const Hash& id, const Party& who) {
     if (below(5) == 0) {  // gives its key away
-      const auto op = w_.report(id, *who, w_.other);
+      const auto op = w_.report(id, who, w_.other);
       if (below(4) != 0) run(w_.commitment(op, w_.other), "commit_dispute");
     }
-    run(w_.audit_commitment(id, *who), "commit");
+    run(w_.audit_commitment(id, who), "commit");
     if (below(8) == 0) {
-      auto again = w_.audit_commitment(id, *who).message;
+      auto again = w_.audit_commitment(id, who).message;
       again.root_hash[0] ^= 1;
-      run(w_.sign(again, *who), "commit");
+      run(w_.sign(again, who), "commit");
     }
   }
+  // One in which somebody can speak, or can soon; where there is one.
+  Hash speakable() {
+    for (auto id = audits_.rbegin(); id != audits_.rend() && below(8) != 0; ++id) {
+      const auto v = w_.audit_of(*id);
+      const auto silent = [](const DrawnAuditor& d) {
+        return d.nonce_hash != Hash{} && d.verdict == 0 && !d.convicted;
+      };
+      if (v.state == AuditState::drawn && w_.time < v.reveal_due &&
+          std::ranges::any_of(v.drawn, silent))
+        return *id;
+    }
+    return any_audit();
+  }
   void reveal() {
-    const auto id = any_audit();
+    const auto id = speakable();
     if (id == Hash{}) return;
-    const auto who = drawn_of(id);
+    const auto who = committed(id);
     if (!who) return;
     const auto v = w_.audit_of(id);
     if (w_.time < v.commit_due && below(4) != 0) w_.time = v.commit_due;
@@ -322,8 +348,19 @@ class AuditHistory {
                                       : AuditVerdict::pass;
     run(w_.verdict(id, *who, what), "reveal/" + std::string(to_string(what)));
   }
+  // One whose passes can be checked, or can be soon; where there is one.
+  Hash checkable() {
+    for (auto id = audits_.rbegin(); id != audits_.rend() && below(8) != 0; ++id) {
+      const auto v = w_.audit_of(*id);
+      const auto open = [](const DrawnAuditor& d) { return d.pass != Hash{} && !d.convicted; };
+      if (v.state == AuditState::drawn && w_.time < v.check_due &&
+          std::ranges::any_of(v.drawn, open))
+        return *id;
+    }
+    return any_audit();
+  }
   void check() {
-    const auto id = any_audit();
+    const auto id = checkable();
     if (id == Hash{}) return;
     const auto who = passed(id);
     if (!who) return;
@@ -409,9 +446,12 @@ class AuditHistory {
     }
   }
   void play() {
+    std::erase_if(disputes_, [&](const Check& c) {
+      return w_.state.disputes.at(c.id).state == DisputeState::decided;
+    });
+    if (disputes_.empty()) return;
     const auto [id, audit, auditor] = below(4) == 0 ? any(disputes_) : disputes_.back();
     const auto d = *dispute_view(w_.state, id);
-    if (d.state != DisputeState::open) return;
     const auto& all = w_.state.audits.at(audit).view.drawn;
     const bool moot = std::ranges::find(all, auditor.address, &DrawnAuditor::account)->convicted;
     if (moot || below(3) == 0) {
@@ -453,6 +493,10 @@ class AuditHistory {
         id = one;
         w_.time = std::max(w_.time, v.check_due);
       }
+    if (!checks_.empty() && w_.state.checks.contains(checks_.back().id) && below(8) == 0) {
+      id = checks_.back().audit;
+      w_.time = std::max(w_.time, w_.audit_of(id).check_due);
+    }
     const auto v = w_.audit_of(id);
     if (w_.time < v.check_due && below(6) == 0) w_.time = v.check_due;
     run(w_.settlement(id, w_.other),

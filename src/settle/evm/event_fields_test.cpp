@@ -48,6 +48,23 @@ TEST(EventFields, AreNamedAndReadable) {
   EXPECT_NE(shown(moved).find("number=0 due=2023-11-14"), std::string::npos) << shown(moved);
 }
 
+TEST(EventFields, OfHiredAuditorsToo) {
+  const Address a = *Address::parse("0x00112233445566778899aAbBcCdDeEfF00112233");
+  AbiWriter registered;
+  registered.boolean(true).bytes(view("http://127.0.0.1:9")).uint(50'000u);
+  const std::string shown_registered =
+      shown(event_of("AuditorRegistered", {Hash{1}, topic_of(a), Hash{2}}, registered));
+  EXPECT_NE(shown_registered.find("active=yes endpoint=http://127.0.0.1:9 fee="), std::string::npos)
+      << shown_registered;
+  const auto revealed = event_of("AuditRevealed", {Hash{1}, Hash{2}, topic_of(a)},
+                                 AbiWriter().uint(2u));
+  EXPECT_NE(shown(revealed).find("verdict=fail"), std::string::npos) << shown(revealed);
+  AbiWriter asked;
+  asked.address(a).uint(1u).uint(1'700'000'000u).bytes(Bytes(40, 1));
+  const auto check = event_of("CheckAsked", {Hash{1}, Hash{2}, topic_of(a)}, asked);
+  EXPECT_NE(shown(check).find("due=2023-11-14 22:13:20Z"), std::string::npos) << shown(check);
+}
+
 TEST(EventFields, WhatIsNoEventOfOursIsAnError) {
   Event event;
   EXPECT_EQ(event_fields(event).error().code, Errc::unsupported);

@@ -299,6 +299,66 @@ TEST_F(EvmAudits, WhatARoundLeftOutIsDrawnLater) {
   EXPECT_EQ(ledger->submit(round).error().code, Errc::conflict);
 }
 
+// Of EIP-7825, which bounds what one transaction may cost.
+constexpr std::uint64_t kGasMax = 1u << 24;
+
+// More than fit a transaction: the rest is drawn by itself.
+TEST_F(EvmAudits, ARoundDrawsAsManyAsATransactionMayCost) {
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    const auto who = static_cast<std::uint8_t>(100 + i);
+    deal->must(
+        deal->sign(protocol::Deposit{Deal::address(who), 3'000'000, ++deal->nonce}, Deal::kHost));
+    deal->must(deal->sign(protocol::Stake{Deal::address(who), 2'000'000, ++deal->nonce}, who));
+    deal->must(
+        deal->sign(protocol::RegisterAuditor{.account = Deal::address(who),
+                                             .execution = protocol::struct_hash(deal->execution),
+                                             .active = true,
+                                             .endpoint = "http://127.0.0.1:9",
+                                             .fee = 10'000,
+                                             .nonce = ++deal->nonce},
+                   who));
+  }
+  another_second();
+  const auto offer = deal->fund();
+  std::vector<Hash> asked;
+  for (int n = 0; n < 3; ++n) {
+    const Hash id = deal->open_lease(offer);
+    const auto t = deal->trade(id, 1, deal->honest);
+    for (std::uint8_t i = 0; i < 6; ++i) {
+      const auto applied = deal->run(market::RequestAudit{
+          deal->sign(protocol::AuditRequest{.buyer = Deal::address(kBuyer),
+                                            .lease = id,
+                                            .subject = market::statement_id(
+                                                deal->domain, t.dispute.evidence.statement),
+                                            .auditors = 4,
+                                            .fee_max = 50'000,
+                                            .nonce = Hash{i}},
+                     kBuyer),
+          t.dispute.evidence});
+      ASSERT_TRUE(applied) << applied.error().message;
+      asked.push_back(applied->id);
+    }
+  }
+  ASSERT_EQ(ledger->beacon_need()->waiting.size(), 18u);
+  deal->audit = asked[0];
+  const auto round = deal->run(deal->next_round());
+  ASSERT_TRUE(round) << round.error().message;
+  const auto block =
+      chain->rpc().call("eth_getBlockByNumber", {crypto::to_quantity(round->sequence), false});
+  ASSERT_TRUE(block);
+  const auto gas = *crypto::parse_quantity_u64(block->as_object().at("gasUsed").as_string());
+  EXPECT_LT(gas, kGasMax / 2);
+  const auto left = ledger->beacon_need()->undrawn;
+  EXPECT_EQ(left.size(), 2u);
+  for (const Hash& id : left) {
+    EXPECT_TRUE(*ledger->draw(id));
+  }
+  EXPECT_TRUE(ledger->beacon_need()->undrawn.empty());
+  for (const Hash& id : asked) {
+    EXPECT_EQ(ledger->audit(id)->drawn.size(), 4u);
+  }
+}
+
 // Nobody is drawn there, and nobody is kept waiting.
 TEST_F(EvmAudits, AMarketWithoutABeaconDrawsNobody) {
   DeployPlan plan;

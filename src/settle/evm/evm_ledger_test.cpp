@@ -399,6 +399,26 @@ TEST_F(Evm, ReportsOfLatencyAreRefusedByName) {
   EXPECT_NE(refused.error().message.find("reports of latency"), std::string::npos);
 }
 
+TEST(EvmRefusal, OfHiredAuditorsItSaysWhatHelps) {
+  const auto all = reasons();
+  const auto first = std::ranges::find(all, "AuditorRegistered");
+  ASSERT_NE(first, all.end());
+  for (auto reason = first; reason != all.end(); ++reason) {
+    const auto number = static_cast<std::uint64_t>(reason - all.begin());
+    const Error told = refusal_of({io::ChainErrc::reverted, "execution reverted",
+                                   AbiWriter().uint(number).call("Refused(uint8)"), 0});
+    EXPECT_EQ(told.code, *reason == "NoBeacon" ? Errc::unsupported : Errc::refused);
+    // The name in small letters is told where nothing better is known.
+    std::string plain;
+    for (const char c : *reason) {
+      const bool upper = c >= 'A' && c <= 'Z';
+      if (upper && !plain.empty()) plain += ' ';
+      plain += upper ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    EXPECT_FALSE(told.message.ends_with(plain)) << told.message;
+  }
+}
+
 // The enum is the contracts': a reason in another place would be told as another.
 TEST(EvmRefusal, ReasonsAreThoseOfTheContracts) {
   std::stringstream text;
