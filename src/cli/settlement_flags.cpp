@@ -219,13 +219,16 @@ Result<OpenSettlement> OpenSettlement::open_boardless(const SettlementFlags& fla
   return out;
 }
 
-Status OpenSettlement::catch_up(const std::function<bool()>& stopping) {
-  if (!chain_) return {};
+Result<bool> OpenSettlement::catch_up(const std::function<bool()>& stopping,
+                                      std::int64_t patience_ms) {
+  if (!chain_) return true;
   constexpr std::int64_t kCatchUpLookMs = 500, kSayEveryMs = 60'000;
-  std::int64_t said_ms = io::steady_ms();
+  const std::int64_t began_ms = io::steady_ms();
+  std::int64_t said_ms = began_ms;
   for (;;) {
     const auto open = chain_->transactions().advance();
-    if (open && *open == 0) return {};
+    if (open && *open == 0) return true;
+    if (io::steady_ms() - began_ms >= patience_ms) return false;
     if (stopping()) return fail(Errc::cancelled, "stopped while transactions were under way");
     if (io::steady_ms() - said_ms >= kSayEveryMs) {
       said_ms = io::steady_ms();

@@ -51,9 +51,10 @@ class OpenSettlement {
   }
   market::Board& board() { return *remote_; }
   settle::evm::EvmLedger* chain() { return chain_.get(); }
-  // Until what an earlier process sent is final: what is not on the ledger yet would be decided,
-  // and paid for, once more. Errors: cancelled, once `stopping` says true.
-  Status catch_up(const std::function<bool()>& stopping);
+  // Waits until what an earlier process sent is final: what is not on the ledger yet would be
+  // decided, and paid for, once more. False: it is not after patience_ms. Errors: cancelled, once
+  // `stopping` says true.
+  Result<bool> catch_up(const std::function<bool()>& stopping, std::int64_t patience_ms = INT64_MAX);
 
  private:
   std::unique_ptr<settle::RemoteLedger> remote_;  // of a chain: the board alone
