@@ -142,7 +142,6 @@ export const whyNames = [
   'CommittedTooLate',
   'CheckOpen',
   'NotKnownFalse',
-  'NoLongerNeeded',
-  'NotAnAudit',
   'AuditDrawn',
+  'NotAnAudit',
 ] as const

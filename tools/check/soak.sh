@@ -36,6 +36,7 @@ tools/check/referee_cases.sh "${ASSAY_SOAK_STEPS:-100000}"
 
 # The same random operations on the state machine and on contracts.
 tools/check/differential.sh "${ASSAY_SOAK_HISTORIES:-10000}"
+tools/check/differential.sh "${ASSAY_SOAK_AUDIT_HISTORIES:-2000}" 100 DifferentialAudits
 /usr/bin/python3 tests/e2e/evm_test.py --assay build/release/src/assay --only survives --rounds 50
 for _ in $(seq 20); do
   /usr/bin/python3 tests/e2e/evm_dispute_test.py --assay build/release/src/assay --only survives --rounds 20

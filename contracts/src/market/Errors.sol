@@ -119,9 +119,8 @@ enum Why {
     CommittedTooLate,
     CheckOpen,
     NotKnownFalse,
-    NoLongerNeeded,
-    NotAnAudit,
-    AuditDrawn
+    AuditDrawn,
+    NotAnAudit
 }
 
 /// The ledger's errors (src/base/result.hpp): malformed; a check of a signature or hash failed; a rule says no;

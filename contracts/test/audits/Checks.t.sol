@@ -283,6 +283,21 @@ contract ChecksTest is CourseWorld {
         vm.assertEq(drawnOf(audit, who.at).openChecks, 0, "none is open");
     }
 
+    /// The last leaves, then others come; the first leaves: the order goes on.
+    function test_theOrderGoesOn() public {
+        passed();
+        answer(ask(buyer));
+        bytes32 first = ask(other);
+        bytes32 second = ask(buyer);
+        answer(second);
+        bytes32 third = ask(uint8(0));
+        ask(buyer);
+        answer(first);
+        vm.warp(drawnAt(audit) + 4 * MOVE_S);
+        accepted(address(checks), expiring(other, third));
+        vm.assertEq(available(payer(0).at), 2_000_000, "bond and reward");
+    }
+
     function test_aConvictedAuditorIsAskedNothing() public {
         passed();
         bytes32 id = ask(other);

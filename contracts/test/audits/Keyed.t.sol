@@ -197,6 +197,11 @@ contract KeyedTest is Test {
         bytes memory long = bytes.concat(with(cut(p, PATH + 97), PATH + 96, hex"20"), new bytes(32 * 32));
         bytes memory rest = Traces.slice(p, PATH + 97 + 32, p.length);
         opens(bytes.concat(long, rest), Mismatch.selector, Why.Proof);
+        long = bytes.concat(path, new bytes(33 * 32));
+        opens(bytes.concat(long, rest), Invalid.selector, Why.Proof);
+        long = bytes.concat(reply, new bytes(33 * 32));
+        rest = Traces.slice(replies[0], 32 + 97 + 32, replies[0].length);
+        answers(p, bytes.concat(long, rest), Invalid.selector, Why.Answer);
     }
 
     // Places and sizes.

@@ -217,6 +217,8 @@ class ChainView {
   std::map<std::pair<crypto::Address, Bytes>, Bytes> answers_;
   std::map<Hash, market::FileDispute> filings_;
   std::map<Hash, market::RequestAudit> audit_requests_;
+  // For which an account answers no more: never again, and the contract may list them for long.
+  std::set<std::pair<crypto::Address, Hash>> over_;
   std::map<Hash, WaitingAudit> waiting_;
   std::uint64_t waiting_from_ = 0;  // block: before it nothing else waits
 };

@@ -123,9 +123,8 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "CommittedTooLate",
                                          "CheckOpen",
                                          "NotKnownFalse",
-                                         "NoLongerNeeded",
-                                         "NotAnAudit",
-                                         "AuditDrawn"};
+                                         "AuditDrawn",
+                                         "NotAnAudit"};
 
 // Of hired auditors: what is wrong, and what helps.
 constexpr std::pair<std::string_view, std::string_view> kExplained[] = {
@@ -167,7 +166,6 @@ constexpr std::pair<std::string_view, std::string_view> kExplained[] = {
     {"CheckOpen", "a check is open and the fees wait for it: answer it, or end it when it is due"},
     {"NotKnownFalse",
      "nobody has shown the receipt to be false: dispute it with its provider first"},
-    {"NoLongerNeeded", "this is not needed any more"},
     {"NotAnAudit", "only the market's own audits may do this"},
     {"AuditDrawn", "the audit is drawn already"}};
 
