@@ -8,16 +8,17 @@
 #include "cli/kv_memory.hpp"
 #include "cli/model_file.hpp"
 #include "cli/option_checks.hpp"
+#include "cli/settlement_flags.hpp"
 #include "cli/signing_key.hpp"
 #include "cli/stake.hpp"
 #include "cli/tls_options.hpp"
+#include "io/dev_chain.hpp"
 #include "io/log.hpp"
 #include "io/random.hpp"
 #include "io/signals.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
 #include "services/auditor/auditor_service.hpp"
-#include "settle/remote.hpp"
 #include "verify/identity.hpp"
 
 namespace assay::cli {
@@ -26,8 +27,8 @@ namespace {
 struct AuditorOptions {
   services::AuditorOptions service;
   std::vector<std::string> models;
-  std::vector<std::string> of_chains;  // flags of --settlement evm, which is refused
-  std::string market, fee = "0.01", stake, status_data, settlement = "embedded";
+  SettlementFlags ledger;
+  std::string fee = "0.01", stake, status_data;
   KeyOptions key;
   std::uint64_t kv_memory_mib = 0;
   unsigned threads = 0;
@@ -43,16 +44,31 @@ Result<services::AuditedModel> audited(const ModelFile& file, ThreadPool& pool) 
                                 .program = verify::program_bytes(program)};
 }
 
+// Blocks come seconds apart, and every look is asked of a node.
+constexpr std::int64_t kChainTickMs = 2'000;
+
+constexpr std::int64_t kCatchUpMs = 60'000;
+
+// With a stake there may be deadlines: transactions that do not come through, for want of gas, must
+// not keep it from watching them.
+Status stake_when_known(OpenSettlement& open, const crypto::SecretKey& key,
+                        const std::string& wanted, const std::function<bool()>& stopping) {
+  TRY(const bool known, open.catch_up(stopping, kCatchUpMs));
+  if (!known) {
+    TRY(const auto account, open.settlement().account(crypto::address_of(key)));
+    if (account.stake > 0) {
+      io::log_warn(
+          "transactions of an earlier start are not final: it goes on, and --stake is looked at "
+          "when it is started again");
+      return {};
+    }
+    CHECK_OK(open.catch_up(stopping));
+  }
+  return raise_stake(open.settlement(), key, wanted);
+}
+
 Result<int> serve_auditor(const Context& context, AuditorOptions options) {
-  if (options.settlement == "evm")
-    return fail(Errc::unsupported,
-                "nobody hires auditors on a chain: a buyer there audits with its own gateway "
-                "(`assay gateway --settlement evm … --audit local`), and an auditor works on an "
-                "embedded ledger (`assay auditor --market http://…`)");
-  if (!options.of_chains.empty())
-    return context.report({Errc::invalid, "--rpc and other flags of a chain: see --settlement evm"},
-                          kUsage);
-  if (options.models.empty() || options.market.empty() || options.key.file.empty() ||
+  if (options.models.empty() || options.ledger.market.empty() || options.key.file.empty() ||
       options.service.data_dir.empty())
     return context.report(
         {Errc::invalid, "--model, --market, --key and --data are required (see --help)"}, kUsage);
@@ -73,14 +89,20 @@ Result<int> serve_auditor(const Context& context, AuditorOptions options) {
       models.push_back(std::move(model));
     }
   }
-  settle::RemoteLedger ledger(options.market);
-  CHECK_OK(raise_stake(ledger, key, options.stake));
   const io::SystemClock clock;
+  const auto stopping = [&stop] { return stop.requested(); };
+  TRY(auto open, OpenSettlement::open_boardless(options.ledger, key, options.service.data_dir,
+                                                clock, stopping));
+  TRY(const auto info, open.settlement().info());
+  if (options.ledger.on_chain() && info.domain.chain_id != io::DevChain::kChainId)
+    options.service.tick_ms = kChainTickMs;
+  CHECK_OK(services::AuditorService::check_draws(info));
+  CHECK_OK(stake_when_known(open, key, options.stake, stopping));
   json::array executions;
   for (const auto& model : models)
     executions.emplace_back(to_hex(protocol::struct_hash(model.execution)));
-  TRY(auto service,
-      services::AuditorService::start(options.service, std::move(models), key, ledger, clock));
+  TRY(auto service, services::AuditorService::start(options.service, std::move(models), key,
+                                                    open.settlement(), clock));
   if (context.json())
     context.print(json::object{{"ready", "auditor"},
                                {"url", service->url()},
@@ -126,7 +148,20 @@ Result<int> auditor_status(const Context& context, const AuditorOptions& options
 Result<int> leave(const Context& context, const AuditorOptions& options) {
   TRY(const crypto::SecretKey key, load_key(options.key));
   const auto self = crypto::address_of(key);
-  settle::RemoteLedger ledger(options.market);
+  const io::StopSignal stop;
+  const io::SystemClock clock;
+  const auto stopping = [&stop] { return stop.requested(); };
+  if (options.ledger.on_chain() && options.service.data_dir.empty())
+    return context.report(
+        {Errc::invalid,
+         "--data is required: the auditor's folder, where this key's transactions are (while the "
+         "auditor runs, leave through a relay: --market http://… of an `assay market --settlement "
+         "evm`)"},
+        kUsage);
+  TRY(auto open, OpenSettlement::open_boardless(options.ledger, key, options.service.data_dir,
+                                                clock, stopping));
+  CHECK_OK(open.catch_up(stopping));
+  auto& ledger = open.settlement();
   TRY(const auto info, ledger.info());
   ThreadPool pool(thread_count(options.threads));
   json::array left;
@@ -134,6 +169,12 @@ Result<int> leave(const Context& context, const AuditorOptions& options) {
     TRY(const ModelFile file, ModelFile::open(path));
     TRY(const auto identity, file.identity(pool));
     const Hash execution = protocol::struct_hash(verify::execution_id(identity));
+    TRY(const auto registered, ledger.auditors(execution));
+    if (std::ranges::find(registered, self, &market::AuditorView::account) == registered.end())
+      return fail(Errc::not_found,
+                  "{} is not registered to audit {}: nothing was sent (it never was, it left "
+                  "before, or a slash ended it)",
+                  self.to_string(), path);
     CHECK_OK(ledger.submit(protocol::sign(info.domain,
                                           protocol::RegisterAuditor{.account = self,
                                                                     .execution = execution,
@@ -158,13 +199,14 @@ void add_auditor(CLI::App& app, Context& context) {
   CLI::App* verb =
       context.verb(app, "auditor", "audit what others bought, for money and with a stake",
                    "assay auditor --model models/tern-q8_0.gguf --market http://127.0.0.1:8790 \\\n"
-                   "    --key auditor.json --data ./auditor --stake 5.00 --fee 0.01");
+                   "    --key auditor.json --data ./auditor --stake 5.00 --fee 0.01\n"
+                   "  assay auditor --model models/tern-q8_0.gguf --settlement evm \\\n"
+                   "    --rpc https://rpc.example --market ./deployment/manifest.json \\\n"
+                   "    --key auditor.json --data ./auditor --stake 5.00 --fee 0.05");
   const auto o = std::make_shared<AuditorOptions>();
   auto& s = o->service;
   verb->add_option("--model", o->models, "GGUF file to audit with (may be given again)");
-  verb->add_option("--market", o->market, "the ledger, e.g. http://127.0.0.1:8790");
-  verb->add_option("--settlement", o->settlement, "embedded; auditors are not hired on a chain")
-      ->check(CLI::IsMember({"embedded", "evm"}));
+  add_boardless_flags(verb, o->ledger);
   add_key_options(verb, o->key, "the auditor's key");
   verb->add_option("--data", s.data_dir,
                    "folder of its database, which holds prompts and keys; made when missing");
@@ -188,15 +230,19 @@ void add_auditor(CLI::App& app, Context& context) {
   CLI::App* retire = context.verb(
       *verb, "leave", "be drawn for no further audits",
       "assay auditor leave --model models/tern-q8_0.gguf --market http://127.0.0.1:8790 \\\n"
-      "    --key auditor.json");
+      "    --key auditor.json\n"
+      "  assay auditor leave --model models/tern-q8_0.gguf --settlement evm --rpc "
+      "https://rpc.example "
+      "\\\n"
+      "    --market ./deployment/manifest.json --key auditor.json --data ./auditor");
   retire->add_option("--model", o->models, "GGUF file it audits with (may be given again)")
       ->required();
-  retire->add_option("--market", o->market, "the ledger")->required();
+  add_boardless_flags(retire, o->ledger);
+  retire->get_option("--market")->required();
   add_key_options(retire, o->key, "the auditor's key")->required();
+  retire->add_option("--data", s.data_dir,
+                     "the auditor's folder, which must not run meanwhile (on a chain)");
   context.json_flag(retire);
-  // Taken so that the answer is about auditors on a chain, not about a flag.
-  for (const char* flag : {"--rpc", "--board", "--from-block", "--ca-file", "--confirmations"})
-    verb->add_option(flag, o->of_chains)->group("");
   const AuditorTrial trial = add_auditor_trials(*verb, context);
   context.on_run(verb, [&context, o, report, retire, trial]() -> Result<int> {
     if (auto tried = trial()) return std::move(*tried);

@@ -40,7 +40,7 @@ class Canary {
         options_(options),
         buyer_(crypto::address_of(parties.buyer)),
         provider_(crypto::address_of(parties.provider)),
-        escort_(info.domain, parties.buyer, clock_),
+        escort_(info, parties.buyer, clock_),
         challenger_(info, parties.buyer, ledger, clock_, thread_count(options.threads),
                     verify::kReplayKvBytes) {}
 

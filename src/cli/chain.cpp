@@ -33,6 +33,31 @@ Result<settle::evm::ManifestCheck> check_all(io::ChainRpc& rpc, const ChainPlace
   return out;
 }
 
+// The beacon that draws auditors: nothing where the market has none.
+struct BeaconStatus {
+  settle::evm::AuditParameters made;
+  std::uint64_t round = 0;  // that was published last
+};
+Result<std::optional<BeaconStatus>> beacon_status(io::ChainRpc& rpc,
+                                                  const crypto::Address& audits) {
+  BeaconStatus out;
+  TRY(out.made, settle::evm::audit_parameters_of(rpc, audits));
+  if (out.made.beacon == Hash{}) return std::nullopt;
+  TRY(const Bytes last,
+      settle::evm::call_view(rpc, audits, crypto::AbiWriter().call("lastBeacon()"), "latest"));
+  crypto::AbiReader in(last);
+  TRY(out.round, in.u64());
+  return out;
+}
+
+json::value to_json(const std::optional<BeaconStatus>& beacon) {
+  if (!beacon) return nullptr;
+  return json::object{{"host", beacon->made.host.to_string()},
+                      {"value_0", to_hex(beacon->made.beacon)},
+                      {"round", std::to_string(beacon->round)},
+                      {"audit_burned_bps", std::to_string(beacon->made.burned_bps)}};
+}
+
 Result<int> chain_status(const Context& context, const StatusOptions& options) {
   TRY(const ChainPlace place, chain_place(options.chain));
   TRY(const auto contracts, built_in_contracts());
@@ -51,6 +76,8 @@ Result<int> chain_status(const Context& context, const StatusOptions& options) {
   TRY(const auto withdrawn, in.i64());
   TRY(const auto burned, in.i64());
   TRY(const auto bonds, in.i64());
+  TRY(const auto fees, in.i64());
+  TRY(const auto beacon, beacon_status(rpc, at.audits));
   const bool good = found.differences.empty();
   const std::string warning = settle::evm::deadline_warning(parameters, place.rpc.chain_id);
   if (context.json()) {
@@ -80,6 +107,8 @@ Result<int> chain_status(const Context& context, const StatusOptions& options) {
                                {"withdrawn", std::to_string(withdrawn)},
                                {"burned", std::to_string(burned)},
                                {"bonds", std::to_string(bonds)},
+                               {"fees", std::to_string(fees)},
+                               {"beacon", to_json(beacon)},
                                {"contracts", list},
                                {"differences", differences},
                                {"transactions_unknown", found.transactions_unknown},
@@ -90,17 +119,23 @@ Result<int> chain_status(const Context& context, const StatusOptions& options) {
   for (const auto& check : checks)
     fmt::print("{:<16}{}  {}\n", check.name, check.address.to_string(),
                check.same ? green("the code this program knows") : red("OTHER CODE"));
-  fmt::print("token           {}\ndeposited {}  withdrawn {}  burned {}  bonds {}\n",
+  fmt::print("token           {}\ndeposited {}  withdrawn {}  burned {}  bonds {}  fees held {}\n",
              at.token.to_string(), format_money(deposited), format_money(withdrawn),
-             format_money(burned), format_money(bonds));
+             format_money(burned), format_money(bonds), format_money(fees));
   fmt::print("stake from {}, exposure {} x, windows {} to {} s, a move {} s, canon 0 (a draft)\n",
              format_money(parameters.stake_min), parameters.exposure_factor,
              parameters.window_min_s, parameters.window_max_s, parameters.move_s);
+  if (beacon)
+    fmt::print("auditors are drawn by {}, {} rounds so far; {:.2f} % of a pass's fee is burned\n",
+               beacon->made.host.to_string(), beacon->round, beacon->made.burned_bps / 100.0);
+  else
+    fmt::print("no beacon: nobody can hire auditors here\n");
   if (!warning.empty()) fmt::print("{} {}\n", red("WARNING:"), warning);
   if (found.transactions_unknown > 0)
-    fmt::print("the endpoint no longer knows {} of the transactions: who deployed, in which block "
-               "and for how much gas was not compared\n",
-               found.transactions_unknown);
+    fmt::print(
+        "the endpoint no longer knows {} of the transactions: who deployed, in which block "
+        "and for how much gas was not compared\n",
+        found.transactions_unknown);
   for (const auto& difference : found.differences)
     fmt::print("{}\n", red(settle::evm::to_string(difference)));
   if (!good)
@@ -127,6 +162,7 @@ void add_chain(CLI::App& app, Context& context) {
                              "assay chain status --rpc URL --market 0x…");
   chain->require_subcommand(1);
   add_chain_deploy(*chain, context);
+  add_chain_beacon(*chain, context);
   add_status(*chain, context);
   add_chain_deposit(*chain, context);
   add_chain_anchor(*chain, context);

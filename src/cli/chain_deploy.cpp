@@ -11,6 +11,7 @@
 #include "io/random.hpp"
 #include "io/system_clock.hpp"
 #include "market/money.hpp"
+#include "settle/beacon_chain.hpp"
 #include "settle/evm/code_check.hpp"
 #include "settle/evm/deploy.hpp"
 
@@ -26,9 +27,13 @@ struct DeployOptions {
   std::string data, token, mint_to, stake_min = "1.00", dispute_bond = "0.10", reward_max = "1.00";
   market::Parameters parameters;
   std::optional<std::uint64_t> window_min_s, move_s;
+  bool no_beacon = false;
+  std::string beacon_host, beacon;
+  std::uint32_t audit_burned_bps = settle::evm::AuditParameters{}.burned_bps;
 };
 
 constexpr const char* kTestToken = "a test token";
+constexpr const char* kOwnBeacon = "a chain of this folder";
 
 // Of a folder: the same deployment goes on after whatever ended it.
 Result<Hash> deployment_id(const std::string& file) {
@@ -46,11 +51,13 @@ json::object asked_for(std::uint64_t chain_id, const crypto::Address& deployer,
                    {"token", plan.token ? plan.token->to_string() : kTestToken}};
   if (!plan.token) out["test_token_for"] = plan.mint_to.to_string();
   for (const auto& [name, value] : market::to_json(plan.parameters)) out[name] = value;
+  for (const auto& [name, value] : settle::evm::to_json(plan.audits)) out[name] = value;
   return out;
 }
 json::object said_by(const Manifest& manifest) {
   settle::evm::DeployPlan plan;
   plan.parameters = manifest.parameters;
+  plan.audits = manifest.audits;
   if (!manifest.address("TestDollar")) plan.token = manifest.token;
   json::object out = asked_for(manifest.chain_id, manifest.deployer, plan);
   out.erase("test_token_for");  // not in a manifest
@@ -87,10 +94,11 @@ Status still_there(io::ChainRpc& rpc, const Manifest& manifest, const std::strin
   for (const auto& c : manifest.contracts) {
     TRY(const auto hash, settle::evm::code_hash_at(rpc, c.address));
     if (hash != c.code_hash)
-      return fail(Errc::mismatch,
-                  "{} says that {} is at {}, but the chain has {} there (it was started anew, or is "
-                  "another of the same id): deploy in another folder (--data)",
-                  file, c.name, c.address.to_string(), hash ? "other code" : "nothing");
+      return fail(
+          Errc::mismatch,
+          "{} says that {} is at {}, but the chain has {} there (it was started anew, or is "
+          "another of the same id): deploy in another folder (--data)",
+          file, c.name, c.address.to_string(), hash ? "other code" : "nothing");
   }
   return {};
 }
@@ -103,9 +111,17 @@ void print_manifest(const Manifest& manifest, const std::string& file, bool alre
              manifest.chain_id, manifest.first_block, already ? "as in" : "written to", file);
 }
 
-int show_manifest(const Context& context, const Manifest& manifest, const std::string& file, bool already) {
-  const std::string warning =
-      settle::evm::deadline_warning(manifest.parameters, manifest.chain_id);
+void print_beacon(const Manifest& manifest) {
+  if (manifest.audits.beacon == Hash{})
+    fmt::print("no beacon: nobody can hire auditors at this market\n");
+  else
+    fmt::print("auditors are drawn while `assay chain beacon` runs with the key of {}\n",
+               manifest.audits.host.to_string());
+}
+
+int show_manifest(const Context& context, const Manifest& manifest, const std::string& file,
+                  bool already) {
+  const std::string warning = settle::evm::deadline_warning(manifest.parameters, manifest.chain_id);
   if (!warning.empty()) fmt::print(stderr, "assay: WARNING: {}\n", warning);
   if (context.json()) {
     json::object document = settle::evm::to_json(manifest);
@@ -113,6 +129,7 @@ int show_manifest(const Context& context, const Manifest& manifest, const std::s
     context.print(document);
   } else {
     print_manifest(manifest, file, already);
+    print_beacon(manifest);
   }
   return kOk;
 }
@@ -130,6 +147,30 @@ void choose_deadlines(DeployOptions& options, std::uint64_t chain_id) {
   p.move_s = options.move_s.value_or(local ? p.move_s : settle::evm::kSafeDeadlineS);
   p.window_min_s = options.window_min_s.value_or(
       local ? p.window_min_s : std::max(p.move_s, settle::evm::kSafeDeadlineS));
+}
+
+// Who draws auditors: this folder's own chain of values, unless another's is named, or none.
+Result<settle::evm::AuditParameters> beacon_of(const DeployOptions& options,
+                                               const crypto::Address& deployer) {
+  settle::evm::AuditParameters out;
+  out.burned_bps = options.audit_burned_bps;
+  if (options.no_beacon) return out;
+  out.host = deployer;
+  if (!options.beacon_host.empty()) {
+    TRY(out.host, crypto::Address::parse(options.beacon_host));
+    const auto value = array_from_hex<32>(options.beacon);
+    if (!value) return fail_in("--beacon", value.error());
+    out.beacon = *value;
+    return out;
+  }
+  const std::string seed = options.data + "/beacon.seed";
+  // A folder of another deployment gets none: what it lacks is said by same_as_before.
+  const bool begun = io::path_exists(options.data + "/asked.json") ||
+                     io::path_exists(options.data + "/manifest.json");
+  if (begun && !io::path_exists(seed)) return out;
+  TRY(auto chain, settle::BeaconChain::open(seed));
+  out.beacon = chain.value(0);
+  return out;
 }
 
 Result<int> deploy(const Context& context, DeployOptions options) {
@@ -159,10 +200,14 @@ Result<int> deploy(const Context& context, DeployOptions options) {
   plan.parameters = p;
   CHECK_OK(market::check(p));
 
-  const std::string file = options.data + "/manifest.json", asked_file = options.data + "/asked.json";
-  const json::object asked = asked_for(*chain_id, crypto::address_of(key), plan);
+  const std::string file = options.data + "/manifest.json",
+                    asked_file = options.data + "/asked.json";
   CHECK_OK(io::make_directories(options.data, 0700));
   TRY(const auto lock, io::FileLock::acquire(options.data));
+  TRY(plan.audits, beacon_of(options, crypto::address_of(key)));
+  CHECK_OK(settle::evm::check(plan.audits));
+  json::object asked = asked_for(*chain_id, crypto::address_of(key), plan);
+  if (!options.no_beacon && plan.audits.beacon == Hash{}) asked["beacon"] = kOwnBeacon;
   if (io::path_exists(asked_file)) {
     TRY(const json::object there, read_object(asked_file));
     CHECK_OK(same_as_before(there, asked, options.data));
@@ -198,9 +243,10 @@ void add_chain_deploy(CLI::App& chain, Context& context) {
   auto& p = o->parameters;
   add_chain_flags(verb, o->chain);
   add_key_options(verb, o->key, "the key that pays for gas")->required();
-  verb->add_option("--data", o->data,
-                   "folder of its transactions and of manifest.json, for one deployment; started again "
-                   "with the same flags, it goes on")
+  verb->add_option(
+          "--data", o->data,
+          "folder of its transactions and of manifest.json, for one deployment; started again "
+          "with the same flags, it goes on")
       ->required();
   verb->add_option("--token", o->token, "the stablecoin, an ERC-20 of 6 decimals");
   verb->add_option("--test-token-for", o->mint_to,
@@ -211,15 +257,34 @@ void add_chain_deploy(CLI::App& chain, Context& context) {
   verb->add_option("--dispute-bond", o->dispute_bond, "least bond (default 0.10)");
   verb->add_option("--reward-max", o->reward_max, "most a challenger gains (default 1.00)");
   verb->add_option("--burned-bps", p.burned_bps, "burned share of a slash, >= 5000 (default 5000)");
-  verb->add_option("--window-min", o->window_min_s,
-                   "shortest challenge window, s; under 93600 (26 h) an outage of the chain can cost "
-                   "honest parties their money (default 93600; 3600 on a local chain, 31337 or 1337)");
+  verb->add_option(
+      "--window-min", o->window_min_s,
+      "shortest challenge window, s; under 93600 (26 h) an outage of the chain can cost "
+      "honest parties their money (default 93600; 3600 on a local chain, 31337 or 1337)");
   verb->add_option("--window-max", p.window_max_s, "longest, s (default 604800)");
   verb->add_option("--unbonding", p.unbonding_s, "unbonding time, s (default 604800)");
   verb->add_option("--lease-max", p.lease_max_s, "longest lease, s (default 2592000)");
   verb->add_option("--move-deadline", o->move_s,
                    "time for one move of a dispute, s; as --window-min (default 93600; 3600 on a "
                    "local chain)");
+  const std::string hired = "hired auditors";
+  auto* none = verb->add_flag("--no-beacon", o->no_beacon,
+                              "nobody can hire auditors there (default: this key is the beacon's "
+                              "host, with a chain of values in --data: see `assay chain beacon`)")
+                   ->group(hired);
+  auto* host = verb->add_option("--beacon-host", o->beacon_host,
+                                "another's: the address whose signature makes a round")
+                   ->excludes(none)
+                   ->group(hired);
+  auto* value = verb->add_option("--beacon", o->beacon,
+                                 "with it: value 0 of its chain, 0x… (`assay chain beacon --make`)")
+                    ->excludes(none)
+                    ->needs(host)
+                    ->group(hired);
+  host->needs(value);
+  verb->add_option("--audit-burned-bps", o->audit_burned_bps,
+                   "burned share of the fee that a pass earns, <= 5000 (default 2000)")
+      ->group(hired);
   context.json_flag(verb);
   context.on_run(verb, [&context, o] { return deploy(context, *o); });
 }

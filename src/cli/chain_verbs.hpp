@@ -7,6 +7,7 @@ namespace assay::cli {
 
 class Context;
 void add_chain_deploy(CLI::App& chain, Context& context);
+void add_chain_beacon(CLI::App& chain, Context& context);
 void add_chain_anchor(CLI::App& chain, Context& context);
 void add_chain_attest(CLI::App& chain, Context& context);
 void add_chain_events(CLI::App& chain, Context& context);

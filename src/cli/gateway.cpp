@@ -65,10 +65,6 @@ Result<services::GatewayOptions> gateway_options(const GatewayOptions& options) 
   std::optional<protocol::Micros> fee;
   CHECK_OK(price(options.audit_fee_max, "--audit-fee-max", fee));
   if (fee) out.audit_fee_max = *fee;
-  if (options.audit == "hire" && options.ledger.on_chain())
-    return fail(Errc::unsupported,
-                "hired auditors are not in the contracts: with --settlement evm audit with --audit "
-                "local");
   if (options.audit == "hire") out.audit_by = services::AuditBy::hire;
   if (out.audit_by == services::AuditBy::hire && options.verify_before_stream)
     return fail(Errc::invalid,

@@ -1,11 +1,14 @@
 #include "cli/settlement_flags.hpp"
 
 #include <CLI/CLI.hpp>
+#include <thread>
 
 #include "base/hex.hpp"
 #include "cli/contracts_json.hpp"
 #include "io/dev_chain.hpp"
 #include "io/files.hpp"
+#include "io/log.hpp"
+#include "io/system_clock.hpp"
 #include "settle/evm/code_check.hpp"
 
 namespace assay::cli {
@@ -24,9 +27,9 @@ Status refuse_other_code(const ChainPlace& place) {
   std::string wrong;
   for (const auto& check : checks)
     if (!check.same)
-      wrong += fmt::format("{} at {} has other code (code hash {}, built {}); ", check.name,
-                           check.address.to_string(), to_hex(check.code_hash),
-                           to_hex(check.built_hash));
+      wrong +=
+          fmt::format("{} at {} has other code (code hash {}, built {}); ", check.name,
+                      check.address.to_string(), to_hex(check.code_hash), to_hex(check.built_hash));
   if (manifest != nullptr) {
     TRY(const auto said, settle::evm::check_manifest(rpc, *manifest, checks, false));
     for (const auto& difference : said.differences)
@@ -55,6 +58,17 @@ Error what_is_there(io::ChainRpc& rpc, const crypto::Address& at, const Error& w
           fmt::format("{} at {} is no market of Assay's ({}): --market takes the market's contract "
                       "(\"market\" in the manifest.json of `assay chain deploy`)",
                       decimals ? "the token" : "the contract", at.to_string(), why.message)};
+}
+
+void add_rest_of_settlement(CLI::App* verb, SettlementFlags& flags) {
+  verb->add_option("--settlement", flags.settlement,
+                   "embedded (a ledger behind --market) or evm (contracts; default embedded)")
+      ->check(CLI::IsMember({"embedded", "evm"}));
+  verb->add_option("--from-block", flags.from_block,
+                   "block of the deployment (default: the manifest's, else 0)")
+      ->group("on a chain");
+  add_chain_flags(verb, flags);
+  add_code_flag(verb, flags);
 }
 
 }  // namespace
@@ -88,18 +102,17 @@ void add_settlement_flags(CLI::App* verb, SettlementFlags& flags, bool required)
       "ledger and board, e.g. http://127.0.0.1:8790; on a chain the market's contract, 0x…, or the "
       "file `assay chain deploy` wrote");
   if (required) market->required();
-  verb->add_option("--settlement", flags.settlement,
-                   "embedded (a ledger behind --market) or evm (contracts; default embedded)")
-      ->check(CLI::IsMember({"embedded", "evm"}));
-  const std::string group = "on a chain";
+  add_rest_of_settlement(verb, flags);
   verb->add_option("--board", flags.board,
                    "where offers are listed: an `assay market --settlement evm`")
-      ->group(group);
-  verb->add_option("--from-block", flags.from_block,
-                   "block of the deployment (default: the manifest's, else 0)")
-      ->group(group);
-  add_chain_flags(verb, flags);
-  add_code_flag(verb, flags);
+      ->group("on a chain");
+}
+
+void add_boardless_flags(CLI::App* verb, SettlementFlags& flags) {
+  verb->add_option("--market", flags.market,
+                   "the ledger, e.g. http://127.0.0.1:8790; on a chain the market's contract, 0x…, "
+                   "or the file `assay chain deploy` wrote");
+  add_rest_of_settlement(verb, flags);
 }
 
 Result<settle::evm::Manifest> read_manifest(const std::string& file) {
@@ -180,6 +193,20 @@ Result<OpenSettlement> OpenSettlement::open(const SettlementFlags& flags,
                                             const crypto::SecretKey& key,
                                             const std::string& data_dir, const Clock& clock,
                                             std::function<bool()> stopping) {
+  if (flags.on_chain() && flags.board.empty())
+    return fail(Errc::invalid,
+                "--board is required: offers are not on the chain, but on an `assay market "
+                "--settlement evm`");
+  TRY(OpenSettlement out, open_boardless(flags, key, data_dir, clock, std::move(stopping)));
+  if (flags.on_chain()) out.remote_ = std::make_unique<settle::RemoteLedger>(flags.board);
+  return out;
+}
+
+Result<OpenSettlement> OpenSettlement::open_boardless(const SettlementFlags& flags,
+                                                      const crypto::SecretKey& key,
+                                                      const std::string& data_dir,
+                                                      const Clock& clock,
+                                                      std::function<bool()> stopping) {
   OpenSettlement out;
   if (!flags.on_chain()) {
     if (!flags.rpc.empty() || !flags.board.empty())
@@ -187,14 +214,31 @@ Result<OpenSettlement> OpenSettlement::open(const SettlementFlags& flags,
     out.remote_ = std::make_unique<settle::RemoteLedger>(flags.market);
     return out;
   }
-  if (flags.board.empty())
-    return fail(Errc::invalid,
-                "--board is required: offers are not on the chain, but on an `assay market "
-                "--settlement evm`");
   TRY(const ChainPlace place, chain_place(flags));
   TRY(out.chain_, open_chain(place, key, data_dir + "/chain", clock, std::move(stopping)));
-  out.remote_ = std::make_unique<settle::RemoteLedger>(flags.board);
   return out;
+}
+
+Result<bool> OpenSettlement::catch_up(const std::function<bool()>& stopping,
+                                      std::int64_t patience_ms) {
+  if (!chain_) return true;
+  constexpr std::int64_t kCatchUpLookMs = 500, kSayEveryMs = 60'000;
+  const std::int64_t began_ms = io::steady_ms();
+  std::int64_t said_ms = began_ms;
+  for (;;) {
+    const auto open = chain_->transactions().advance();
+    if (open && *open == 0) return true;
+    if (io::steady_ms() - began_ms >= patience_ms) return false;
+    if (stopping()) return fail(Errc::cancelled, "stopped while transactions were under way");
+    if (io::steady_ms() - said_ms >= kSayEveryMs) {
+      said_ms = io::steady_ms();
+      if (open)
+        io::log_warn("{} transactions of an earlier start are not final yet: waited for", *open);
+      else
+        io::log_warn("transactions of an earlier start: {}", open.error().message);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(kCatchUpLookMs));
+  }
 }
 
 }  // namespace assay::cli

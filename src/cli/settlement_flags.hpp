@@ -25,6 +25,8 @@ struct SettlementFlags {
 
 // --settlement, --market, --board and the chain's. `required`: --market is.
 void add_settlement_flags(CLI::App* verb, SettlementFlags& flags, bool required);
+// The same for who reads no offers: without --board.
+void add_boardless_flags(CLI::App* verb, SettlementFlags& flags);
 // The chain's flags alone: --rpc, --ca-file, --confirmations, --max-fee-gwei.
 void add_chain_flags(CLI::App* verb, SettlementFlags& flags);
 // --allow-other-code, of whatever puts money into contracts or signs for them.
@@ -38,10 +40,21 @@ class OpenSettlement {
   static Result<OpenSettlement> open(const SettlementFlags& flags, const crypto::SecretKey& key,
                                      const std::string& data_dir, const Clock& clock,
                                      std::function<bool()> stopping = {});
+  // The same for who reads no offers: there is no board().
+  static Result<OpenSettlement> open_boardless(const SettlementFlags& flags,
+                                               const crypto::SecretKey& key,
+                                               const std::string& data_dir, const Clock& clock,
+                                               std::function<bool()> stopping = {});
 
-  market::Settlement& settlement() { return chain_ ? *chain_ : static_cast<market::Settlement&>(*remote_); }
+  market::Settlement& settlement() {
+    return chain_ ? *chain_ : static_cast<market::Settlement&>(*remote_);
+  }
   market::Board& board() { return *remote_; }
   settle::evm::EvmLedger* chain() { return chain_.get(); }
+  // Waits until what an earlier process sent is final: what is not on the ledger yet would be
+  // decided, and paid for, once more. False: it is not after patience_ms. Errors: cancelled, once
+  // `stopping` says true.
+  Result<bool> catch_up(const std::function<bool()>& stopping, std::int64_t patience_ms = INT64_MAX);
 
  private:
   std::unique_ptr<settle::RemoteLedger> remote_;  // of a chain: the board alone

@@ -39,6 +39,17 @@ Status check(const LedgerInfo& info) {
   return {};
 }
 
+namespace {
+// At least a block or two.
+std::uint64_t share_of_move_s(const LedgerInfo& info, std::uint64_t parts, std::uint64_t most_s) {
+  if (info.domain.chain_id == 0) return 0;
+  return std::clamp<std::uint64_t>(info.parameters.move_s / parts, 2, most_s);
+}
+}  // namespace
+
+std::uint64_t chain_lag_s(const LedgerInfo& info) { return share_of_move_s(info, 8, 120); }
+std::uint64_t settling_turn_s(const LedgerInfo& info) { return share_of_move_s(info, 16, 60); }
+
 bool Totals::conserved() const {
   Micros sum = 0;
   for (const Micros pot : {available, stake, unbonding, escrow, bonds, audit_fees, burned}) {

@@ -44,6 +44,11 @@ struct LedgerInfo {
 inline constexpr std::uint32_t kAuditBurnedBpsMax = 5000;
 // invalid unless the parameters are, and the auditor keeps at least half of its fee.
 Status check(const LedgerInfo& info);
+// Of a ledger on a chain; 0 elsewhere. How long after a deadline what was taken before it may not
+// show yet: blocks name a time of their own, and are believed when others lie on them.
+std::uint64_t chain_lag_s(const LedgerInfo& info);
+// And how long each waits for whom an operation concerns more, so that not all send the same.
+std::uint64_t settling_turn_s(const LedgerInfo& info);
 
 struct Unbonding {
   Micros amount = 0;

@@ -26,13 +26,14 @@ bool AuditEscort::accompany(const market::AuditView& view, const AuditedReceipt&
     if (said(auditor) || now >= view.reveal_due) continue;
     if (!committed(auditor) && now < view.commit_due)
       attempt(handed_, auditor, "tokens", [&] { return hand_over(view.id, auditor, about); });
-    if (committed(auditor) && (all_in || now >= view.commit_due))
+    // Not sooner: a block could still take the commitment of somebody who was told.
+    if (committed(auditor) && (all_in || now >= view.commit_due + lag_s_))
       attempt(told_, auditor, "secret", [&] {
         return client_.tell(auditor.endpoint,
                             {.audit = view.id, .salt_secret = about.opening.salt_secret});
       });
   }
-  return now >= view.reveal_due || std::ranges::all_of(view.drawn, said);
+  return now >= view.reveal_due + lag_s_ || std::ranges::all_of(view.drawn, said);
 }
 
 Status AuditEscort::hand_over(const Hash& audit, const DrawnAuditor& to,

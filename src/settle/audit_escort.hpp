@@ -21,8 +21,8 @@ struct AuditedReceipt {
 class AuditEscort {
  public:
   // clock outlives it.
-  AuditEscort(const protocol::Domain& domain, const crypto::SecretKey& key, const Clock& clock)
-      : domain_(domain), key_(key), clock_(clock) {}
+  AuditEscort(const market::LedgerInfo& ledger, const crypto::SecretKey& key, const Clock& clock)
+      : domain_(ledger.domain), lag_s_(market::chain_lag_s(ledger)), key_(key), clock_(clock) {}
 
   // Does what is due now; what an auditor does not take is offered again the next time. True once
   // nothing more can be said: all have, or their time is over. `view` is drawn or settled.
@@ -32,6 +32,7 @@ class AuditEscort {
   Status hand_over(const Hash& audit, const market::DrawnAuditor& to, const AuditedReceipt& about);
 
   protocol::Domain domain_;
+  std::uint64_t lag_s_;
   crypto::SecretKey key_;
   const Clock& clock_;
   AuditorClient client_;

@@ -111,10 +111,10 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             market.stop()
             at = ["--rpc", chain.url, "--market", market.manifest]
             status = t.json("chain", "status", *at)
-            expect(status["ok"] and status["differences"] == [] and len(status["contracts"]) == 16, f"status: {status}")
+            expect(status["ok"] and status["differences"] == [] and len(status["contracts"]) == 22, f"status: {status}")
             # By the address alone, as a stranger would.
             stranger = t.json("chain", "status", "--rpc", chain.url, "--market", market.deployed["market"])
-            expect(stranger["ok"] and len(stranger["contracts"]) == 13, f"status by address: {stranger}")
+            expect(stranger["ok"] and len(stranger["contracts"]) == 19, f"status by address: {stranger}")
             a_manifest_is_compared(t, market, folder)
             what_is_no_market_is_named(t, market, folder)
             # A folder that an address filled is the manifest's, too.
@@ -169,9 +169,12 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             expect_equal({d["of"] for d in json.loads(changed.stdout)["differences"]}, {"Finish"}, "what differs")
             market.ports.clear()
             market.services["market"].url = "http://127.0.0.1:9"  # nobody gets so far
-            for name in ("market", "provider", "gateway"):
-                refused = t.cli(*market.arguments(name), code=1, env=market.env)
-                expect("Finish at" in refused.stderr and "--allow-other-code" in refused.stderr, f"{name}: {refused.stderr}")
+            auditor = ["auditor", "--model", MODEL, "--settlement", "evm", *at, "--key", folder / "alder.key", "--data",
+                       folder / "a"]
+            beacon = ["chain", "beacon", "--rpc", chain.url, "--data", folder / "deployment", "--key", folder / "deployer.key"]
+            for verb in (*map(market.arguments, ("market", "provider", "gateway")), auditor, beacon):
+                refused = t.cli(*verb, code=1, env=market.env)
+                expect("Finish at" in refused.stderr and "--allow-other-code" in refused.stderr, f"{verb}: {refused.stderr}")
             deposit[-1] = "8"
             expect("--allow-other-code" in t.cli(*deposit, code=1, env=market.env).stderr, "a deposit into other code")
             expect(not t.json(*deposit, "--allow-other-code", env=market.env)["already"], "a deposit that was asked for")
@@ -180,9 +183,6 @@ def a_deployment_is_checked_and_its_events_are_found(t):
             for verb in (["chain", "status", *at], market.arguments("gateway")):
                 refused = t.cli(*verb, code=1, env=market.env)
                 expect("its code is another" in refused.stderr, f"{verb[0]}: {refused.stderr}")
-            refused = t.cli("auditor", "--settlement", "evm", "--rpc", chain.url, code=1)
-            expect("nobody hires auditors on a chain" in refused.stderr and "--audit local" in refused.stderr,
-                   f"auditor: {refused.stderr}")
         finally:
             chain.stop()
 
@@ -240,6 +240,9 @@ def a_folder_is_one_deployment(t, market, folder):
     expect_equal((again.pop("already"), again), (True, {k: v for k, v in market.deployed.items() if k != "already"}),
                  "deployed again")
     for words, other in (("window_min_s: 3600 there, 7200 asked for", lambda: deploy("--window-min", "7200", code=1)),
+                         ("beacon: ", lambda: deploy("--no-beacon", code=1)),
+                         ("beacon_host: ", lambda: deploy("--beacon-host", "0x" + "01" * 20, "--beacon", "0x" + "01" * 32, code=1)),
+                         ("audit_burned_bps: 2000 there, 3000 asked for", lambda: deploy("--audit-burned-bps", "3000", code=1)),
                          ("burned_bps", lambda: deploy("--burned-bps", "9000", code=1)),
                          ("token", lambda: deploy(token=("--token", "0x" + "01" * 20), code=1)),
                          ("test_token_for", lambda: deploy(token=("--test-token-for", market.address["buyer"]), code=1)),
@@ -268,13 +271,35 @@ def deadlines_fit_the_chain(t):
             done = t.cli(*deploy, "--data", folder / "long", "--json", env=dict(env, ASSAY_LOG="info"))
             parameters = json.loads(done.stdout)["parameters"]
             expect_equal((parameters["move_s"], parameters["window_min_s"]), ("93600", "93600"), "default deadlines")
-            expect("contract 16 of 16" in done.stderr and "WARNING" not in done.stderr, f"progress: {done.stderr[-600:]}")
+            expect("contract 22 of 22" in done.stderr and "WARNING" not in done.stderr, f"progress: {done.stderr[-600:]}")
             short = t.cli(*deploy, "--data", folder / "short", "--move-deadline", "3600", "--window-min", "7200", "--json",
-                          env=env)
+                          "--no-beacon", env=env)
             expect("WARNING" in short.stderr and "93600" in short.stderr, f"short deadlines: {short.stderr}")
             for name, warnings in (("long", 0), ("short", 1)):
                 status = t.json("chain", "status", "--rpc", chain.url, "--market", folder / name / "manifest.json")
                 expect_equal(len(status["warnings"]), warnings, f"warnings of {name}")
+                expect_equal(status["beacon"] and status["beacon"]["host"], key if name == "long" else None, f"beacon of {name}")
+            without = ["--rpc", chain.url, "--confirmations", 1, "--key", folder / "k", "--market", folder / "short/manifest.json"]
+            for verb in (["chain", "beacon", "--data", folder / "short"],
+                         ["auditor", "--settlement", "evm", "--model", MODEL, "--data", folder / "a"],
+                         ["gateway", "--settlement", "evm", "--board", "http://127.0.0.1:9", "--audit", "hire", "--models",
+                          ROOT / "models", "--data", folder / "g"]):
+                refused = t.cli(*verb, *without, env=env, code=1)
+                expect("made without a beacon" in refused.stderr, f"{verb[0]} without a beacon: {refused.stderr}")
+            # Another's: its chain of values is made first, and rounds are taken from there alone.
+            made = [t.json("chain", "beacon", "--data", folder / "b", "--make")["beacon"] for _ in range(2)]
+            expect_equal(made[0], made[1], "value 0 of a chain that is there")
+            t.cli("keys", "new", "--out", folder / "h", "--cost", 1, env=env)
+            host = t.json("keys", "show", folder / "h", env=env)["address"]
+            other = t.json(*deploy, "--data", folder / "other", "--beacon-host", host, "--beacon", made[0], env=env)
+            expect_equal((other["beacon_host"], other["beacon"]), (host, made[0]), "another's beacon")
+            at = ["--rpc", chain.url, "--confirmations", 1, "--market", folder / "other/manifest.json", "--once"]
+            for data, who, words in (("other", "h", "there is no"), ("b", "k", "that " + host + " has signed"),
+                                     ("long", "h", "the chain of another market")):
+                refused = t.cli("chain", "beacon", "--data", folder / data, "--key", folder / who, *at, env=env, code=1)
+                expect(words in refused.stderr, f"{words}: {refused.stderr}")
+            right = t.cli("chain", "beacon", "--data", folder / "b", "--key", folder / "h", *at, env=env)
+            expect("nothing was sent" in right.stdout, f"the right host: {right.stdout}")
         finally:
             chain.stop()
 

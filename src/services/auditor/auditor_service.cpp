@@ -35,6 +35,15 @@ void reply(io::HttpResponse& response, const Result<AuditRecord>& record) {
 AuditorService::AuditorService(io::FileLock lock, AuditorCore core)
     : lock_(std::move(lock)), core_(std::move(core)), intake_(core_) {}
 
+Status AuditorService::check_draws(const market::LedgerInfo& ledger) {
+  if (ledger.beacon != Hash{}) return {};
+  return fail(
+      Errc::unsupported,
+      "this market was made without a beacon: it draws no auditors. Work for another one; "
+      "who makes a market on a chain gives it a beacon unless `assay chain deploy` was told "
+      "--no-beacon");
+}
+
 Result<std::unique_ptr<AuditorService>> AuditorService::start(const AuditorOptions& options,
                                                               std::vector<AuditedModel> models,
                                                               const crypto::SecretKey& key,
@@ -48,8 +57,7 @@ Result<std::unique_ptr<AuditorService>> AuditorService::start(const AuditorOptio
   CHECK_OK(io::make_directories(options.data_dir, 0700));
   TRY(auto lock, io::FileLock::acquire(options.data_dir));
   TRY(const auto info, settlement.info());
-  if (info.beacon == Hash{})
-    return fail(Errc::unsupported, "this ledger has no beacon: it draws no auditors");
+  CHECK_OK(check_draws(info));
   const auto address = crypto::address_of(key);
   const std::string database = options.data_dir + "/auditor.db";
   TRY(auto store, AuditStore::open(database, info.domain, address));

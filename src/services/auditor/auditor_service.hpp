@@ -18,6 +18,8 @@ namespace assay::services {
 
 class AuditorService {
  public:
+  // unsupported where nobody is drawn. Also for who would stake there.
+  static Status check_draws(const market::LedgerInfo& ledger);
   // Listens, and is registered for every model, when it returns. settlement and clock outlive it.
   static Result<std::unique_ptr<AuditorService>> start(const AuditorOptions& options,
                                                        std::vector<AuditedModel> models,

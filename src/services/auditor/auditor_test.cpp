@@ -29,10 +29,38 @@ struct BusyClock : ManualClock {
   std::int64_t now_ms() const override { return ms + (looked_ms += look_ms); }
 };
 
+// A ledger of which this auditor sees what was, as on a chain, where blocks are believed late.
+struct LateLedger : market::Settlement {
+  explicit LateLedger(market::Settlement& ledger) : inner(ledger) {}
+  Result<market::LedgerInfo> info() override { return inner.info(); }
+  Result<market::AccountView> account(const protocol::Address& a) override {
+    return inner.account(a);
+  }
+  Result<market::LeaseView> lease(const Hash& id) override { return inner.lease(id); }
+  Result<market::DisputeView> dispute(const Hash& id) override { return inner.dispute(id); }
+  Result<market::Totals> totals() override { return inner.totals(); }
+  Result<market::Applied> submit(const market::Operation& o) override {
+    ++submitted;
+    return inner.submit(o);
+  }
+  Result<market::FileDispute> game(const Hash& id) override { return inner.game(id); }
+  Result<market::Operation> operation(const Hash& id) override { return inner.operation(id); }
+  Result<market::AuditView> audit(const Hash& id) override {
+    return seen ? Result<market::AuditView>(*seen) : inner.audit(id);
+  }
+  Result<std::vector<market::AuditorView>> auditors(const Hash& execution) override {
+    return inner.auditors(execution);
+  }
+  market::Settlement& inner;
+  std::optional<market::AuditView> seen;  // instead of what is
+  std::atomic<int> submitted{0};
+};
+
 struct AuditorTest : ::testing::Test {
   io::TempDirectory folder = *io::TempDirectory::create("assay-auditor");
   BusyClock clock;
   std::unique_ptr<settle::EmbeddedLedger> ledger;
+  std::unique_ptr<LateLedger> late;
   std::unique_ptr<Deal> deal;
   settle::DealModel worse{settle::deal_file_with_one_weight_changed()};
   std::unique_ptr<AuditorCore> core;
@@ -52,6 +80,7 @@ struct AuditorTest : ::testing::Test {
     info.parameters.window_min_s = kMoveS;
     info.beacon = protocol::beacon_before(beacons[0]);
     ledger = *settle::EmbeddedLedger::open(folder.path() + "/ledger.db", info, clock);
+    late = std::make_unique<LateLedger>(*ledger);
     deal = std::make_unique<Deal>(*ledger, now());
     const auto offer = deal->fund();
     for (const std::uint8_t who : {kAuditor, kOther}) {
@@ -94,7 +123,7 @@ struct AuditorTest : ::testing::Test {
         deal_key(kAuditor),
         Deal::address(kAuditor),
         *ledger->info(),
-        *ledger,
+        *late,
         clock,
         *AuditStore::open(folder.path() + "/auditor.db", deal->domain, Deal::address(kAuditor))});
     intake = std::make_unique<AuditIntake>(*core);
@@ -476,6 +505,68 @@ TEST_F(AuditorTest, TokensThatAreNotTheStatementsAreUnauditable) {
   EXPECT_EQ(record().verdict, AuditVerdict::unauditable);
   EXPECT_NE(record().reason.find("not the one the receipt commits to"), std::string::npos)
       << record().reason;
+}
+
+TEST_F(AuditorTest, ACommitmentThatShowsLateIsKept) {
+  ask(deal->honest);
+  ASSERT_TRUE(intake->take(call()));
+  ASSERT_TRUE(desk->do_job());
+  late->seen = *ledger->audit(audit);
+  ASSERT_TRUE(desk->do_duties());
+  ASSERT_NE(mine().nonce_hash, Hash{});
+  pass_time(kMoveS);
+  const int before = late->submitted;
+  work();
+  EXPECT_EQ(record().stage, AuditStage::committed) << "it may have been taken in time";
+  EXPECT_EQ(late->submitted, before) << "nothing is sent that comes too late";
+  late->seen.reset();
+  ASSERT_TRUE(intake->take_secret(secret()));
+  work();
+  EXPECT_EQ(mine().verdict, static_cast<std::uint32_t>(AuditVerdict::pass));
+}
+
+TEST_F(AuditorTest, ACommitmentThatNeverShowsIsGivenUp) {
+  ask(deal->honest);
+  ASSERT_TRUE(intake->take(call()));
+  ASSERT_TRUE(desk->do_job());
+  pass_time(2 * kMoveS);
+  ASSERT_TRUE(desk->do_duties());
+  EXPECT_EQ(record().stage, AuditStage::done);
+  EXPECT_EQ(ledger->account(core->address)->stake, 2'000'000);
+}
+
+TEST_F(AuditorTest, ItsDeadlinesAreWatched) {
+  AuditLookout lookout(*core);
+  const auto left = [&](const std::string& of) {
+    lookout.look();
+    io::Metrics metrics;
+    lookout.show(metrics);
+    const std::string text = metrics.text(),
+                      name = "assay_deadline_left_seconds{of=\"" + of + "\"} ";
+    const auto at = text.find(name);
+    return at == std::string::npos
+               ? ""
+               : text.substr(at + name.size(), text.find('\n', at) - at - name.size());
+  };
+  ask(deal->honest);
+  EXPECT_EQ(left("audit"), "+Inf") << "nobody brought the tokens";
+  ASSERT_TRUE(intake->take(call()));
+  pass_time(10);
+  EXPECT_EQ(left("audit"), std::to_string(kMoveS - 10)) << "to commit";
+  work();
+  EXPECT_EQ(left("audit"), std::to_string(2 * kMoveS - 10)) << "to say what it found";
+  ASSERT_TRUE(intake->take_secret(secret()));
+  work();
+  pass_time(kMoveS);
+  EXPECT_EQ(left("audit"), std::to_string(kMoveS - 10));
+  work();
+  EXPECT_EQ(left("audit"), "+Inf");
+  pass_time(kMoveS);
+  EXPECT_EQ(left("check"), "+Inf");
+  check(core->address, {0, 0, verify::StateVector::x, 0});
+  EXPECT_EQ(left("check"), std::to_string(ledger->audit(audit)->checks.at(0).due - now()));
+  work();
+  EXPECT_EQ(left("check"), "+Inf");
 }
 
 TEST_F(AuditorTest, IntakeBelievesTheLedgerOnly) {

@@ -2,6 +2,7 @@
 
 #include "base/hex.hpp"
 #include "io/log.hpp"
+#include "io/system_clock.hpp"
 #include "protocol/audit_keys.hpp"
 #include "settle/retry.hpp"
 
@@ -9,6 +10,9 @@ namespace assay::services {
 namespace {
 
 constexpr std::int64_t kWaitMaxMs = 30'000;
+constexpr std::int64_t kSayAgainMs = 60'000;
+// A chain takes as long as its blocks for each operation: so many wait for it together.
+constexpr unsigned kSendersMax = 8;
 
 }  // namespace
 
@@ -21,11 +25,13 @@ AuditDesk::AuditDesk(AuditorCore& core)
                 [this](double) { return !stopping_; }),
       duty_backoff_(core.options.tick_ms, kWaitMaxMs),
       job_backoff_(core.options.tick_ms, kWaitMaxMs),
-      alarm_("audit", core.ledger.parameters.move_s) {}
+      senders_(kSendersMax),
+      lookout_(core) {}
 
 void AuditDesk::start() {
   threads_.emplace_back([this] { loop([this] { return do_duties(); }, "duties"); });
   threads_.emplace_back([this] { loop([this] { return do_job(); }, "audits"); });
+  lookout_.start();
 }
 
 void AuditDesk::stop() {
@@ -36,14 +42,23 @@ void AuditDesk::stop() {
   wake_.notify_all();
   for (std::thread& thread : threads_)
     if (thread.joinable()) thread.join();
+  lookout_.stop();
 }
 
 void AuditDesk::wake() { wake_.notify_all(); }
 
 void AuditDesk::loop(const std::function<Status()>& round, std::string_view what) {
+  std::int64_t said_ms = 0;
   while (!stopping_) {
-    if (const Status done = round(); !done)
-      io::log_debug("{}: {} (tried again later)", what, done.error().message);
+    if (const Status done = round(); !done) {
+      const auto& error = done.error();
+      // A ledger out of reach, a key without gas: for as long as it lasts, but not at every try.
+      const bool worth_saying = settle::worth_repeating(error) && error.code != Errc::cancelled &&
+                                (said_ms == 0 || io::steady_ms() - said_ms >= kSayAgainMs);
+      if (worth_saying) said_ms = io::steady_ms();
+      const std::string text = fmt::format("{}: {} (tried again later)", what, error.message);
+      worth_saying ? io::log_warn("{}", text) : io::log_debug("{}", text);
+    }
     std::unique_lock lock(mutex_);
     if (stopping_) return;
     wake_.wait_for(lock, std::chrono::milliseconds(core_.options.tick_ms));
@@ -51,24 +66,28 @@ void AuditDesk::loop(const std::function<Status()>& round, std::string_view what
 }
 
 Status AuditDesk::do_duties() {
-  TRY(const auto records, core_.store->live());
+  TRY(auto records, core_.store->live());
   if (records.empty()) return {};
   TRY(const market::AccountView self, core_.settlement.account(core_.address));
   TRY(const auto disputes, core_.store->disputes());
+  std::erase_if(records, [&](const AuditRecord& r) { return !duty_backoff_.due(r.id); });
+  std::vector<Status> done(records.size());
+  senders_.parallel_for(records.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end && !stopping_; ++i) {
+      const bool disputing = std::ranges::any_of(
+          disputes, [&](const AuditorsDispute& d) { return d.audit == records[i].id; });
+      const auto view = core_.settlement.audit(records[i].id);
+      done[i] = view ? duty(records[i], *view, self, disputing) : std::unexpected(view.error());
+    }
+  });
   Status first;
-  for (const AuditRecord& record : records) {
-    if (stopping_) return {};
-    if (!duty_backoff_.due(record.id)) continue;
-    const bool disputing = std::ranges::any_of(
-        disputes, [&](const AuditorsDispute& d) { return d.audit == record.id; });
-    const auto view = core_.settlement.audit(record.id);
-    Status done = view ? duty(record, *view, self, disputing) : std::unexpected(view.error());
-    if (done) {
-      duty_backoff_.succeeded(record.id);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (done[i]) {
+      duty_backoff_.succeeded(records[i].id);
       continue;
     }
-    duty_backoff_.failed(record.id);
-    if (first) first = std::move(done);
+    duty_backoff_.failed(records[i].id);
+    if (first) first = std::move(done[i]);
   }
   return first;
 }
@@ -89,8 +108,10 @@ Status AuditDesk::duty(const AuditRecord& record, const market::AuditView& view,
       return {};
     case AuditStage::committed: {
       if (mine->nonce_hash == Hash{}) {
-        if (now >= view.commit_due)
+        // Until then one that was on its way may still have been taken.
+        if (now >= view.reveal_due)
           return core_.store->finish(record.id, "the time to commit has passed");
+        if (now >= view.commit_due) return {};
         return commit(record, view);
       }
       // A secret that comes in the last moment could not be judged any more.
@@ -112,7 +133,7 @@ Status AuditDesk::duty(const AuditRecord& record, const market::AuditView& view,
       CHECK_OK(note_disputes(record, view));
       // Settled before its dispute is filed, a failure would earn nothing.
       const bool to_dispute = disputing && !view.subject_convicted;
-      if (view.state != market::AuditState::settled && now >= view.check_due && !to_dispute)
+      if (view.state != market::AuditState::settled && now >= settle_from(view) && !to_dispute)
         return settle(record, view);
       const bool bound = std::ranges::find(self.audits, record.id) != self.audits.end();
       if (view.state == market::AuditState::settled && bound) CHECK_OK(close(view.lease));
@@ -143,6 +164,14 @@ Status AuditDesk::reveal(const AuditRecord& record) {
   // Not the reason: it may name tokens of the prompt.
   io::log_info("audit {}: {}", to_hex(record.id), market::to_string(record.verdict));
   return {};
+}
+
+// On a chain who is not the first waits for its turn: what another has settled meanwhile costs no
+// gas twice.
+std::uint64_t AuditDesk::settle_from(const market::AuditView& view) const {
+  const auto mine = std::ranges::find(view.drawn, core_.address, &market::DrawnAuditor::account);
+  const auto before = static_cast<std::uint64_t>(mine - view.drawn.begin());
+  return view.check_due + before * market::settling_turn_s(core_.ledger);
 }
 
 Status AuditDesk::settle(const AuditRecord& record, const market::AuditView& view) {

@@ -14,10 +14,11 @@
 #include <set>
 #include <thread>
 
+#include "base/thread_pool.hpp"
 #include "io/backoff.hpp"
+#include "services/auditor/audit_lookout.hpp"
 #include "services/auditor/examiner.hpp"
 #include "settle/challenger.hpp"
-#include "settle/deadline_alarm.hpp"
 
 namespace assay::services {
 
@@ -36,7 +37,7 @@ class AuditDesk {
   Status do_duties();
   Status do_job();  // at most one, the most urgent that is not backing off
   // Deadlines of what waits for this auditor: commitments, verdicts, checks, moves.
-  void show(io::Metrics& metrics) { alarm_.show(metrics, core_.now()); }
+  void show(io::Metrics& metrics) { lookout_.show(metrics); }
 
  private:
   struct Job {
@@ -53,6 +54,7 @@ class AuditDesk {
   Status reveal(const AuditRecord& record);
   Status close(const Hash& lease);
   Status settle(const AuditRecord& record, const market::AuditView& view);
+  std::uint64_t settle_from(const market::AuditView& view) const;
   Status note_disputes(const AuditRecord& record, const market::AuditView& view);
 
   Result<std::vector<Job>> collect(std::uint64_t now);
@@ -76,8 +78,6 @@ class AuditDesk {
   settle::Parties defences_;
   io::Backoff duty_backoff_, job_backoff_;
 
-  settle::DeadlineAlarm alarm_;  // of do_job()
-
   // Of the jobs' thread.
   std::set<Hash> answered_;  // audits in which checks were answered since the start
   std::map<Hash, market::AnswerCheck> replies_;      // to open checks, computed and not yet taken
@@ -87,6 +87,8 @@ class AuditDesk {
   std::condition_variable wake_;
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
+  ThreadPool senders_;  // of the duties' thread
+  AuditLookout lookout_;
 };
 
 }  // namespace assay::services

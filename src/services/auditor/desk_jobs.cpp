@@ -12,6 +12,7 @@ using protocol::AuditVerdict;
 namespace {
 
 constexpr std::size_t kAnsweredAtOnce = 4096;  // checks: what is kept of each is under 20 KB
+constexpr std::size_t kAnswersAtOnce = 8;      // on their way to the ledger
 
 double positions_of(const AuditRecord& record) {
   return static_cast<double>(record.call.prompt.size() + record.call.answer.size());
@@ -22,9 +23,6 @@ double positions_of(const AuditRecord& record) {
 Status AuditDesk::do_job() {
   const std::uint64_t now = core_.now();
   TRY(std::vector<Job> jobs, collect(now));
-  for (const Job& job : jobs)
-    if (job.due > now) alarm_.look(job.id, job.due, now);
-  alarm_.end_round();
   std::ranges::stable_sort(jobs, {}, [](const Job& j) { return std::pair(!j.stake, j.due); });
   for (const Job& job : jobs) {
     if (stopping_) return {};
@@ -138,16 +136,24 @@ Status AuditDesk::judge(const AuditRecord& record) {
 Status AuditDesk::answer(const AuditRecord& record, const market::AuditView& view) {
   CHECK_OK(compute_replies(record, view));
   answered_.insert(record.id);
+  std::vector<Hash> ready;
+  for (const market::OpenCheck& check : view.checks)
+    if (replies_.contains(check.id)) ready.push_back(check.id);
+  std::vector<Result<market::Applied>> sent(ready.size(), market::Applied{});
+  ThreadPool senders(
+      static_cast<unsigned>(std::clamp<std::size_t>(ready.size(), 1, kAnswersAtOnce)));
+  senders.parallel_for(ready.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      sent[i] = core_.settlement.submit(replies_.at(ready[i]));
+  });
   Status first;
-  for (const market::OpenCheck& check : view.checks) {
-    const auto reply = replies_.find(check.id);
-    if (reply == replies_.end()) continue;
-    const auto taken = core_.settlement.submit(reply->second);
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    const auto& taken = sent[i];
     if (!taken && settle::worth_repeating(taken.error())) {
       if (first) first = std::unexpected(taken.error());
       continue;
     }
-    replies_.erase(reply);
+    replies_.erase(ready[i]);
     if (taken)
       io::log_info("audit {}: a check is answered", to_hex(record.id));
     else if (first)

@@ -217,7 +217,8 @@ Result<std::unique_ptr<GatewayService>> GatewayService::start(const GatewayOptio
   TRY(const market::LedgerInfo ledger, settlement.info());
   if (options.audit_by == AuditBy::hire && ledger.beacon == Hash{})
     return fail(Errc::unsupported,
-                "this ledger draws no auditors: replay with --audit local instead");
+                "this market was made without a beacon: it draws no auditors; replay with --audit "
+                "local instead");
   ThreadPool pool(std::max(1u, std::thread::hardware_concurrency()));
   TRY(ModelCatalog models, ModelCatalog::load(options.models_directory, pool));
   const std::string database = options.data_directory + "/gateway.db";

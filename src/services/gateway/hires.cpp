@@ -98,7 +98,7 @@ Status Hires::ask(const RequestRecord& record, const HireRecord& hire) {
 Status Hires::accompany(const RequestRecord& record, HireRecord& hire, const AuditView& view) {
   const std::uint64_t now = buyer_.now();
   if (view.state == market::AuditState::waiting) {
-    if (now < view.check_due)
+    if (now < view.check_due + market::chain_lag_s(buyer_.ledger))
       return fail(Errc::unavailable, "the audit waits for beacon round {}", view.round);
     return again(hire, view);
   }
@@ -166,7 +166,10 @@ Status Hires::again(HireRecord& hire, const AuditView& view) {
 }
 
 Status Hires::settle_one(const AuditView& view) {
-  if (view.state == market::AuditState::settled || buyer_.now() < view.check_due) return {};
+  // Whose fee it is goes first.
+  const std::uint64_t from =
+      view.check_due + view.drawn.size() * market::settling_turn_s(buyer_.ledger);
+  if (view.state == market::AuditState::settled || buyer_.now() < from) return {};
   Result<market::Applied> done = market::Applied{};
   if (const market::OpenCheck* check = market::pending_check(view)) {
     if (buyer_.now() < check->due) return {};

@@ -18,7 +18,7 @@ class Hires {
       : buyer_(buyer),
         market_(market),
         checks_(buyer, market),
-        escort_(buyer.ledger.domain, buyer.key, buyer.clock) {}
+        escort_(buyer.ledger, buyer.key, buyer.clock) {}
 
   // Whether an audit that is due goes to hired auditors. Not any more where they were asked so
   // often that nobody seems to want it.

@@ -162,6 +162,13 @@ Status SpotChecks::follow(HireRecord& hire, HireCheck& check, const AuditView& v
   }
   if (buyer_.now() < view.reveal_due)
     return fail(Errc::unavailable, "passes are checked from {} on", view.reveal_due);
+  // On a chain what is sent in the last moment may come too late, and is paid for all the same.
+  const std::uint64_t lag_s = market::chain_lag_s(buyer_.ledger);
+  if (lag_s != 0 && buyer_.now() + lag_s >= view.check_due) {
+    const auto before = buyer_.settlement.operation(check.id);
+    if (!before && before.error().code == Errc::not_found)
+      return give_up(hire, check, "there is no time left for it");
+  }
   TRY(const json::value text, json::parse(check.operation));
   TRY(const json::object* object, json::as_object(text, "a stored check"));
   TRY(const market::Operation operation, market::operation_from_json(*object));
@@ -171,8 +178,11 @@ Status SpotChecks::follow(HireRecord& hire, HireCheck& check, const AuditView& v
   // The ledger's clock may be behind this one's, the bond may come back.
   const bool in_time = asked.error().code == Errc::refused && buyer_.now() < view.check_due;
   if (in_time || settle::worth_repeating(asked.error())) return std::unexpected(asked.error());
-  io::log_warn("a check of auditor {} is not taken: {}", check.auditor.to_string(),
-               asked.error().message);
+  return give_up(hire, check, asked.error().message);
+}
+
+Status SpotChecks::give_up(HireRecord& hire, HireCheck& check, const std::string& why) {
+  io::log_warn("a check of auditor {} is not taken: {}", check.auditor.to_string(), why);
   check.operation.clear();
   return buyer_.store->put_hire(hire);
 }

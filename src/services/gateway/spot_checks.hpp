@@ -20,6 +20,7 @@ class SpotChecks {
   Result<HireCheck> make(const RequestRecord& record, const HireRecord& hire,
                          const LeaseRecord& lease, const market::DrawnAuditor& auditor);
   Status follow(HireRecord& hire, HireCheck& check, const market::AuditView& view);
+  Status give_up(HireRecord& hire, HireCheck& check, const std::string& why);
 
   Buyer& buyer_;
   MarketView& market_;
