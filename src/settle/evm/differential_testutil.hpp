@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <span>
 
+#include "crypto/sha256.hpp"
 #include "market/mirror_testutil.hpp"
 #include "settle/evm/evm_testutil.hpp"
 
@@ -38,22 +39,22 @@ class DifferentialTest : public EvmTest, public market::test::Mirror {
 
   void start(market::test::World& world) override {
     enrich(market::test::party(1).key);
-    const auto by = sender("deployer.db", deployer);
     DeployPlan plan;
-    plan.id[0] = static_cast<std::uint8_t>(seed_);
-    plan.id[1] = static_cast<std::uint8_t>(seed_ >> 8);
-    const auto& info = world.state.info;
-    plan.parameters = info.parameters;
-    plan.audits = {info.host, info.beacon, info.audit_burned_bps};
-    if (token_.is_zero())
-      plan.mint_to = market::test::party(1).address;  // enough for all that are played on one chain
-    else
-      plan.token = token_;
+    plan.parameters = world.state.info.parameters;
+    plan.mint_to = market::test::party(1).address;  // enough for all that are played on one chain
     plan.toys = {{"Games", *toys_.bytecode("ToyGames")}, {"Keyed", *toys_.bytecode("ToyKeyed")}};
+    if (token_.is_zero()) token_ = deployed(plan).token;
+    // Addresses and times are in what is signed, and who is drawn depends on that: they follow from
+    // the seed alone.
+    const auto own = *crypto::secret_key(crypto::sha256(view(fmt::format("deploys {}", seed_))));
+    enrich(own);
+    const auto by = sender(fmt::format("deployer-{}.db", seed_), own);
+    const auto& info = world.state.info;
+    plan.audits = {info.host, info.beacon, info.audit_burned_bps};
+    plan.token = token_;
     const auto manifest = deploy(chain->rpc(), *by, artifacts, plan);
     ASSERT_TRUE(manifest) << manifest.error().message;
     manifest_ = *manifest;
-    token_ = manifest->token;
     restart();
     ASSERT_NE(ledger_, nullptr);
     // One allowance for all deposits: an approval before each would be a block of another time.
@@ -64,7 +65,8 @@ class DifferentialTest : public EvmTest, public market::test::Mirror {
     ASSERT_TRUE(allow->submit({.id = Hash{1}, .to = call.to, .data = call.data}));
     ASSERT_TRUE(allow->wait(Hash{1}, 10'000));
     world.state.info.domain = ledger_->info()->domain;
-    world.time = chain->rpc().head()->timestamp + 10;
+    world.time = 2'000'000'000 + seed_ * 1'000'000;
+    ASSERT_LT(chain->rpc().head()->timestamp, world.time);
     EXPECT_EQ(json::dump(market::to_json(*ledger_->info())),
               json::dump(market::to_json(world.state.info)));
   }
