@@ -144,4 +144,5 @@ export const whyNames = [
   'NotKnownFalse',
   'AuditDrawn',
   'NotAnAudit',
+  'CloseFirst',
 ] as const

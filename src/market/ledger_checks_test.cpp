@@ -415,6 +415,24 @@ TEST_F(LedgerChecks, ACanaryShowsWhoPassedIt) {
   EXPECT_EQ(w.account(w.provider).stake, 10'000'000);
 }
 
+// Of two stories of which one is a canary, the other one costs the stake, whoever reports them.
+TEST_F(LedgerChecks, ACanaryShieldsNoOtherStatement) {
+  const auto shown = w.canary(w.lease_id, w.leaf_one, w.buyer, w.provider);
+  w.commit(shown, w.buyer);
+  ++w.time;
+  audit = w.must(w.request_audit());
+  w.must(shown);
+  const auto& request = w.leaf_one.request;
+  const auto count = w.leaf_one.receipt.message.count;
+  const auto lie = w.receipt(request, count, w.provider, 2);
+  const auto friendly = w.equivocation(w.lease_id, request, w.leaf_one.receipt, lie, w.other);
+  w.commit(friendly, w.other);
+  refuse(friendly, Errc::refused, "is a canary");
+  w.must(
+      w.committed(w.equivocation(w.lease_id, request, lie, w.leaf_one.receipt, w.other), w.other));
+  EXPECT_EQ(w.account(w.provider).stake, 0);
+}
+
 TEST_F(LedgerChecks, ACanarysProviderIsNotSlashedAndWhoSaidSoIsPaid) {
   const auto shown = w.canary(w.lease_id, w.leaf_one, w.buyer, w.provider);
   w.commit(shown, w.buyer);

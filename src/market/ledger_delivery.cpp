@@ -65,6 +65,7 @@ Status on(Step& step, const DemandDelivery& op) {
   if (m.subject != statement_id(step.domain(), statement))
     return fail(Errc::mismatch, "the demand is about another receipt than the one beside it");
   CHECK_OK(check_disputable(step, *lease, m.subject));
+  CHECK_OK(check_not_over(step, *lease));
   if (lease->demanded.contains(m.subject))
     return fail(Errc::conflict, "this answer was demanded before: the log has what was delivered");
   CHECK_OK(check_evidence(step.domain(), v.terms, m.lease, request, statement));
@@ -78,8 +79,8 @@ Status on(Step& step, const DemandDelivery& op) {
   CHECK_OK(check_bond(step, m.buyer, m.bond));
   CHECK_OK(check_open_demands(step, *lease));
 
-  auto& d = add_dispute(step, DisputeAbout::delivery, m.lease, m.subject, m.buyer,
-                        v.terms.provider, Hash{}, m.bond, statement_amount(statement));
+  auto& d = add_dispute(step, DisputeAbout::delivery, m.lease, m.subject, m.buyer, v.terms.provider,
+                        Hash{}, m.bond, statement_amount(statement));
   d.turn = Turn::provider;
   d.due = step.time() + step.parameters().move_s;
   step.lease(m.lease).demanded.insert(m.subject);

@@ -38,6 +38,14 @@ struct DeliveryTest : testing::Test {
   }
 };
 
+TEST_F(DeliveryTest, NothingIsDemandedOfALeaseThatIsOver) {
+  const auto& terms = w.state.leases.at(lease).view.terms;
+  w.time = terms.expires + terms.window + 1;
+  expect_refused(demand(w, answer, w.buyer), Errc::refused, "close it first");
+  must(w.sign(Close{w.other.address, lease}, w.other));
+  demanded();
+}
+
 TEST_F(DeliveryTest, ADemandedAnswerReachesItsBuyerSealed) {
   const auto id = demanded();
   auto d = view_of(id);

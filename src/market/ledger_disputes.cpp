@@ -66,6 +66,7 @@ Result<About> about_of(const Step& step, const LeaseRecord& lease, const Hash& s
   if (const auto pass = passes.find(subject); pass != passes.end())
     return about_pass(step, pass->second, lease);
   CHECK_OK(check_disputable(step, lease, subject));
+  CHECK_OK(check_not_over(step, lease));
   return About{subject, lease.view.terms.provider, Hash{}, lease.view.open_disputes};
 }
 
@@ -128,6 +129,18 @@ Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& 
   if (lease.convicted.contains(subject))
     return fail(Errc::conflict, "this receipt was convicted already");
   return {};
+}
+
+Status check_not_over(const Step& step, const LeaseRecord& lease) {
+  const auto& v = lease.view;
+  const auto end = v.terms.expires + v.terms.window;
+  if (v.state != LeaseState::open || step.time() <= end) return {};
+  // What may still be paid may still be disputed.
+  if (v.claim && step.time() < v.claim->due) return {};
+  return fail(Errc::refused,
+              "the lease was over at {}, it is {}: close it first, then there is another window of "
+              "{} seconds",
+              end, step.time(), v.terms.window);
 }
 
 Status check_program(const protocol::Lease& terms, const protocol::ExecutionId& execution,
@@ -226,6 +239,9 @@ Status on(Step& step, const ReportEquivocation& op) {
     return fail(Errc::mismatch, "the report is about other statements than the two beside it");
   CHECK_OK(check_disputable(step, *lease, m.first));
   CHECK_OK(check_disputable(step, *lease, m.second));
+  // A canary would keep the stake that the other statement costs.
+  if (lease->canaries.contains(m.first) && !lease->canaries.contains(m.second))
+    return fail(Errc::refused, "the first statement is a canary: report the other one as first");
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.request, op.first));
   CHECK_OK(check_evidence(step.domain(), terms, m.lease, op.request, op.second));
   const auto reason = contradiction(op.first, op.second);

@@ -65,9 +65,41 @@ TEST_F(GameTest, CommitmentsEndWithTheLongestWindow) {
   w.commit(op, w.other);
   w.time += 201;
   expect_refused(op, Errc::refused, "commit first");
-  w.commit(op, w.other);
+  lease = w.lease(5'000'000);  // the first one is over by then
+  leaf = w.leaf(lease, 1, 100'000);
+  const auto later = with({}, w.other);
+  w.commit(later, w.other);
   w.time += 200;
+  must(later);
+}
+
+// Else whoever is buyer and provider could keep it open for ever, with all that is bound by it.
+TEST_F(GameTest, ALeaseThatIsOverIsClosedFirst) {
+  const auto& terms = w.state.leases.at(lease).view.terms;
+  const auto op = with({}, w.other);
+  w.time = terms.expires + terms.window;
+  w.commit(op, w.other);
+  ++w.time;
+  expect_refused(op, Errc::refused, "close it first");
+  must(w.sign(Close{w.other.address, lease}, w.other));
+  w.time += 99;
   must(op);
+}
+
+// What may still be paid may still be disputed.
+TEST_F(GameTest, APendingClaimKeepsALeaseDisputable) {
+  const auto& terms = w.state.leases.at(lease).view.terms;
+  w.time = terms.expires + terms.window;
+  must(w.claim(lease, std::span(&leaf, 1), w.provider));
+  const auto due = w.state.leases.at(lease).view.claim->due;
+  const auto op = with({}, w.other);
+  const auto late = with({}, w.buyer);
+  w.commit(op, w.other);
+  w.commit(late, w.buyer);
+  w.time = due - 1;
+  must(op);
+  w.time = due;
+  expect_refused(late, Errc::refused, "close it first");
 }
 
 TEST_F(GameTest, CommitmentsAreForThoseWhoHaveMoneyAndNotWithoutEnd) {

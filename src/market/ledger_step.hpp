@@ -82,6 +82,10 @@ Status check_exposure(const Step& step, const Address& provider, Micros more);
 bool past_dispute(const LeaseRecord& lease, std::uint64_t time);
 // May a statement of this lease still be disputed, or its answer demanded?
 Status check_disputable(const Step& step, const LeaseRecord& lease, const Hash& subject);
+// What holds a lease open by a deadline of its own, disputes and demands, is filed while it runs,
+// or once it is closed: else whoever is on both sides could keep it open for ever, with the
+// escrow, and the stake of whoever answers for it.
+Status check_not_over(const Step& step, const LeaseRecord& lease);
 // At least dispute_bond, and there to be held.
 Status check_bond(const Step& step, const Address& from, Micros bond);
 // The operation's id becomes an open dispute, its bond is held.

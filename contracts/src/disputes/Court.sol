@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Domain} from "../market/Domain.sol";
 import {Conflict, Mismatch, NotFound, Refused, Why} from "../market/Errors.sol";
-import {ICourtAccess, IMarket, LeaseRecord, LeaseState} from "../market/IMarket.sol";
+import {Claiming, ICourtAccess, IMarket, LeaseRecord, LeaseState} from "../market/IMarket.sol";
 import {Lease, Messages} from "../market/Messages.sol";
 import {Evidence, Statements} from "../market/Statements.sol";
 
@@ -62,6 +62,15 @@ abstract contract Court is ICourt {
             revert Refused(Why.NoLongerDisputable);
         }
         if (_convicted(subject)) revert Conflict(Why.Convicted);
+    }
+
+    /// What holds a lease open by a deadline of its own is filed while it runs, or once it is closed: else whoever is on
+    /// both sides could keep it open for ever, with the escrow, and the stake of whoever answers for it.
+    function _checkNotOver(LeaseRecord memory l, Lease calldata terms) internal view {
+        if (l.state != LeaseState.Open || block.timestamp <= uint256(terms.expires) + terms.window) return;
+        // What may still be paid may still be disputed.
+        if (l.claiming == Claiming.Pending && block.timestamp < l.until) return;
+        revert Refused(Why.CloseFirst);
     }
 
     function _checkEvidence(bytes32 id, Lease calldata terms, Evidence calldata e, bytes32 statement) internal view {

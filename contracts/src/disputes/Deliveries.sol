@@ -33,6 +33,7 @@ contract Deliveries is IDeliveries, Court {
         Statement calldata s = evidence.statement;
         if (m.subject != Statements.id(MARKET, s)) revert Mismatch(Why.OtherStatement);
         _checkDisputable(l, m.subject);
+        _checkNotOver(l, terms);
         if (demanded[m.subject]) revert Conflict(Why.Demanded);
         _checkEvidence(m.lease, terms, evidence, m.subject);
         if (Statements.wrongFigures(terms, Messages.withoutBiases(evidence.request), s.progress, s.figures)) {

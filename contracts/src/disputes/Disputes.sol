@@ -51,6 +51,11 @@ contract Disputes is IDisputes, GameCourt {
         }
         _checkDisputable(l, m.first);
         _checkDisputable(l, m.second);
+        // A canary would keep the stake that the other statement costs.
+        (address audits,) = IAuditMoney(MARKET).auditCourts();
+        if (IAudits(audits).canary(m.first) != 0 && IAudits(audits).canary(m.second) == 0) {
+            revert Refused(Why.CanaryOf);
+        }
         _checkStatement(m.lease, terms, request, requestSignature, first, m.first);
         _checkStatement(m.lease, terms, request, requestSignature, second, m.second);
         if (!Statements.contradict(first, second)) revert Refused(Why.NoContradiction);
@@ -94,6 +99,7 @@ contract Disputes is IDisputes, GameCourt {
         returns (About memory)
     {
         _checkDisputable(l, m.subject);
+        _checkNotOver(l, terms);
         return About(m.subject, terms.provider, m.lease);
     }
 

@@ -120,7 +120,8 @@ enum Why {
     CheckOpen,
     NotKnownFalse,
     AuditDrawn,
-    NotAnAudit
+    NotAnAudit,
+    CloseFirst
 }
 
 /// The ledger's errors (src/base/result.hpp): malformed; a check of a signature or hash failed; a rule says no;

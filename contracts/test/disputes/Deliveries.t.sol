@@ -358,6 +358,14 @@ contract DeliveriesTest is World {
         refused(address(deliveries), demanding(buyer, demandOf(e), e), Refused.selector, Why.NoLongerDisputable);
     }
 
+    function test_nothingIsDemandedOfALeaseThatIsOver() public {
+        (Evidence memory e,) = signedFor(1, 3);
+        vm.warp(uint256(terms.expires) + terms.window + 1);
+        refused(address(deliveries), demanding(buyer, demandOf(e), e), Refused.selector, Why.CloseFirst);
+        close(terms, other);
+        accepted(address(deliveries), demanding(buyer, demandOf(e), e));
+    }
+
     function test_openDemandsAreFew() public {
         for (uint64 i = 1; i <= 64; ++i) {
             Evidence memory e = evidence(terms, i, 3, keccak256("tape"));

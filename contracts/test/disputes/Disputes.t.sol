@@ -170,6 +170,31 @@ contract DisputesTest is DisputeWorld {
         accepted(address(disputes), filing(other, m, terms, f));
     }
 
+    /// Else whoever is buyer and provider could keep it open for ever, with all that is bound by it.
+    function test_aLeaseThatIsOverIsClosedFirst() public {
+        Filing memory f = filingOf(receipt(1));
+        Dispute memory m = disputeOf(f.evidence, other);
+        vm.warp(uint256(terms.expires) + terms.window + 1);
+        commit(other, commitmentOf(m, f));
+        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.CloseFirst);
+        close(terms, other);
+        accepted(address(disputes), filing(other, m, terms, f));
+    }
+
+    /// What may still be paid may still be disputed.
+    function test_aPendingClaimKeepsALeaseDisputable() public {
+        vm.warp(uint256(terms.expires) + terms.window);
+        Claim memory c = Claim(id, 0, 1_000_000, 1);
+        market.claim(c, sign(provider, keccak256(abi.encode(Messages.CLAIM, c))), terms);
+        Filing memory f = filingOf(receipt(1));
+        Dispute memory m = disputeOf(f.evidence, other);
+        commit(other, commitmentOf(m, f));
+        vm.warp(uint256(terms.expires) + 2 * uint256(terms.window));
+        refused(address(disputes), filing(other, m, terms, f), Refused.selector, Why.CloseFirst);
+        vm.warp(uint256(terms.expires) + 2 * uint256(terms.window) - 1);
+        accepted(address(disputes), filing(other, m, terms, f));
+    }
+
     function test_openDisputesOfOneChallengerAreFew() public {
         for (uint64 i = 1; i <= 8; ++i) {
             Filing memory f = filingOf(receipt(i));

@@ -124,7 +124,8 @@ constexpr std::string_view kReasons[] = {"Parameters",
                                          "CheckOpen",
                                          "NotKnownFalse",
                                          "AuditDrawn",
-                                         "NotAnAudit"};
+                                         "NotAnAudit",
+                                         "CloseFirst"};
 
 // Of hired auditors: what is wrong, and what helps.
 constexpr std::pair<std::string_view, std::string_view> kExplained[] = {
@@ -167,7 +168,9 @@ constexpr std::pair<std::string_view, std::string_view> kExplained[] = {
     {"NotKnownFalse",
      "nobody has shown the receipt to be false: dispute it with its provider first"},
     {"NotAnAudit", "only the market's own audits may do this"},
-    {"AuditDrawn", "the audit is drawn already"}};
+    {"AuditDrawn", "the audit is drawn already"},
+    {"CloseFirst",
+     "the lease is over: close it first, then there is another window for disputes and demands"}};
 
 constexpr std::size_t kSelector = 4;
 
