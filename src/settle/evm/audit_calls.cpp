@@ -1,7 +1,5 @@
 #include "settle/evm/audit_calls.hpp"
 
-#include "crypto/sha256.hpp"
-
 namespace assay::settle::evm {
 
 using namespace protocol;
@@ -53,11 +51,7 @@ Result<Call> AuditCalls::make(const Signed<Beacon>& op) {
 }
 
 Result<Call> AuditCalls::make(const market::CheckAudit& op) {
-  if (op.program.size() > market::kProgramBytesMax)
-    return fail(Errc::invalid, "a program of {} bytes, at most {}", op.program.size(),
-                market::kProgramBytesMax);
-  if (crypto::sha256(op.program) != op.execution.program_hash)
-    return fail(Errc::mismatch, "the program is not the one the execution id names");
+  CHECK_OK(check_program(op.execution, op.program));
   const Hash& id = op.check.message.audit;
   TRY(const AuditSlot audit, chain_.audit(id));
   market::Evidence evidence;

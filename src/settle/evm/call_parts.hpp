@@ -1,5 +1,6 @@
 // What the calls of all operations are made from.
 #pragma once
+#include "crypto/sha256.hpp"
 #include "settle/evm/calls.hpp"
 
 namespace assay::settle::evm {
@@ -34,6 +35,16 @@ class CallParts {
   static Result<Call> call(const crypto::Address& to, const AbiWriter& arguments,
                            fmt::format_string<Args...> signature, Args&&... args) {
     return Call{to, arguments.call(fmt::format(signature, std::forward<Args>(args)...))};
+  }
+
+  // What lies beside an operation and goes into Programs before it.
+  static Status check_program(const protocol::ExecutionId& execution, ByteView program) {
+    if (program.size() > market::kProgramBytesMax)
+      return fail(Errc::invalid, "a program of {} bytes, at most {}", program.size(),
+                  market::kProgramBytesMax);
+    if (crypto::sha256(program) != execution.program_hash)
+      return fail(Errc::mismatch, "the program is not the one the execution id names");
+    return {};
   }
 
   Status put_terms(AbiWriter& out, const Hash& lease) {

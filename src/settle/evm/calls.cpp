@@ -1,7 +1,6 @@
 #include "settle/evm/calls.hpp"
 
 #include "crypto/merkle_sum.hpp"
-#include "crypto/sha256.hpp"
 #include "market/statements.hpp"
 #include "settle/evm/audit_calls.hpp"
 #include "settle/evm/played.hpp"
@@ -204,11 +203,7 @@ Result<Call> Calls::operator()(const market::FileDispute& op) {
   TRY(const auto terms, chain_.terms(op.dispute.message.lease));
   const bool by_figures =
       terms && market::arithmetic_fault(*terms, evidence.request.message, evidence.statement);
-  if (!by_figures && op.program.size() > market::kProgramBytesMax)
-    return fail(Errc::invalid, "a program of {} bytes, at most {}", op.program.size(),
-                market::kProgramBytesMax);
-  if (!by_figures && crypto::sha256(op.program) != op.execution.program_hash)
-    return fail(Errc::mismatch, "the program is not the one the execution id names");
+  if (!by_figures) CHECK_OK(check_program(op.execution, op.program));
 
   std::vector<AbiWriter> moves;
   if (!op.transcript.empty()) {
