@@ -47,26 +47,6 @@ Result<services::AuditedModel> audited(const ModelFile& file, ThreadPool& pool) 
 // Blocks come seconds apart, and every look is asked of a node.
 constexpr std::int64_t kChainTickMs = 2'000;
 
-constexpr std::int64_t kCatchUpMs = 60'000;
-
-// With a stake there may be deadlines: transactions that do not come through, for want of gas, must
-// not keep it from watching them.
-Status stake_when_known(OpenSettlement& open, const crypto::SecretKey& key,
-                        const std::string& wanted, const std::function<bool()>& stopping) {
-  TRY(const bool known, open.catch_up(stopping, kCatchUpMs));
-  if (!known) {
-    TRY(const auto account, open.settlement().account(crypto::address_of(key)));
-    if (account.stake > 0) {
-      io::log_warn(
-          "transactions of an earlier start are not final: it goes on, and --stake is looked at "
-          "when it is started again");
-      return {};
-    }
-    CHECK_OK(open.catch_up(stopping));
-  }
-  return raise_stake(open.settlement(), key, wanted);
-}
-
 Result<int> serve_auditor(const Context& context, AuditorOptions options) {
   if (options.models.empty() || options.ledger.market.empty() || options.key.file.empty() ||
       options.service.data_dir.empty())
@@ -97,7 +77,7 @@ Result<int> serve_auditor(const Context& context, AuditorOptions options) {
   if (options.ledger.on_chain() && info.domain.chain_id != io::DevChain::kChainId)
     options.service.tick_ms = kChainTickMs;
   CHECK_OK(services::AuditorService::check_draws(info));
-  CHECK_OK(stake_when_known(open, key, options.stake, stopping));
+  CHECK_OK(raise_stake(open, key, options.stake, stopping));
   json::array executions;
   for (const auto& model : models)
     executions.emplace_back(to_hex(protocol::struct_hash(model.execution)));

@@ -164,9 +164,9 @@ Result<int> run_provider(const Context& context, ProviderFlags flags,
   options.kv_bytes = static_cast<std::size_t>((kv_mib << 20) / models.size());
 
   const io::SystemClock clock;
-  TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock,
-                                      [&stop] { return stop.requested(); }));
-  CHECK_OK(raise_stake(open.settlement(), key, flags.stake));
+  const auto stopping = [&stop] { return stop.requested(); };
+  TRY(auto open, OpenSettlement::open(flags.ledger, key, options.data_dir, clock, stopping));
+  CHECK_OK(raise_stake(open, key, flags.stake, stopping));
   TRY(auto till, OpenTill::open(flags.x402, flags.ledger, open, key, options.data_dir, clock));
   options.till = till.till();
   TRY(auto service, services::ProviderService::start(options, std::move(models), key,

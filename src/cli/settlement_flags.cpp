@@ -227,7 +227,10 @@ Result<bool> OpenSettlement::catch_up(const std::function<bool()>& stopping,
   std::int64_t said_ms = began_ms;
   for (;;) {
     const auto open = chain_->transactions().advance();
-    if (open && *open == 0) return true;
+    if (open && *open == 0) {
+      chain_->read_anew();
+      return true;
+    }
     if (io::steady_ms() - began_ms >= patience_ms) return false;
     if (stopping()) return fail(Errc::cancelled, "stopped while transactions were under way");
     if (io::steady_ms() - said_ms >= kSayEveryMs) {

@@ -1,5 +1,6 @@
 #include "cli/stake.hpp"
 
+#include "io/log.hpp"
 #include "io/random.hpp"
 #include "market/money.hpp"
 
@@ -30,6 +31,23 @@ Status raise_stake(market::Settlement& ledger, const crypto::SecretKey& key,
                 market::format_money(std::max(wanted, account.stake)),
                 market::format_money(info.parameters.stake_min));
   return {};
+}
+
+Status raise_stake(OpenSettlement& open, const crypto::SecretKey& key,
+                   const std::string& wanted_text, const std::function<bool()>& stopping) {
+  constexpr std::int64_t kCatchUpMs = 60'000;
+  TRY(const bool known, open.catch_up(stopping, kCatchUpMs));
+  if (!known) {
+    TRY(const auto account, open.settlement().account(crypto::address_of(key)));
+    if (account.stake > 0) {
+      io::log_warn(
+          "transactions of an earlier start are not final: it goes on, and --stake is looked at "
+          "when it is started again");
+      return {};
+    }
+    CHECK_OK(open.catch_up(stopping));
+  }
+  return raise_stake(open.settlement(), key, wanted_text);
 }
 
 }  // namespace assay::cli

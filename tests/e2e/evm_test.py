@@ -76,9 +76,19 @@ class ChainMarket(Market):
         for number in range(1, int(self.chain.ask("eth_blockNumber"), 16) + 1):
             yield from self.chain.ask("eth_getBlockReceipts", hex(number))
 
+    def told(self, receipt):
+        """What somebody who reads a failed run's log needs of a transaction."""
+        name = {a.lower(): n for n, a in self.address.items()}.get(receipt["from"].lower(), receipt["from"])
+        sent = self.chain.ask("eth_getTransactionByHash", receipt["transactionHash"])
+        to = {c["address"].lower(): n for n, c in json.loads(self.manifest.read_text())["contracts"].items()}
+        trace = self.chain.ask("debug_traceTransaction", receipt["transactionHash"], {"tracer": "callTracer"})
+        return (f"{name}'s of nonce {int(sent['nonce'], 16)} to {to.get(receipt['to'], receipt['to'])}, gas "
+                f"{int(receipt['gasUsed'], 16)} of {int(sent['gas'], 16)}, block {int(receipt['blockNumber'], 16)}: "
+                f"{trace.get('error')} {trace.get('output')}; it was {sent['input'][:650]}")
+
     def finish(self):
         # An operation that was sent twice would show as a transaction that reverted: nothing is repeated.
-        reverted = [r["transactionHash"] for r in self.receipts() if r["status"] != "0x1"]
+        reverted = [self.told(r) for r in self.receipts() if r["status"] != "0x1"]
         expect_equal(reverted, [], "transactions that reverted")
         self.stop()
         self.chain.stop()
@@ -336,9 +346,21 @@ def nobody_waits_for_a_chain_that_stands_still(t):
             finally:
                 if waiting.poll() is None:
                     waiting.kill()
+            # A second start decides nothing before that is final: the stake would be raised twice.
+            chain.ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+            again = subprocess.Popen([t.assay, *arguments, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                     env=market.env)
+            try:
+                time.sleep(3)
+                expect(again.poll() is None, "it ended before its transaction was final")
+                expect_equal(chain.ask("txpool_status")["pending"], "0x1", "transactions of a second start")
+                again.terminate()
+                again.wait(30)
+            finally:
+                if again.poll() is None:
+                    again.kill()
             # What it had sent goes on.
             chain.ask("evm_setAutomine", True)
-            chain.ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
             chain.ask("evm_mine")
             market.services["provider"] = Service(t, *arguments, log=folder / "provider.log", env=PASS)
             staked = [e for e in t.json("chain", "events", "--rpc", chain.url, "--market", market.manifest, "--data",

@@ -75,6 +75,8 @@ class EvmLedger : public market::Settlement {
   // is drawn. Errors: those of submit().
   Result<bool> draw(const Hash& audit);
 
+  // The next view is a new one: after something became final that was not waited for here.
+  void read_anew() { stale_ = true; }
   // Transactions that are not final yet.
   std::size_t in_flight() const { return in_flight_; }
   // Calls `use` with a view that is at most view_ms old and knows everything sent here, alone. What
