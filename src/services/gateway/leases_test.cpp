@@ -71,6 +71,7 @@ TEST_F(GatewayTest, ALeaseThatItsProviderClosedIsReplacedAtOnce) {
   start();
   const json::object first = parse_object(post(chat_body()).body);
   await_stage(receipt_of(first), "settled");
+  ASSERT_TRUE(soon([&] { return paid(provider) > 0; }));
   const Hash lease = provider.requests()[0].lease;
   ASSERT_TRUE(ledger->submit(
       sign(protocol::Close{.account = provider.address(), .lease = lease}, kLeaseProvider)));
@@ -80,6 +81,7 @@ TEST_F(GatewayTest, ALeaseThatItsProviderClosedIsReplacedAtOnce) {
   const Hash another = provider.requests().back().lease;
   EXPECT_NE(another, lease);
   const json::object paid_for = await_stage(receipt_of(parse_object(reply.body)), "settled");
+  ASSERT_TRUE(soon([&] { return ledger->lease(another)->paid > 0; }));
   EXPECT_EQ(paid(provider), ledger->lease(lease)->paid + ledger->lease(another)->paid);
   EXPECT_EQ(text_at(paid_for, "amount"), text_at(first.at("assay").as_object(), "amount"));
   const auto store = *Store::open_beside(options.data_directory);
@@ -93,6 +95,7 @@ TEST_F(GatewayTest, TheLedgerIsAskedWhichLeasesHaveEnded) {
   ScriptedProvider& provider = add_provider({});
   start();
   await_stage(receipt_of(parse_object(post(chat_body()).body)), "settled");
+  ASSERT_TRUE(soon([&] { return paid(provider) > 0; }));
   const Hash lease = provider.requests()[0].lease;
   ASSERT_TRUE(ledger->submit(
       sign(protocol::Close{.account = provider.address(), .lease = lease}, kLeaseProvider)));
