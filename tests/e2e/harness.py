@@ -31,6 +31,7 @@ class Runner:
         self.options = parser.parse_args()
         self.assay = str(pathlib.Path(self.options.assay).resolve())
         self.failed = 0
+        self.services = []
 
     def run(self, *tests):
         for test in tests:
@@ -47,7 +48,16 @@ class Runner:
                 traceback.print_exc()
                 print(f"FAIL {name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
                       flush=True)
+            finally:
+                self.end_services()
         sys.exit(1 if self.failed else 0)
+
+    def end_services(self):
+        """What a test that failed left running."""
+        for service in self.services:
+            if service.process.poll() is None:
+                service.kill()
+        self.services.clear()
 
     def cli(self, *arguments, code=0, timeout=120, **kwargs):
         """Runs `assay …`; checks the exit code; returns the finished process."""
@@ -95,6 +105,7 @@ class Service:
         self.process = subprocess.Popen(
             [runner.assay, *map(str, arguments), "--json"], stdout=subprocess.PIPE, stderr=self.log,
             stdin=subprocess.DEVNULL, text=True, env=dict(os.environ, **(env or {})))
+        runner.services.append(self)
         deadline = time.monotonic() + timeout
         self.ready = None
         line = self.process.stdout.readline()
