@@ -56,7 +56,7 @@ def sellers_and_copiers_are_slashed(t):
 
 def canaries_tell_who_computes(t):
     with Folder() as folder:
-        market = Market(t, folder)
+        market = Market(t, folder, beacon_of="oracle")
         try:
             market.start("market")
             for name, amount in (("ada", "3.00"), ("partner", "2.00"), ("owner", "5.00")):

@@ -20,14 +20,23 @@ STAKE = 2_000_000
 class Market:
     """A market on a chain with short deadlines; each party is started by its name."""
 
-    def __init__(self, t, folder):
+    def __init__(self, t, folder, beacon_of="deployer"):
         self.t, self.folder, self.env = t, folder, dict(os.environ, **PASS)
         self.chain, self.services, self.ports, self.address, self.spot_check = Chain(folder), {}, {}, {}, 0
-        for name in ("deployer", "host"):
-            self.key(name)
+        for name in ("deployer", "host", beacon_of):
+            if name not in self.address:
+                self.key(name)
+        # With it goes the chain of values: whoever deploys has its own in the deployment's folder.
+        self.beacon = {"key": folder / f"{beacon_of}.key", "data": folder / "deployment"}
+        deploy = []
+        if beacon_of != "deployer":
+            self.beacon["data"] = folder / "beacon"
+            made = t.json("chain", "beacon", "--make", "--data", self.beacon["data"], "--key", self.beacon["key"],
+                          env=self.env)
+            deploy = ["--beacon-host", self.address[beacon_of], "--beacon", made["beacon"]]
         self.deployed = t.json("chain", "deploy", "--rpc", self.chain.url, "--key", folder / "deployer.key", "--data",
                                folder / "deployment", "--test-token-for", self.address["host"], "--move-deadline", MOVE_S,
-                               "--window-min", MOVE_S, "--window-max", 3600, "--unbonding", 3600, env=self.env)
+                               "--window-min", MOVE_S, "--window-max", 3600, "--unbonding", 3600, *deploy, env=self.env)
         self.manifest = folder / "deployment/manifest.json"
 
     def blocks_by_the_clock(self):
@@ -57,8 +66,8 @@ class Market:
         if name == "market":
             return ["market", *self.on_chain(), "--data", f / "m", "--key", f / "host.key", "--port", self.ports.get(name, 0)]
         if name == "beacon":
-            return ["chain", "beacon", "--rpc", self.chain.url, "--data", f / "deployment", "--key", f / "deployer.key",
-                    "--every-s", 1]
+            return ["chain", "beacon", "--rpc", self.chain.url, "--market", self.manifest, "--data", self.beacon["data"],
+                    "--key", self.beacon["key"], "--every-s", 1]
         if name == "cheat":
             return ["attack", "model-swap", "--serve", WORSE, "--claim", MODEL, *self.on_chain(), *board, *own,
                     "--price-in", "0.30", "--price-out", "0.60", "--stake", "5.00", "--threads", 1]
