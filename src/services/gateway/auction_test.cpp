@@ -100,7 +100,8 @@ TEST_F(AuctionTest, TheRecordGoesIntoTheLogOnceItIsOver) {
   EXPECT_EQ(kept.record, json::dump(to_json(record(assay))));
   EXPECT_EQ(kept.lease, *array_from_hex<32>(text_at(assay, "lease")));
   EXPECT_EQ(settle::check(kept)->verdict.winner, winner.address());
-  EXPECT_FALSE(io::path_exists(options.data_directory + "/unlogged/" + to_hex(call) + ".json"));
+  const std::string unlogged = options.data_directory + "/unlogged/" + to_hex(call) + ".json";
+  EXPECT_TRUE(soon([&] { return !io::path_exists(unlogged); }));
   // The next has the next number; one whose winner backed out stays outside.
   winner.script.backs_out = true;
   sold(submit());
