@@ -1,6 +1,9 @@
 #include "services/provider/offer_keeper.hpp"
 
 #include <algorithm>
+#include <thread>
+
+#include "io/log.hpp"
 
 namespace assay::services {
 
@@ -13,6 +16,19 @@ void OfferKeeper::set_speed(std::uint32_t first_token_ms, std::uint32_t per_toke
   };
   first_token_ms_ = claim(options.first_token_ms, first_token_ms);
   per_token_ms_ = claim(options.per_token_ms, per_token_ms);
+}
+
+Status OfferKeeper::introduce() {
+  constexpr int kTries = 60;
+  constexpr std::chrono::milliseconds kPause{500};
+  for (int tries = 1;; ++tries) {
+    const Status done = renew();
+    if (done || done.error().code != Errc::refused || tries == kTries) return done;
+    TRY(const auto account, core_.settlement.account(core_.address));
+    if (account.stake < core_.ledger.parameters.stake_min) return done;
+    if (tries == 1) io::log_warn("the board does not list it yet: {}", done.error().message);
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Status OfferKeeper::renew() {

@@ -14,6 +14,9 @@ class OfferKeeper {
   // Milliseconds to the first token and per token, as measured; claimed in the next offer, unless
   // the options say what is claimed.
   void set_speed(std::uint32_t first_token_ms, std::uint32_t per_token_ms);
+  // The first one. A board may read the ledger a little later than this provider, which has staked
+  // just now: refused although the stake is there, it is offered again for half a minute.
+  Status introduce();
   // Publishes when the last one is past half of its life, or none is out.
   Status renew();
   // What it offers now, under a sequence of its own, to be signed.

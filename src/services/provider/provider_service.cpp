@@ -145,7 +145,7 @@ Result<std::unique_ptr<ProviderService>> ProviderService::start(
   }
   const auto [first, each] = measure(*service->engines_.front());
   service->offers_->set_speed(first, each);
-  CHECK_OK(service->offers_->renew());
+  CHECK_OK(service->offers_->introduce());
   service->collector_ = std::make_unique<Collector>(service->core_, service->admission_,
                                                     *service->offers_);
   service->collector_->start();

@@ -45,6 +45,41 @@ bool audit_matches(const World& world, const protocol::InferenceCall& call, cons
   return report && report->match;
 }
 
+// As that of a relay, which reads a chain of its own accord.
+struct LateBoard : market::Board {
+  market::Board& board;
+  int refusals;
+  LateBoard(market::Board& b, int n) : board(b), refusals(n) {}
+  Result<std::vector<protocol::Signed<protocol::Offer>>> offers() override {
+    return board.offers();
+  }
+  Status publish(const protocol::Signed<protocol::Offer>& offer) override {
+    if (refusals-- > 0) return fail(Errc::refused, "stake at least 1.00 first");
+    return board.publish(offer);
+  }
+};
+
+TEST(Provider, ABoardThatSeesItsStakeLaterIsAskedAgain) {
+  World world;
+  LateBoard board(*world.ledger, 2);
+  const auto service =
+      ProviderService::start(world.options(), {{world.toy.model, world.toy.offered}},
+                             world.provider, *world.ledger, board, world.clock);
+  ASSERT_TRUE(service) << service.error().message;
+  EXPECT_EQ(world.ledger->offers()->size(), 1u);
+}
+
+TEST(Provider, WithoutAStakeItIsToldAtOnce) {
+  World world;
+  LateBoard board(*world.ledger, 1'000);
+  const auto service =
+      ProviderService::start(world.options(), {{world.toy.model, world.toy.offered}}, test_key(99),
+                             *world.ledger, board, world.clock);
+  ASSERT_FALSE(service);
+  EXPECT_THAT(service.error().message, HasSubstr("stake at least"));
+  EXPECT_EQ(board.refusals, 999);
+}
+
 TEST(Provider, AnswersAndIsAuditable) {
   World world;
   const auto service = *world.start();
