@@ -109,8 +109,9 @@ class Service:
         deadline = time.monotonic() + timeout
         self.ready = None
         line = self.process.stdout.readline()
-        if time.monotonic() > deadline or not line.startswith("{"):
-            self.stop()
+        # An error is a JSON line, too.
+        if time.monotonic() > deadline or not line.startswith("{") or "error" in json.loads(line):
+            self.stop(expect_code=None)
             raise AssertionError(f"assay {arguments[0]} did not become ready: {line!r}; see {log}: "
                                  f"{open(log).read()[-1500:]}")
         self.ready = json.loads(line)
