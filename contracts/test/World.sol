@@ -64,6 +64,15 @@ abstract contract World is Test {
         p.at = vm.addr(p.key);
     }
 
+    /// Asked anew each time; `block.timestamp` the compiler reads once.
+    function clock() public view returns (uint256) {
+        return vm.getBlockTimestamp();
+    }
+
+    function later(uint256 seconds_) internal {
+        vm.warp(clock() + seconds_);
+    }
+
     /// Short times, so that a test reaches every deadline.
     function smallParameters() internal pure returns (Parameters memory) {
         return Parameters({

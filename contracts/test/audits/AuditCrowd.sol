@@ -38,6 +38,7 @@ abstract contract AuditCrowd is CourseWorld {
 
     uint8 internal constant AUDITORS = 4;
     uint8 private constant HONEST = 2;
+    bytes32 private immutable TRACE_ROOT = FirstMove.traceRoot();
 
     Held[] internal held;
     Asked[] internal asked;
@@ -68,8 +69,8 @@ abstract contract AuditCrowd is CourseWorld {
         if (applied_) ++done[bytes4(call)];
     }
 
-    function rootOfTrace() internal pure override returns (bytes32) {
-        return FirstMove.traceRoot();
+    function rootOfTrace() internal view override returns (bytes32) {
+        return TRACE_ROOT;
     }
 
     function isFalse(uint64 sequence) private pure returns (bool) {

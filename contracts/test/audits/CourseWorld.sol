@@ -28,15 +28,6 @@ abstract contract CourseWorld is AuditWorld {
         );
     }
 
-    /// Asked anew each time; `block.timestamp` the compiler reads once.
-    function clock() public view returns (uint256) {
-        return vm.getBlockTimestamp();
-    }
-
-    function later(uint256 seconds_) internal {
-        vm.warp(clock() + seconds_);
-    }
-
     // Registrations.
 
     function registration(Party memory who, uint128 fee, bool active) internal returns (RegisterAuditor memory) {

@@ -7,12 +7,15 @@ import {Trees} from "./DisputeWorld.sol";
 /// layers: the hashes six levels below the root of its trace's 256 positions. The game ends there, by silence.
 library FirstMove {
     function traceRoot() internal pure returns (bytes32) {
-        bytes32[] memory hashes = new bytes32[](64);
-        for (uint256 i = 0; i < 64; ++i) hashes[i] = keccak256(abi.encode(i));
-        return sha256(abi.encodePacked("assay/trace/v0", hex"00010000", hex"02000000", Trees.root(hashes, 0, 64)));
+        return sha256(abi.encodePacked("assay/trace/v0", hex"00010000", hex"02000000", Trees.root(nodes(), 0, 64)));
     }
 
-    function payload() internal pure returns (bytes memory hashes) {
-        for (uint256 i = 0; i < 64; ++i) hashes = bytes.concat(hashes, keccak256(abi.encode(i)));
+    function payload() internal pure returns (bytes memory) {
+        return abi.encodePacked(nodes());
+    }
+
+    function nodes() private pure returns (bytes32[] memory hashes) {
+        hashes = new bytes32[](64);
+        for (uint256 i = 0; i < 64; ++i) hashes[i] = keccak256(abi.encode(i));
     }
 }

@@ -39,6 +39,8 @@ abstract contract Crowd is DisputeWorld {
         bool demand;
     }
 
+    bytes32 private immutable TRACE_ROOT = FirstMove.traceRoot();
+
     Party internal honest;
     Party internal liar;
     Held[] internal held;
@@ -84,12 +86,8 @@ abstract contract Crowd is DisputeWorld {
         provider = held[n].terms.provider == honest.at ? honest : liar;
     }
 
-    function clock() internal view returns (uint256) {
-        return vm.getBlockTimestamp(); // `block.timestamp` the compiler reads once
-    }
-
-    function rootOfTrace() internal pure override returns (bytes32) {
-        return FirstMove.traceRoot();
+    function rootOfTrace() internal view override returns (bytes32) {
+        return TRACE_ROOT;
     }
 
     // What anybody does.

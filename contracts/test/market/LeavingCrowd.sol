@@ -22,34 +22,31 @@ contract LeavingCrowd is Crowd {
     /// From wherever they are, everybody gets everything out that is theirs, with no one's consent, within the times
     /// that were published.
     function leave() external {
-        uint256 time = block.timestamp + 20; // the compiler reads the clock once
-        vm.warp(time);
+        later(STEP);
         while (open_.length != 0) {
             uint256 before = open_.length;
             timingOut(open_.length - 1);
             vm.assertTrue(open_.length < before, "a dispute ends");
         }
         // Expiry and window, and the window of a claim or of its answer.
-        time += 1000 + 200 + 200;
-        vm.warp(time);
+        later(1000 + 200 + 200);
         for (uint256 i = 0; i < held.length; ++i) {
             LeaseRecord memory l = market.lease(idOf(held[i].terms));
             if (l.claiming == Claiming.Pending) finalizing(held[i]);
             closing(held[i].terms, payout);
             vm.assertTrue(market.lease(idOf(held[i].terms)).state != LeaseState.Open, "a lease ends");
         }
-        Party[4] memory people = [buyer, honest, liar, payout];
-        for (uint256 k = 0; k < 4; ++k) {
+        Party[5] memory people = all();
+        for (uint256 k = 0; k < 5; ++k) {
             uint256 staked = market.account(people[k].at).stake;
             if (staked == 0) continue;
             // Entries may be full: what is due makes room first.
-            time += 500;
-            vm.warp(time);
+            later(500);
             release(people[k]);
             vm.assertTrue(unbondOf(people[k], staked), "unbonding");
         }
-        vm.warp(time + 500);
-        for (uint256 k = 0; k < 4; ++k) {
+        later(500);
+        for (uint256 k = 0; k < 5; ++k) {
             release(people[k]);
             withdrawAll(people[k]);
         }
@@ -72,7 +69,7 @@ contract LeavingCrowd is Crowd {
         uint256 until = clock() + EXIT;
         while (!gone()) {
             vm.assertLe(clock(), until, "within the times that were published");
-            vm.warp(clock() + STEP);
+            later(STEP);
             for (uint256 i = 0; i < held.length; ++i) hinder(i);
             endure();
         }
