@@ -344,6 +344,7 @@ void Batcher::drop_hung() {
     }
     end(*job, Finish::cancelled);
     ended_.push_back(job);
+    if (job->behind) behind_.reset();
     return true;
   });
 }
@@ -450,7 +451,8 @@ void Batcher::plan() {
     else if (!job->paused())
       add(*job, 1);
   }
-  if (behind_ && behind_->sequence && behind_->recalled == behind_->cached && !busy())
+  if (behind_ && behind_->sequence && behind_->recalled == behind_->cached && !behind_->paused() &&
+      !busy())
     add(*behind_, behind_->reading() ? std::min<std::size_t>(
                                            options_.prefill_rows,
                                            behind_->prompt_size() - behind_->sequence->position())
