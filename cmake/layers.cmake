@@ -27,6 +27,8 @@ target_compile_options(assay_flags INTERFACE
 target_compile_options(assay_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread
     -Wno-array-bounds -Wno-dangling-pointer -Wno-restrict>)
+# Clang blames callers of libstdc++ 12's stable_partition for the deprecated buffer in it.
+target_compile_options(assay_flags INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(ASSAY_SANITIZE)
   target_compile_options(assay_flags INTERFACE -fsanitize=${ASSAY_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)

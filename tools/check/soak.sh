@@ -2,7 +2,8 @@
 # Long runs, not part of `make test`: fuzzers under ASan/UBSan, a market and a log killed at random moments,
 # random ledger histories with many seeds. ASSAY_FUZZ_SECONDS (default 60) is the time per target,
 # ASSAY_SOAK_REQUESTS (default 10000) how many requests must not give a false alarm, ASSAY_SOAK_STEPS
-# (default 100000) how many steps of each kind the contracts must judge as the C++ referee does.
+# (default 100000) how many steps of each kind the contracts must judge as the C++ referee does,
+# ASSAY_SOAK_ROUNDS (default 3) how often the tests of everything with threads run while some of them sleep.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${ASSAY_FUZZ_SECONDS:-60}
@@ -29,6 +30,8 @@ ASSAY_SOAK_SECONDS=$seconds build/release/src/assay_engine_test \
 # The same requests on every table, batched, cached and audited in every way: the same bits.
 ASSAY_SOAK_REQUESTS=${ASSAY_SOAK_REQUESTS:-10000} build/release/src/assay_verify_test \
   --gtest_filter='NoFalseAlarm.*'
+
+tools/check/slow_threads.sh "${ASSAY_SOAK_ROUNDS:-3}"
 
 tools/check/same_bits.sh
 

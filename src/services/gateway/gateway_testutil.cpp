@@ -459,7 +459,10 @@ json::object GatewayTest::talkative_body() {
 }
 
 io::HttpReply GatewayTest::post(const json::object& body, const std::string& path) {
-  io::HttpClient client;
+  // Nothing is heard of a long answer until it is complete, on a busy machine for long.
+  io::HttpClientOptions patient;
+  patient.total_timeout_ms = patient.idle_timeout_ms = 300'000;
+  io::HttpClient client(patient);
   auto reply = client.post_json(gateway->url() + path, json::dump(body));
   EXPECT_TRUE(reply) << reply.error().message;
   return reply ? *reply : io::HttpReply{};
