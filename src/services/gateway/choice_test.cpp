@@ -112,6 +112,9 @@ TEST_F(ChoiceTest, WhatWasMeasuredIsSaidOnTheLedger) {
   options.latency_report_s = 1;
   start();
   for (std::uint32_t i = 0; i < market::kMeasuredMin; ++i) answered({});
+  protocol::Micros due = 0;
+  for (const auto& outcome : provider.outcomes()) due += outcome.receipt.message.amount;
+  ASSERT_TRUE(soon([&] { return paid(provider) == due; }));
   const auto reports = [&] {
     std::vector<protocol::LatencyReport> out;
     EXPECT_TRUE(ledger->read_log(1, [&](const settle::LogRow& row) -> Status {

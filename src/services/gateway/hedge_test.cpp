@@ -48,10 +48,10 @@ struct HedgeTest : GatewayTest {
 };
 
 TEST_F(HedgeTest, TheSecondAnswersWhereTheFirstIsSlow) {
-  near->script.waits_ms = 1500;
+  near->script.waits_ms = 3000;
   const std::int64_t began_ms = io::steady_ms();
   const Streamed hedged = parse_stream(post(body).body);
-  EXPECT_LT(io::steady_ms() - began_ms, 1400);
+  EXPECT_LT(io::steady_ms() - began_ms, 2900);
   EXPECT_TRUE(hedged.done);
   EXPECT_EQ(hedged.text, undisturbed.text);
   EXPECT_EQ(far->calls(), 1);
@@ -66,8 +66,8 @@ TEST_F(HedgeTest, TheSecondAnswersWhereTheFirstIsSlow) {
 }
 
 TEST_F(HedgeTest, TheFirstMayStillBeFirst) {
-  near->script.waits_ms = 400;
-  far->script.waits_ms = 1500;
+  near->script.waits_ms = 800;
+  far->script.waits_ms = 3000;
   const Streamed hedged = parse_stream(post(body).body);
   EXPECT_EQ(hedged.text, undisturbed.text);
   EXPECT_EQ(far->calls(), 1);
@@ -75,7 +75,7 @@ TEST_F(HedgeTest, TheFirstMayStillBeFirst) {
 }
 
 TEST_F(HedgeTest, AWinnerThatDiesIsFollowedByAThird) {
-  near->script.waits_ms = 1500;
+  near->script.waits_ms = 3000;
   far->script.die_after = 3;
   add_provider({.price_out = 12'000'000});
   const Streamed hedged = parse_stream(post(body).body);
@@ -86,7 +86,7 @@ TEST_F(HedgeTest, AWinnerThatDiesIsFollowedByAThird) {
 }
 
 TEST_F(HedgeTest, HeldAnswersAreHedgedToo) {
-  near->script.waits_ms = 1500;
+  near->script.waits_ms = 3000;
   options.delivery = Delivery::verify_before_stream;
   start();
   const Streamed hedged = parse_stream(post(body).body);
