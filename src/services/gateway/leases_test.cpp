@@ -4,6 +4,7 @@
 #include "crypto/merkle_sum.hpp"
 #include "market/money.hpp"
 #include "services/gateway/gateway_testutil.hpp"
+#include "services/gateway/store.hpp"
 
 namespace assay::services {
 namespace {

@@ -154,6 +154,7 @@ TEST_F(DeliverTest, ADeadlineShowsWhileItsTransactionIsWaitedFor) {
   const auto second = demand(*reply.receipt);
   EXPECT_TRUE(eventually([&] { return shows("assay_deadlines{of=\"dispute\",state=\"open\"} 2"); }));
   stuck.released = true;
+  service.reset();  // it uses the ledger of this test
   EXPECT_TRUE(waits);
   EXPECT_NE(first, second);
 }
