@@ -1,5 +1,6 @@
 // Time comes in through this interface, so that ledgers and services can be tested and replayed.
 #pragma once
+#include <atomic>
 #include <cstdint>
 
 namespace assay {
@@ -10,9 +11,9 @@ struct Clock {
   std::int64_t now_s() const { return now_ms() / 1000; }
 };
 
-// A clock a test moves by hand.
+// A clock a test moves by hand, while services read it.
 struct ManualClock : Clock {
-  std::int64_t ms = 1'700'000'000'000;
+  std::atomic<std::int64_t> ms = 1'700'000'000'000;
   std::int64_t now_ms() const override { return ms; }
 };
 

@@ -65,7 +65,7 @@ FakeChain::FakeChain(FakeNode& node) {
                                 {"baseFeePerGas", "0x3b9aca00"}}};
   });
   node.answer("eth_feeHistory", {{"baseFeePerGas", {"0x3b9aca00", "0x3b9aca00"}},
-                                 {"reward", json::array{json::array{"0x3b9aca00"}}}});
+                                 {"reward", json::array(1, json::array(1, "0x3b9aca00"))}});
   node.answer("eth_maxPriorityFeePerGas", "0x3b9aca00");
   node.answer("eth_estimateGas", "0x5208");
   node.on("eth_getTransactionCount", [this](const json::array&) {

@@ -36,7 +36,7 @@ struct DemandTest : GatewayTest {
   void claim_and_open(
       std::vector<market::ClaimLeaf> leaves, const std::function<void()>& contested = [] {}) {
     std::vector<crypto::SumNode> nodes;
-    const auto& domain = ledger->info()->domain;
+    const auto domain = ledger->info()->domain;
     for (const auto& l : leaves)
       nodes.push_back(
           *crypto::sum_leaf(protocol::digest(domain, l.receipt.message), l.receipt.message.amount));

@@ -127,13 +127,13 @@ TEST_F(SpotChecksTest, TooEarlyForTheLedgerIsTriedAgain) {
   ASSERT_FALSE(early);
   EXPECT_EQ(early.error().code, Errc::refused) << early.error().message;
   EXPECT_FALSE(hire.checks[0].operation.empty());
-  ledgers.ms = mine.ms;
+  ledgers.ms = mine.ms.load();
   EXPECT_EQ(passed().error().code, Errc::unavailable) << "it is asked now";
   ASSERT_EQ(ledger->audit(audit)->checks.size(), 1u);
   EXPECT_EQ(passed().error().code, Errc::unavailable) << "it has not answered";
   // Nor can it: the pass stands no more.
   mine.ms = static_cast<std::int64_t>(ledger->audit(audit)->checks[0].due) * 1000;
-  ledgers.ms = mine.ms;
+  ledgers.ms = mine.ms.load();
   EXPECT_EQ(passed().error().code, Errc::unavailable) << "looked at again";
   const auto last = passed();
   ASSERT_TRUE(last) << last.error().message;

@@ -38,7 +38,7 @@ TEST(X402ChannelContract, CallsAreWhatTheVectorsSay) {
          {"signature", to_hex(voucher.signature.bytes)},
          {"totalClaimed", std::to_string(rows.back().total)}});
     all.push_back({{"call", "claim"},
-                   {"arguments", json::array{claims}},
+                   {"arguments", json::array(1, claims)},
                    {"data", to_hex(ChannelContract::claim_call(rows))}});
   }
   const protocol::x402::Deposit deposit{.amount = 123'456,
