@@ -13,7 +13,7 @@ namespace {
 // Serves one file, with ranges; may cut the connection after some bytes.
 struct Mirror {
   std::string content, etag = "\"v1\"", seen_range;
-  std::size_t cut_after = SIZE_MAX;
+  std::atomic<std::size_t> cut_after = SIZE_MAX;
   std::atomic<int> asked{0};
   std::unique_ptr<HttpServer> server = *HttpServer::start(
       {}, [this](HttpRequest& request, HttpResponse& response) { answer(request, response); });
